@@ -1,0 +1,77 @@
+"""flowreform: stock-and-flow models of moving care out of hospital.
+
+A model is an XMILE file, an experiment a TOML file, a result an xarray Dataset::
+
+    import flowreform as fr
+
+    model = fr.read_model("va_transformation")
+    for finding in fr.check(model):
+        print(finding)
+    ds = fr.simulate(model, {"length_of_stay": [6.0, 7.0, 8.0]})
+    exp = fr.read_experiment("va_beds_to_community")
+    kpis = fr.kpis(fr.run(exp), exp)
+    delta = fr.contrast(kpis, baseline="as_was")
+
+Names are loaded when first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ExperimentError": "errors",
+    "Finding": "errors",
+    "FlowreformError": "errors",
+    "InternalError": "errors",
+    "Model": "model",
+    "ModelError": "errors",
+    "assess": "assess",
+    "check": "checks",
+    "contrast": "kpi",
+    "kpis": "kpi",
+    "read_case": "case",
+    "read_experiment": "experiment",
+    "read_model": "formats",
+    "read_netcdf": "results",
+    "run": "run",
+    "simulate": "run",
+    "write_netcdf": "results",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from flowreform.assess import assess as assess
+    from flowreform.case import read_case as read_case
+    from flowreform.checks import check as check
+    from flowreform.errors import ExperimentError as ExperimentError
+    from flowreform.errors import Finding as Finding
+    from flowreform.errors import FlowreformError as FlowreformError
+    from flowreform.errors import InternalError as InternalError
+    from flowreform.errors import ModelError as ModelError
+    from flowreform.experiment import read_experiment as read_experiment
+    from flowreform.formats import read_model as read_model
+    from flowreform.kpi import contrast as contrast
+    from flowreform.kpi import kpis as kpis
+    from flowreform.model import Model as Model
+    from flowreform.results import read_netcdf as read_netcdf
+    from flowreform.results import write_netcdf as write_netcdf
+    from flowreform.run import run as run
+    from flowreform.run import simulate as simulate
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, from the module it lives in."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # a submodule of the same name (run) must not hide it
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

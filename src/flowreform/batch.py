@@ -1,0 +1,241 @@
+"""One program for several sets of inputs: named values in, named trajectories out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowreform import engine as engines
+from flowreform.engine import Progress, Trajectories
+from flowreform.errors import ExperimentError, error
+from flowreform.experiment import Points
+from flowreform.lower import lower
+from flowreform.model import Model, Variable
+from flowreform.names import element_names, split
+from flowreform.program import Program
+from flowreform.trace import Failure, first_failure
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ENGINES = ("auto", "python", "numba", "pysd")
+MAX_STEPS = 10_000_000
+MAX_BYTES = 8 * 2**30
+TRACED = 20
+"""So many failed runs are traced to the variable and time where they failed; the rest are only marked."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Trajectories by variable name, float64[*elements, time, run], and what went wrong.
+
+    `failed` is bool[run], `failures` says where the first of them failed, `strays` counts per lookup and run the reads
+    outside its points."""
+
+    times: np.ndarray
+    values: dict[str, np.ndarray]
+    failures: tuple[Failure, ...]
+    failed: np.ndarray
+    strays: dict[str, np.ndarray]
+    engine: str
+
+
+class Batch:
+    """A model made ready once. `timed` names parameters that some scenario varies over time, `total` counts all runs."""
+
+    def __init__(
+        self,
+        model: Model,
+        save: Sequence[str],
+        save_every: float | None = None,
+        engine: str = "auto",
+        progress: Progress | None = None,
+        timed: set[str] | frozenset[str] = frozenset(),
+        total: int = 0,
+    ) -> None:
+        if engine not in ENGINES:
+            raise ExperimentError(error("unknown-engine", f"there is no engine {engine}", f"one of {', '.join(ENGINES)}"))
+        self.model, self.save, self.save_every, self.engine, self.progress = model, tuple(save), save_every, engine, progress
+        self.done, self.total = 0, total
+        self.program: Program | None = None
+        if engine != "pysd":
+            self.program = lower(model, timed, save_every)
+            self.every = _every(model, self.program)
+            self.keep = [slot for name in self.save for slot in self.program.places[name].slots]
+
+    def run(self, columns: Mapping[str, np.ndarray], moving: Mapping[str, Points], runs: int) -> Found:
+        """Run with parameters set to `columns` (float64[run] by name) and levers over time set to `moving`."""
+        if self.program is None:
+            return _pysd(self.model, self.save, self.save_every, columns, moving, runs)
+        _fits(self.program, len(self.keep), self.every, max(self.total, runs), self.model)
+        matrix = _matrix(self.program, self.model, columns, runs)
+        drive = _drive(self.program, self.model, moving)
+        chosen = self.engine
+        if chosen == "auto" and self.total > runs:  # several batches share one kernel: decide for all of them
+            chosen = engines.choose(engines.plan(self.program, self.keep, self.every), self.total)
+        found = engines.simulate(
+            self.program, matrix, drive, keep=self.keep, every=self.every, engine=chosen, progress=self._report(runs)
+        )
+        self.done += runs
+        failures = _trace(self.program, found, matrix, drive)
+        return Found(*self._named(self.program, found), failures, ~found.finite, _strays(self.program, found), found.engine)
+
+    def _report(self, runs: int) -> Progress | None:
+        if self.progress is None:
+            return None
+        report, done, total = self.progress, self.done, self.total or runs
+        return lambda count, _: report(done + count, total)
+
+    def _named(self, program: Program, found: Trajectories) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        import numpy as np
+
+        row = {slot: i for i, slot in enumerate(found.slots)}
+        values = {}
+        for name in self.save:
+            place = program.places[name]
+            first = row[place.base]  # a variable's slots are all kept at the same moment, so they stand together
+            block = found.values[first : first + place.size]
+            values[name] = block.reshape(*place.shape, *block.shape[1:])
+        return np.array(found.times), values
+
+
+def joined(parts: Sequence[Found]) -> Found:
+    """Several batches as one, runs end to end."""
+    import numpy as np
+
+    if len(parts) == 1:
+        return parts[0]
+    offset = 0
+    failures: list[Failure] = []
+    for part in parts:
+        failures.extend(dataclasses.replace(failure, run=failure.run + offset) for failure in part.failures)
+        offset += len(part.failed)
+    strays = {
+        name: np.concatenate([part.strays.get(name, np.zeros(len(part.failed))) for part in parts])
+        for name in dict.fromkeys(name for part in parts for name in part.strays)
+    }
+    values = {name: np.concatenate([part.values[name] for part in parts], axis=-1) for name in parts[0].values}
+    failed = np.concatenate([part.failed for part in parts])
+    return Found(parts[0].times, values, tuple(failures), failed, strays, parts[0].engine)
+
+
+def _every(model: Model, program: Program) -> int:
+    try:
+        return engines.whole_steps(program, program.save_every)
+    except ValueError as reason:
+        raise ExperimentError(
+            error(
+                "save-every", f"the saving interval {reason}", "choose a multiple of dt", file=model.file, line=model.specs.line
+            )
+        ) from None
+
+
+def _fits(program: Program, kept: int, every: int, runs: int, model: Model) -> None:
+    steps = program.steps
+    if steps > MAX_STEPS:
+        reason = f"{steps:,} steps a run are over the limit of {MAX_STEPS:,}"
+        raise ExperimentError(
+            error("too-many-steps", reason, "raise dt or shorten the horizon", file=model.file, line=model.specs.line)
+        )
+    size = kept * (steps // every + 1) * runs * 8
+    if size > MAX_BYTES:
+        reason = f"the result would take {size / 2**30:.1f} GiB, over the limit of {MAX_BYTES // 2**30} GiB"
+        repair = "save fewer variables (save), less often (save_every), or run fewer draws"
+        raise ExperimentError(error("too-large", reason, repair, file=model.file))
+
+
+def _matrix(program: Program, model: Model, columns: Mapping[str, np.ndarray], runs: int) -> np.ndarray:
+    """float64[input slot, run]: the model's own values, and what is given laid over."""
+    import numpy as np
+
+    own = np.array([value for item in program.inputs for value in item.values], dtype=np.float64)
+    matrix = np.repeat(own[:, None], runs, axis=1)
+    first, at = {}, 0
+    for item in program.inputs:
+        first[item.name] = at
+        at += len(item.values)
+    for name in sorted(columns, key=_arrays_first):
+        base, elements = split(name)
+        for row in _rows(model.variables[base], model, elements):
+            matrix[first[base] + row] = columns[name]
+    return matrix
+
+
+def _arrays_first(name: str) -> bool:
+    """Sort key: a whole array is set before single elements of it are laid over."""
+    return "[" in name
+
+
+def _rows(variable: Variable, model: Model, elements: tuple[str, ...]) -> range:
+    """The positions of a parameter's elements, row-major: all of them, or the one named."""
+    names = element_names(model, variable)
+    if not elements:
+        return range(len(names))
+    position = names.index(f"{variable.name}[{','.join(elements)}]")
+    return range(position, position + 1)
+
+
+def _drive(program: Program, model: Model, moving: Mapping[str, Points]) -> np.ndarray | None:
+    """float64[series, half-step] of the levers over time; NaN where this scenario leaves one alone."""
+    import numpy as np
+
+    numbers = {item.name: item.drive for item in program.inputs if item.drive is not None}
+    count = sum(len(item.values) for item in program.inputs if item.drive is not None)
+    if not count:
+        return None
+    times = program.start + np.arange(2 * program.steps + 1) * (program.dt / 2.0)
+    series = np.full((count, len(times)), np.nan)
+    for name in sorted(moving, key=_arrays_first):
+        base, elements = split(name)
+        for row in _rows(model.variables[base], model, elements):
+            series[numbers[base] + row] = moving[name].at(times.astype(np.float64))
+    return series
+
+
+def _trace(program: Program, found: Trajectories, matrix: np.ndarray, drive: np.ndarray | None) -> tuple[Failure, ...]:
+    import numpy as np
+
+    failures = []
+    for run in np.flatnonzero(~found.finite)[:TRACED]:
+        failure = first_failure(program, matrix[:, run : run + 1], drive)
+        if failure is not None:
+            failures.append(dataclasses.replace(failure, run=int(run)))
+    return tuple(failures)
+
+
+def _strays(program: Program, found: Trajectories) -> dict[str, np.ndarray]:
+    """Per lookup, how often each run read it outside its points; lookups never read so are left out."""
+    counts: dict[str, np.ndarray] = {}
+    for table, row in zip(program.tables, found.strays, strict=True):
+        counts[table.name] = counts[table.name] + row if table.name in counts else row
+    return {name: row for name, row in counts.items() if row.any()}
+
+
+def _pysd(
+    model: Model,
+    save: Sequence[str],
+    save_every: float | None,
+    columns: Mapping[str, np.ndarray],
+    moving: Mapping[str, Points],
+    runs: int,
+) -> Found:
+    """The same through PySD, from the model's file."""
+    import numpy as np
+
+    from flowreform.engine.reference import run_pysd
+
+    if moving:
+        raise ExperimentError(
+            error("pysd-levers", "the engine pysd takes no levers over time", "use --engine auto", element=next(iter(moving)))
+        )
+    if model.path is None:
+        raise ExperimentError(error("pysd-file", "the engine pysd needs a model read from a file", "use engine='auto'"))
+    specs = dataclasses.replace(model.specs, save_every=save_every or model.specs.save_every)
+    found = run_pysd(model.path, columns, save, model=model, specs=specs)
+    values = {name: np.broadcast_to(array, (*array.shape[:-1], runs)) for name, array in found.values.items()}
+    bad = np.zeros(runs, dtype=bool)
+    for array in values.values():
+        bad |= ~np.isfinite(array).all(axis=tuple(range(array.ndim - 1)))
+    return Found(found.times, values, (), bad, {}, "pysd")

@@ -1,0 +1,178 @@
+"""Names: what an equation reads must exist, and what it calls must be a function with as many arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowreform import functions
+from flowreform.checks.subject import Hints, Line, has_points, lines, sections, spell, warn
+from flowreform.errors import Finding, error, shorten
+from flowreform.functions import BUILTINS, Builtin, Kind
+from flowreform.graph import circles
+from flowreform.model import Call, Expr, Model, Ref, Star, children, walk
+
+
+def names(model: Model) -> Iterator[Finding]:
+    """Undefined names, unknown and refused functions, wrong numbers of arguments, macros that call themselves."""
+    hints = Hints()
+    elements = {element for dimension in model.dimensions.values() for element in dimension.elements}
+    for section in sections(model):
+        for line in lines(section):
+            yield from dict.fromkeys(_of_line(model, line, elements, hints))
+    yield from _recursive_macros(model)
+
+
+def _of_line(model: Model, line: Line, elements: set[str], hints: Hints) -> Iterator[Finding]:
+    stack: list[tuple[Expr, bool]] = [(line.expr, False)]
+    while stack:
+        part, as_table = stack.pop()
+        if isinstance(part, Ref):
+            yield from _reference(model, line, part, as_table, elements, hints)
+            # A plain name as a subscript is an element or dimension: the rule of subscripts looks at those.
+            stack.extend((child, False) for child in part.subscripts if not _plain(child))
+            continue
+        if isinstance(part, Call):
+            yield from _call(model, line, part, hints)
+        table = isinstance(part, Call) and part.function == "lookup"
+        stack.extend((child, table and at == 0) for at, child in enumerate(children(part)))
+
+
+def _plain(subscript: Expr) -> bool:
+    return isinstance(subscript, Star) or (isinstance(subscript, Ref) and not subscript.subscripts)
+
+
+def _reference(model: Model, line: Line, ref: Ref, as_table: bool, elements: set[str], hints: Hints) -> Iterator[Finding]:
+    name, shown = ref.name, shorten(ref.name)
+    variable = line.section.visible.get(name)
+    if name in line.section.arguments:
+        return
+    if variable is not None:
+        if as_table and not has_points(variable):
+            reason = f"LOOKUP reads {shown}, which has no points"
+            yield line.finding(model, "not-a-lookup", reason, "name a graphical function", ref.column)
+        elif not as_table and variable.role == "lookup":
+            reason = f"{shown} is a lookup and needs the value it is read at"
+            yield line.finding(model, "argument-count", reason, f"write {shown}(x)", ref.column)
+        return
+    if name in model.dimensions or name in elements:
+        return
+    row = functions.find(name)
+    if row is not None and row.kind is Kind.VALUE:
+        return
+    if row is not None and row.kind is Kind.REFUSED:
+        yield line.finding(model, "refused-function", f"{shown.upper()} is not done here", row.note, ref.column)
+    elif row is not None or name in model.macros:
+        reason = f"{shown.upper()} is a function and stands here without arguments"
+        yield line.finding(model, "argument-count", reason, f"write {shown.upper()}(...)", ref.column)
+    else:
+        known = (*line.section.visible, *line.section.arguments)
+        repair = hints.like(name, known, "define it, or correct the name")
+        yield line.finding(model, "undefined-name", f'"{shown}" is not defined', repair, ref.column)
+
+
+def _call(model: Model, line: Line, call: Call, hints: Hints) -> Iterator[Finding]:
+    name, given, shown = call.function, len(call.args), shorten(call.function).upper()
+
+    def wrong(rule: str, reason: str, repair: str) -> Finding:
+        return line.finding(model, rule, reason, repair, call.column)
+
+    macro = model.macros.get(name)
+    if macro is not None:
+        if given != len(macro.parameters):
+            wanted = f"takes {_many(len(macro.parameters))} ({', '.join(macro.parameters)})"
+            yield wrong("argument-count", f"macro {shown} {wanted} and is given {given}", "give it one value for each")
+        return
+    row = functions.find(name)
+    variable = line.section.visible.get(name)
+    if variable is not None and (has_points(variable) or row is None):
+        if not has_points(variable):
+            reason = f"{shorten(name)} is a{'n' * (variable.role[0] == 'a')} {variable.role}, not a function"
+            inside = spell(call.args[0], 30) if given else "..."
+            yield wrong("not-a-function", reason, f"to multiply, write {shorten(name)} * ({inside})")
+        elif given != 1:
+            yield wrong("argument-count", f"lookup {shorten(name)} takes 1 argument and is given {given}", "give it one value")
+        return
+    if name == "range":
+        yield wrong("unsupported", "a range of elements (first:last) is not supported", "define a dimension of these elements")
+    elif row is None:
+        callable_names = [item.name for item in BUILTINS.values() if item.kind not in (Kind.REFUSED, Kind.VALUE)]
+        lookups = [item.name for item in line.section.visible.values() if has_points(item)]
+        repair = hints.like(name, (*callable_names, *model.macros, *lookups), "use a function that there is, or write it out")
+        yield wrong("unknown-function", f"there is no function {shown}", repair)
+    elif row.kind is Kind.REFUSED or (row.kind in (Kind.PURE, Kind.TIMED) and row.python is None):
+        yield wrong("refused-function", f"{shown} is not done here", row.note or "write it out with other functions")
+    elif not _fits(row, given):
+        yield wrong("argument-count", f"{shown} takes {_wanted(row)} and is given {given}", _shape(row, shown))
+
+
+def _fits(row: Builtin, given: int) -> bool:
+    if row.name in ("min", "max"):  # of one array, or of any number of values
+        return given >= 1
+    return given >= row.least and (row.most is None or given <= row.most)
+
+
+def _wanted(row: Builtin) -> str:
+    if row.name in ("min", "max"):
+        return "at least 1 argument"
+    if row.most is None:
+        return f"at least {_many(row.least)}"
+    return _many(row.least) if row.least == row.most else f"{row.least} to {_many(row.most)}"
+
+
+def _many(count: int) -> str:
+    return f"{count} argument{'s' * (count != 1)}"
+
+
+def _shape(row: Builtin, shown: str) -> str:
+    """How a call is written: DELAY3(input, time, initial)."""
+    words = _WORDS.get(row.name)
+    if words is None:
+        return f"give it {_wanted(row)}"
+    must, may = words[: row.least], words[row.least :]
+    return f"write {shown}({', '.join(must)}){' or add ' + ', '.join(may) if may else ''}"
+
+
+_WORDS = {
+    **dict.fromkeys(("delay1", "delay3", "smth1", "smth3", "delay"), ("input", "time", "initial")),
+    **dict.fromkeys(("delayn", "smthn"), ("input", "time", "order", "initial")),
+    "trend": ("input", "averaging time", "initial"),
+    **dict.fromkeys(("forcst", "forecast"), ("input", "averaging time", "horizon", "initial")),
+    "delay_fixed": ("input", "time", "initial"),
+    "if": ("condition", "then", "else"),
+    "step": ("height", "start"),
+    "ramp": ("slope", "start", "stop"),
+    "pulse": ("volume", "start", "interval"),
+    "pulse_train": ("start", "width", "interval", "stop"),
+    "safediv": ("numerator", "denominator", "otherwise"),
+    "xidz": ("numerator", "denominator", "otherwise"),
+    "lookup": ("lookup", "x"),
+}
+
+
+def _recursive_macros(model: Model) -> Iterator[Finding]:
+    """Macros that call themselves, through others too."""
+    graph: dict[str, dict[str, None]] = {}
+    for section in sections(model):
+        if section.macro is not None:
+            calls = (part.function for line in lines(section) for part in walk(line.expr) if isinstance(part, Call))
+            graph[section.macro.name] = dict.fromkeys(name for name in calls if name in model.macros)
+    for circle in circles(graph):
+        path = " -> ".join((*circle, circle[0]))
+        macro = model.macros[circle[0]]
+        repair = "a macro must end: write the loop with a stock"
+        yield error(
+            "recursive-macro", f"the macro calls itself: {path}", repair, file=model.file, line=macro.line, element=macro.name
+        )
+
+
+def clashes(model: Model) -> Iterator[Finding]:
+    """A variable that shares its name with a dimension or an element: as a subscript it could mean either."""
+    elements = {element: dimension for dimension in model.dimensions.values() for element in dimension.elements}
+    for variable in model:
+        if variable.name in model.dimensions:
+            what = "a dimension"
+        elif variable.name in elements:
+            what = f"an element of dimension {elements[variable.name].label}"
+        else:
+            continue
+        yield warn(model, variable, "name-clash", f"{what} has the same name", "rename one")

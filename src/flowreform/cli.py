@@ -1,0 +1,176 @@
+"""The command line: what can be asked and with which options. What is done stands in `commands`, imported when asked for.
+
+This module imports nothing heavy, so that `flowreform --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import gc
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowreform.commands.terminal import command, outcome
+
+HELP = """Stock-and-flow models of moving health care out of hospital: run them, check them, compare policies.
+
+A bare word is the name of a bundled model or experiment; anything with a separator or a suffix is a path.
+
+\b
+Start here:
+  flowreform models
+  flowreform run va_beds_to_community -o out
+  flowreform show va_transformation
+"""
+
+EPILOG = """\b
+Exit codes:
+  0    done
+  1    the input is wrong: one line per fault on standard error
+  2    usage
+  3    finished, but some runs failed (named)
+  4    compared and different
+  130  interrupted (143: terminated)
+  70   a fault of flowreform's own
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=HELP,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+class Engine(StrEnum):
+    """What does the arithmetic."""
+
+    AUTO = "auto"
+    PYTHON = "python"
+    NUMBA = "numba"
+    PYSD = "pysd"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
+AnyName = Annotated[str, typer.Argument(metavar="MODEL|EXPERIMENT", help="A bundled name, or a path.")]
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A bundled model's name, or a path to .xmile, .stmx or .mdl.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from flowreform.commands.catalogue import version
+
+        typer.echo(f"flowreform {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+@app.command(epilog="Example: flowreform models --json")
+@command
+def models(json: Json = False) -> int | None:
+    """What models are bundled, one line each."""
+    from flowreform.commands.catalogue import models
+
+    return models(as_json=json)
+
+
+@app.command(epilog="Example: flowreform experiments --write my_question.toml")
+@command
+def experiments(
+    write: Annotated[Path | None, typer.Option("--write", metavar="FILE", help="Write one as a file to start from.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which one to write, where there are several.")] = None,
+    json: Json = False,
+) -> int | None:
+    """What experiments are bundled, and the question of each."""
+    from flowreform.commands.catalogue import experiments
+
+    return experiments(write=write, name=name, as_json=json)
+
+
+@app.command(
+    short_help="What a model or an experiment holds.",
+    epilog="Examples: flowreform show va_transformation; flowreform show va_transformation length_of_stay",
+)
+@command
+def show(
+    name: AnyName,
+    variable: Annotated[str | None, typer.Argument(metavar="[VARIABLE]", help="One variable or parameter of it.")] = None,
+    json: Json = False,
+) -> int | None:
+    """What a model or an experiment holds, with units, ranges and sources.
+
+    Of a variable: its equation, what it is made from, what uses it, and the feedback loops through it.
+    """
+    from flowreform.commands.inspect import show
+
+    return show(name, variable, as_json=json)
+
+
+@app.command(short_help="Find faults without running.", epilog="Example: flowreform check my_model.xmile")
+@command
+def check(name: AnyName, json: Json = False) -> int | None:
+    """Find faults without running: names, units, loops, delays against dt, ranges, documentation."""
+    from flowreform.commands.quality import check
+
+    return check(name, as_json=json)
+
+
+@app.command(short_help="Run a model against what was observed.", epilog="Example: flowreform assess va_transformation")
+@command
+def assess(name: ModelName, json: Json = False) -> int | None:
+    """Run a model against what was observed: reference data, targets, gates, and other simulators."""
+    from flowreform.commands.quality import assess
+
+    return assess(name, as_json=json)
+
+
+@app.command(
+    short_help="Run a model once, or an experiment.",
+    epilog="Examples: flowreform run va_beds_to_community -o out; "
+    "flowreform run va_transformation --set share_of_savings_reinvested=0; "
+    'flowreform run my_model.xmile --set "length_of_stay=7 day" --save beds --save-every 12',
+)
+@command
+def run(
+    name: AnyName,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Write results.nc, kpis.csv, summary.md and chart.png there."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="What does the arithmetic; auto chooses by the number of runs.")] = Engine.AUTO,
+    draws: Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")] = None,
+    save: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this variable (repeatable).")] = None,
+    save_every: Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")] = None,
+    json: Json = False,
+) -> int | None:
+    """Run a model once, or an experiment over all its scenarios and draws."""
+    from flowreform.commands.run import Options, run
+
+    options = Options(output, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
+    return run(name, options)
+
+
+def main() -> None:
+    """The console script."""
+    gc.set_threshold(200_000, 50, 50)  # a command makes many lasting objects and few cycles: 8 % of a short run
+    raise SystemExit(outcome(_run_app))
+
+
+def _run_app() -> int:
+    app(prog_name="flowreform")
+    return 0

@@ -1,0 +1,198 @@
+"""`show`: what a model or an experiment holds, and what one variable is made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowreform.commands.terminal import print_json, table
+from flowreform.commands.terminal import show as put
+from flowreform.export.numbers import exact, number
+from flowreform.graph import causes, loops_through, uses
+from flowreform.model import Model, Role, Variable
+from flowreform.names import Named, base_values, find
+
+if TYPE_CHECKING:
+    from flowreform.case import Case
+    from flowreform.case.uncertainty import Sourced
+
+KINDS = {"levers": "lever", "uncertainties": "uncertainty", "parameters": "parameter", "exogenous": "fed in"}
+
+
+def show(name: str, variable: str | None, *, as_json: bool) -> int:
+    """Print what a model or an experiment holds, or one variable of it."""
+    from flowreform.case import read_case
+    from flowreform.commands.reading import is_experiment
+    from flowreform.formats import read_model
+
+    if is_experiment(name):
+        from flowreform.commands.inspect_experiment import show_experiment
+        from flowreform.experiment import read_experiment
+
+        experiment = read_experiment(name)
+        if variable is None:
+            show_experiment(experiment, as_json=as_json)
+            return 0
+        model, case = experiment.model, experiment.case
+    else:
+        model = read_model(name)
+        case = read_case(model)
+    if variable is None:
+        show_model(name, model, case, as_json=as_json)
+    else:
+        show_variable(model, case, read_variable(model, variable), as_json=as_json)
+    return 0
+
+
+def model_lines(model: Model, case: Case | None) -> list[str]:
+    """What a model is, in a few lines."""
+    specs = model.specs
+    steps = f"{number(specs.start)} to {number(specs.stop)} {specs.time_unit}, dt {number(specs.dt, 6)}, {specs.method}"
+    counts = (f"{len(model.of_role(role))} {role.value}{'s' if role is not Role.AUXILIARY else ' variables'}" for role in Role)
+    lines = [case.about.title if case else model.name, case.about.question if case else model.doc, steps, ", ".join(counts)]
+    if case and case.calendar:
+        lines.append(f"time {number(specs.start)} is {case.calendar.origin}")
+    return [line for line in lines if line]
+
+
+def show_model(name: str, model: Model, case: Case | None, *, as_json: bool) -> None:
+    """Print a model, named as the user named it: its stocks, flows and parameters."""
+    if as_json:
+        print_json(model_json(model, case))
+        return
+    put(*model_lines(model, case))
+    stocks = (
+        [item.name, item.units or "", _list(item.inflows), _list(item.outflows), item.doc] for item in model.stocks.values()
+    )
+    put(table("Stocks", ("name", "unit", "in", "out", "what it is"), stocks))
+    flows = ([item.name, item.units or "", item.doc] for item in model.of_role(Role.FLOW).values())
+    put(table("Flows", ("name", "unit", "what it is"), flows))
+    rows = []
+    for item in model.parameters.values():
+        kind, about = _provenance(case, item.name)
+        source = f"{about.source} ({about.status})" if about else ""
+        rows.append([item.name, _value(model, item), item.units or "", _range(item), kind, item.doc, source])
+    put(table("Parameters", ("name", "value", "unit", "range", "kind", "what it is", "source"), rows, right=(1,)))
+    put(f"`flowreform show {name} VARIABLE` shows an equation, its causes, its uses and the loops through it.")
+
+
+def show_variable(model: Model, case: Case | None, named: Named, *, as_json: bool) -> None:
+    """Print one variable: its equation, causes, uses and loops."""
+    value = variable_json(model, case, named.variable)
+    if as_json:
+        print_json(value)
+        return
+    item = named.variable
+    dims = f"[{', '.join(item.dimensions)}]" if item.dimensions else ""
+    lines = [f"{item.role.value} {item.name}{dims}  [{item.units or 'no unit given'}]  {model.file}:{item.line}", item.doc]
+    if item.role is Role.STOCK:
+        lines += [f"  initial = {item.text}", f"  in:  {_list(item.inflows)}", f"  out: {_list(item.outflows)}"]
+    elif item.text:
+        lines.append(f"  = {item.text}")
+    for equation in item.equations:
+        if equation.lookup:
+            points = ", ".join(f"({number(x)}, {number(y)})" for x, y in zip(equation.lookup.x, equation.lookup.y, strict=True))
+            lines.append(f"  {equation.lookup.kind.value} through {points}")
+    if any(side is not None for side in item.range):
+        lines.append(f"  range {_range(item)}")
+    kind, about = _provenance(case, item.name)
+    if about:
+        lines.append(f"  {kind}; source: {about.source} ({about.status})" + (f"; {about.note}" if about.note else ""))
+    lines += [f"made from: {_list(value['causes'])}", f"used by:   {_list(value['uses'])}"]
+    if value["loops"]:
+        lines.append("loops through it (the shortest through each use):")
+        lines += [f"  {' -> '.join((*loop, loop[0]))}" for loop in value["loops"]]
+    else:
+        lines.append("no feedback loop goes through it")
+    put(*(line for line in lines if line))
+
+
+def read_variable(model: Model, text: str) -> Named:
+    """The variable a user named.
+
+    Raises ModelError, with the closest names, when there is none."""
+    found = find(model, text)
+    return found if isinstance(found, Named) else Named(model[text].name, model[text])
+
+
+def model_json(model: Model, case: Case | None) -> dict[str, Any]:
+    """A model for scripts."""
+    specs = model.specs
+    return {
+        "name": model.name,
+        "file": model.file,
+        "sha256": model.sha256,
+        "title": case.about.title if case else None,
+        "question": case.about.question if case else None,
+        "boundary": case.about.boundary if case else None,
+        "start": specs.start,
+        "stop": specs.stop,
+        "dt": specs.dt,
+        "method": specs.method,
+        "time_unit": specs.time_unit,
+        "dimensions": {name: list(dimension.elements) for name, dimension in model.dimensions.items()},
+        "variables": [_entry(model, case, item) for item in model],
+        "kpis": {name: {"label": kpi.label, "unit": kpi.unit, "better": kpi.better} for name, kpi in case.kpis.items()}
+        if case
+        else {},
+    }
+
+
+def variable_json(model: Model, case: Case | None, item: Variable) -> dict[str, Any]:
+    """A variable for scripts, with its place in the structure."""
+    graph = causes(model)
+    return _entry(model, case, item) | {
+        "causes": list(graph[item.name]),
+        "uses": list(uses(graph)[item.name]),
+        "loops": [list(loop) for loop in loops_through(graph, item.name)],
+    }
+
+
+def _entry(model: Model, case: Case | None, item: Variable) -> dict[str, Any]:
+    kind, about = _provenance(case, item.name)
+    values = base_values(model, Named(item.name, item)) if item.role is Role.PARAMETER else ()
+    return {
+        "name": item.name,
+        "label": item.label,
+        "role": item.role,
+        "dimensions": list(item.dimensions),
+        "unit": item.units,
+        "equation": item.text,
+        "value": (values[0] if len(values) == 1 else list(values)) if values else None,
+        "range": list(item.range),
+        "doc": item.doc,
+        "group": item.group,
+        "line": item.line,
+        "inflows": list(item.inflows),
+        "outflows": list(item.outflows),
+        "kind": kind or None,
+        "source": about.source if about else None,
+        "status": about.status if about else None,
+        "note": about.note if about else None,
+    }
+
+
+def _provenance(case: Case | None, name: str) -> tuple[str, Sourced | None]:
+    """What a parameter is (lever, uncertainty, ...) and what the case says about its number."""
+    if case is None:
+        return "", None
+    for table_name, kind in KINDS.items():
+        entries = getattr(case, table_name)
+        found = entries.get(name) or next((item for key, item in entries.items() if key.partition("[")[0] == name), None)
+        if found is not None:
+            return kind, found
+    return "", None
+
+
+def _value(model: Model, item: Variable) -> str:
+    return ", ".join(exact(value) for value in base_values(model, Named(item.name, item)))
+
+
+def _range(item: Variable) -> str:
+    low, high = item.range
+    if low is None and high is None:
+        return ""
+    return f"{'..' if low is None else number(low)} to {'..' if high is None else number(high)}"
+
+
+def _list(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(names) or "-"

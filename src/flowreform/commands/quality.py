@@ -1,0 +1,137 @@
+"""`check` and `assess`: faults found without running, and behaviour against what was observed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from flowreform.commands.terminal import DIFFERENT, DONE, WRONG_INPUT, at_work, complain, print_json, show, table
+from flowreform.errors import Finding, FlowreformError, Level, ModelError
+from flowreform.export.numbers import number
+from flowreform.names import split
+
+if TYPE_CHECKING:
+    from flowreform.assess import Assessment, Row
+    from flowreform.case import Case
+    from flowreform.model import Model
+
+
+def check(name: str, *, as_json: bool) -> int:
+    """Print every finding of a model or experiment; 1 when one of them is an error."""
+    from flowreform.commands.reading import is_experiment
+
+    with at_work("checking"):
+        findings = _experiment_findings(name) if is_experiment(name) else _model_findings(name)
+    errors = sum(finding.level is Level.ERROR for finding in findings)
+    warnings = len(findings) - errors
+    if as_json:
+        entries = [asdict(finding) for finding in findings]
+        print_json({"name": name, "errors": errors, "warnings": warnings, "findings": entries})
+    else:
+        complain(findings)
+        show(f"{name}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    return WRONG_INPUT if errors else DONE
+
+
+def _count(many: int, word: str) -> str:
+    return f"{many or 'no'} {word}{'' if many == 1 else 's'}"
+
+
+def _model_findings(name: str) -> tuple[Finding, ...]:
+    from flowreform.formats import read_model
+
+    try:
+        model = read_model(name)
+    except FlowreformError as fault:
+        return fault.findings
+    return _of_model(model)
+
+
+def _experiment_findings(name: str) -> tuple[Finding, ...]:
+    from flowreform.experiment import read_experiment
+
+    try:
+        experiment = read_experiment(name)
+    except FlowreformError as fault:
+        return fault.findings
+    return _unique((*_of_model(experiment.model), *experiment.findings))
+
+
+def _of_model(model: Model) -> tuple[Finding, ...]:
+    """The findings of a model and of its case file."""
+    import flowreform as fr
+    from flowreform.case import read_case
+
+    try:
+        case = read_case(model)
+    except ModelError as fault:
+        return _unique((*fr.check(model), *fault.findings))
+    return _unique((*fr.check(model, used=_used(case)), *(case.findings if case else ())))
+
+
+def _used(case: Case | None) -> set[str]:
+    """The variables that a case reads: they need no other use."""
+    if case is None:
+        return set()
+    measured = {split(name)[0] for _, measure in case.measures() for name in measure.variables}
+    return measured | {split(name)[0] for chart in case.charts for name in chart.variables}
+
+
+def _unique(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(dict.fromkeys(findings))
+
+
+def assess(name: str, *, as_json: bool) -> int:
+    """Print every target, gate and witness of a model; 4 when one that should hold does not."""
+    import flowreform as fr
+    from flowreform.formats import read_model
+
+    with at_work("assessing"):
+        model = read_model(name)
+        result = fr.assess(model)
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        show(*_assessment(result))
+    return DONE if result.ok else DIFFERENT
+
+
+TITLES = {
+    "target": "Targets",
+    "gate": "Gates: a mechanism is switched off",
+    "reference": "Reference series",
+}
+
+
+def _assessment(result: Assessment) -> list[Any]:
+    """A table for each kind of row, and the count."""
+    shown: list[Any] = []
+    for kind in dict.fromkeys(row.kind for row in result.rows):
+        of_kind = [row for row in result.rows if row.kind == kind]
+        if kind == "witness":
+            shown += _witnesses(of_kind)
+            continue
+        rows = [[row.label or row.name, row.wanted, number(row.simulated), _verdict(row), row.note] for row in of_kind]
+        shown.append(table(TITLES.get(kind, kind), ("what", "wanted", "simulated", "verdict", "note"), rows, right=(2,)))
+    passed, total = result.counted
+    wrong = sum(not row.ok for row in result.rows)
+    verdict = "nothing is as it must not be" if result.ok else f"{_count(wrong, 'row')} marked ! must not be so"
+    return [*shown, f"{result.model}: {passed} of {total} targets pass; {verdict}"]
+
+
+def _verdict(row: Row) -> str:
+    return row.verdict if row.ok else f"! {row.verdict}"
+
+
+def _witnesses(rows: list[Row]) -> list[Any]:
+    """One line for each stock with its difference to each tool, and the largest of all; tools that were not run in words."""
+    run = [row for row in rows if "/" in row.name]
+    tools = list(dict.fromkeys(row.name.partition("/")[0] for row in run))
+    stocks = list(dict.fromkeys(row.name.partition("/")[2] for row in run))
+    cells = {row.name: number(row.simulated) + ("" if row.ok else " !") for row in run}
+    lines = [[stock, *(cells.get(f"{tool}/{stock}", "") for tool in tools)] for stock in stocks]
+    largest = [max(row.simulated for row in run if row.name.startswith(f"{tool}/")) for tool in tools]
+    lines.append(["largest", *(number(value) for value in largest)])
+    title = f"Other simulators: largest difference of each stock, |a - b| / max|b|, {run[0].wanted if run else ''}"
+    shown: list[Any] = [table(title, ("stock", *tools), lines, right=range(1, 1 + len(tools)))] if run else []
+    return shown + [f"{row.label}: {_verdict(row)}; {row.note}" for row in rows if "/" not in row.name]

@@ -1,0 +1,237 @@
+"""What every command shares: where its output goes, how it fails, how it shows that it is still at work.
+
+Answers go to standard output, as tables for people or as JSON for scripts; findings, warnings and progress go to standard
+error. Text from a model is never read as markup.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
+
+from flowreform.errors import Finding, FlowreformError, InternalError, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+P = ParamSpec("P")
+
+DONE, WRONG_INPUT, SOME_RUNS_FAILED, DIFFERENT, OUR_FAULT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 1, 3, 4, 70, 130, 141, 143
+"""What the shell sees. 2 is a usage error, and typer's own."""
+
+QUIET_SECONDS = 1.0
+"""Work shorter than this shows no progress."""
+
+WIDE = 160
+"""Columns of a table that goes to a file or a pipe, in characters."""
+
+Advance = Callable[[int, int], None]
+"""Told how many runs are done, and of how many."""
+
+
+class _Terminated(BaseException):
+    """The system asked us to end: passes every handler of ours on its way out, so that half-written files go."""
+
+
+def command(function: Callable[P, int | None]) -> Callable[P, None]:
+    """A command whose faults are lines and exit codes: it returns its exit code (None: 0) and never shows a traceback."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        sys.exit(outcome(lambda: function(*args, **kwargs) or DONE))
+
+    return guarded
+
+
+def outcome(work: Callable[[], int]) -> int:
+    """The exit code of `work`, with whatever it raised said on standard error."""
+    debug = bool(os.environ.get("FLOWREFORM_DEBUG"))
+    before = _on_termination(_terminate)
+    try:
+        with warnings.catch_warnings():
+            if not debug and not sys.warnoptions:  # libraries warn their developers; what users must know is a finding
+                warnings.simplefilter("ignore")
+            code = work()
+            sys.stdout.flush()
+            return code
+    except FlowreformError as fault:
+        complain(fault.findings)
+        return fault.exit_code
+    except KeyboardInterrupt:
+        say("interrupted: nothing was written; run the same command again")
+        return INTERRUPTED
+    except _Terminated:
+        say("terminated: nothing was written; run the same command again")
+        return TERMINATED
+    except BrokenPipeError:
+        # Whoever read our output has enough. What is left to flush goes nowhere, or the interpreter complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as fault:
+        if debug:
+            raise
+        _confess(fault)
+        return OUR_FAULT
+    finally:
+        _on_termination(before)
+
+
+def _on_termination(handler: Any) -> Any:
+    """Set the handler of SIGTERM, where there is one to set; the handler there was."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, handler if handler is not None else signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def _confess(fault: Exception) -> None:
+    what = one_line(str(fault)) or "no message"
+    kind = "" if isinstance(fault, InternalError) else f"{type(fault).__name__}: "
+    say(f"flowreform: this is a fault in flowreform, not in your files: {kind}{what}")
+    say("please report it with the command and the files; FLOWREFORM_DEBUG=1 before the command shows where it happened")
+
+
+def complain(findings: Iterable[Finding]) -> None:
+    """One line for each finding, on standard error."""
+    for finding in findings:
+        say(str(finding))
+
+
+def say(line: str) -> None:
+    """A line on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+# --- output ----------------------------------------------------------------------------------------------------------
+
+
+def console() -> Console:
+    """Where tables go: colours and the window's width on a terminal, plain and wide anywhere else."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:  # rich would end the process with 1, as if the input were wrong
+            raise BrokenPipeError
+
+    terminal = sys.stdout.isatty()
+    width = None if terminal or os.environ.get("COLUMNS") else WIDE
+    return Plain(markup=False, emoji=False, highlight=False, width=width)
+
+
+def show(*parts: RenderableType) -> None:
+    """Print tables and text, one below the other."""
+    place = console()
+    for part in parts:
+        place.print(part)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, right: Iterable[int] = ()) -> Table:
+    """A table for people; the columns numbered in `right` hold numbers."""
+    from rich import box
+    from rich.table import Table
+
+    numbers = set(right)
+    grid = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(columns):
+        grid.add_column(name, justify="right" if place in numbers else "left", no_wrap=place in numbers, overflow="fold")
+    for row in rows:
+        grid.add_row(*(one_line(cell, 2000) for cell in row))
+    return grid
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output: what is not finite becomes null."""
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types; numpy's and pydantic's included."""
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "model_dump"):
+        return plain(value.model_dump())
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return str(value)
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def at_work(label: str) -> Iterator[Advance]:
+    """Show a bar on standard error while the body runs, if that is a terminal and takes more than a second.
+
+    Yields a function that takes (done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    bar = _Bar(label)
+    timer = threading.Timer(QUIET_SECONDS, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield bar.advance
+    finally:
+        timer.cancel()
+        bar.stop()
+
+
+class _Bar:
+    """A progress bar that is only drawn once `start` is called, from whatever thread."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._lock = threading.Lock()
+        self._state: tuple[int, int | None] = (0, None)
+        self._live: Any = None
+        self._task: Any = None
+        self._over = False
+
+    def start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        with self._lock:
+            if self._over:
+                return
+            columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+            place = Console(stderr=True)
+            self._live = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=place, transient=True)
+            self._live.start()
+            done, total = self._state
+            self._task = self._live.add_task(self._label, completed=done, total=total)
+
+    def advance(self, done: int, total: int) -> None:
+        with self._lock:
+            self._state = (done, total)
+            if self._live is not None:
+                self._live.update(self._task, completed=done, total=total)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._over = True
+            if self._live is not None:
+                self._live.stop()

@@ -1,0 +1,148 @@
+"""All randomness: samples of uncertainties, drawn before any run and shared by all scenarios.
+
+Random and Latin hypercube: every uncertainty has a stream of its own, seeded from (seed, its name), so that adding one
+never moves another's. Sobol: the dimension is the order of declaration, and a digital shift seeded from (seed, name)
+scrambles it, so that appending moves nothing. The first n draws of a random or Sobol design stay when n grows; those of a
+Latin hypercube cannot, because its n strata are others.
+
+Only raw words of PCG64 are used, which numpy keeps the same for ever; samples are values of the unit interval without its
+ends (multiples of 2^-52, plus half of one) put through the inverse of the distribution function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowreform.case.uncertainty import Uncertainty
+
+Floats = NDArray[np.float64]
+
+_BITS = 52
+_TOP = 1.0 - 2.0**-53
+_BOTTOM = 2.0**-60
+
+
+def draw(uncertainties: Mapping[str, Uncertainty], n: int, design: str, seed: int) -> dict[str, Floats]:
+    """`n` samples of every uncertainty by name, in its own unit, each float64[n].
+
+    `design` is "random", "latin_hypercube" or "sobol"; `seed` is a whole number from 0. Raises ValueError for another design.
+    """
+    return {
+        name: quantile(item, u)
+        for (name, item), u in zip(uncertainties.items(), _designs(uncertainties, n, design, seed), strict=True)
+    }
+
+
+def unit_samples(names: Mapping[str, object] | tuple[str, ...], n: int, design: str, seed: int) -> dict[str, Floats]:
+    """`n` samples of the open unit interval for every name: what `draw` puts through the distributions."""
+    return dict(zip(names, _designs(names, n, design, seed), strict=True))
+
+
+def _designs(names: Mapping[str, object] | tuple[str, ...], n: int, design: str, seed: int) -> list[Floats]:
+    match design:
+        case "random":
+            return [_open(_words(seed, name, "random", n)) for name in names]
+        case "latin_hypercube":
+            return [_strata(seed, name, n) for name in names]
+        case "sobol":
+            return _sobol(tuple(names), n, seed)
+        case _:
+            raise ValueError(f"unknown design {design!r}")
+
+
+def _words(seed: int, name: str, purpose: str, n: int) -> NDArray[np.uint64]:
+    """`n` raw 64-bit words of the stream that belongs to a seed, a name and a purpose."""
+    key = np.frombuffer(hashlib.sha256(f"{purpose}\0{name}".encode()).digest(), dtype="<u4")
+    stream = np.random.PCG64(np.random.SeedSequence([seed, *(int(word) for word in key)]))
+    return np.asarray(stream.random_raw(n), dtype=np.uint64)
+
+
+def _open(words: NDArray[np.uint64]) -> Floats:
+    """The top 52 bits of each word as a number strictly between 0 and 1."""
+    return ((words >> np.uint64(64 - _BITS)).astype(np.float64) + 0.5) * 2.0**-_BITS
+
+
+def _strata(seed: int, name: str, n: int) -> Floats:
+    """A Latin hypercube's column: one sample in each of n equal strata, in random order (McKay, Beckman, Conover 1979)."""
+    order = np.argsort(_words(seed, name, "latin_hypercube order", n), kind="stable")
+    inside = ((_words(seed, name, "latin_hypercube place", n) >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-24
+    return np.clip((order + inside) / n, _BOTTOM, _TOP)
+
+
+def _sobol(names: tuple[str, ...], n: int, seed: int) -> list[Floats]:
+    """Sobol points (Joe and Kuo 2008) with a digital shift for each dimension."""
+    if not names:
+        return []
+    from scipy.stats.qmc import Sobol
+
+    power = max(0, n - 1).bit_length()
+    points = Sobol(d=len(names), scramble=False, bits=_BITS).random_base2(power)[:n]
+    whole = (points * 2.0**_BITS).astype(np.uint64)
+    shifts = [_words(seed, name, "sobol", 1) >> np.uint64(64 - _BITS) for name in names]
+    return [((whole[:, at] ^ shift).astype(np.float64) + 0.5) * 2.0**-_BITS for at, shift in enumerate(shifts)]
+
+
+# --- distributions ---------------------------------------------------------------------------------------------------
+
+
+def quantile(item: Uncertainty, u: Floats) -> Floats:
+    """The inverse distribution function of an uncertainty at `u` (strictly between 0 and 1), in the uncertainty's unit."""
+    number = item.number
+    match item.distribution:
+        case "uniform":
+            return _between(number("low") + (number("high") - number("low")) * u, item)
+        case "triangular":
+            return _between(_triangular(number("low"), number("mode"), number("high"), u), item)
+        case "normal":
+            return number("mean") + number("sd") * _normal(u)
+        case "lognormal":
+            return number("median") * np.exp(number("sigma") * _normal(u))
+        case "truncated_normal":
+            return _between(_truncated(number("mean"), number("sd"), number("low"), number("high"), u), item)
+        case "pert":
+            return _between(_pert(number("low"), number("mode"), number("high"), u), item)
+        case "discrete":
+            values, weights = np.asarray(item.values, np.float64), np.asarray(item.weights, np.float64)
+            shares = np.cumsum(weights) / np.sum(weights)
+            last = int(np.flatnonzero(weights)[-1])  # rounding must not reach a value of weight 0 at the end
+            return np.asarray(values[np.minimum(np.searchsorted(shares, u, side="right"), last)])
+
+
+def _between(values: Floats, item: Uncertainty) -> Floats:
+    """Rounding alone can pass an end, by one unit in the last place."""
+    return np.clip(values, item.number("low"), item.number("high"))
+
+
+def _normal(u: Floats) -> Floats:
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri(u))
+
+
+def _triangular(low: float, mode: float, high: float, u: Floats) -> Floats:
+    width = high - low
+    left = low + np.sqrt(u * width * (mode - low))
+    right = high - np.sqrt((1.0 - u) * width * (high - mode))
+    return np.where(u * width < mode - low, left, right)
+
+
+def _truncated(mean: float, sd: float, low: float, high: float, u: Floats) -> Floats:
+    """Worked out in the lower tail, where the distribution function keeps its digits: mirrored when low is above the mean."""
+    from scipy.special import ndtr, ndtri
+
+    first, last = (low - mean) / sd, (high - mean) / sd
+    if first > 0:
+        return mean - sd * np.asarray(ndtri(ndtr(-first) * (1.0 - u) + ndtr(-last) * u))
+    return mean + sd * np.asarray(ndtri(ndtr(first) * (1.0 - u) + ndtr(last) * u))
+
+
+def _pert(low: float, mode: float, high: float, u: Floats) -> Floats:
+    """The beta distribution with weight 4 on the mode (Malcolm, Roseboom, Clark and Fazar 1959)."""
+    from scipy.special import betaincinv
+
+    width = high - low
+    return low + width * np.asarray(betaincinv(1.0 + 4.0 * (mode - low) / width, 1.0 + 4.0 * (high - mode) / width, u))

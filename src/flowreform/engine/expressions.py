@@ -1,0 +1,335 @@
+"""One expression, or one assignment, as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from flowreform import functions
+from flowreform.engine.schedule import Key, key
+from flowreform.functions import Kind
+from flowreform.model import LookupKind
+from flowreform.program import (
+    Assign,
+    Code,
+    Const,
+    Drive,
+    LookupRead,
+    Now,
+    Op,
+    Ordinal,
+    Past,
+    Program,
+    Read,
+    Reduce,
+    Term,
+    Vector,
+    bind,
+    walk,
+)
+
+LANES = 64
+"""Runs in a block. Slot and run are one index, `64 * slot + r`: distances between slots are then known to a compiler,
+which lets it use vector instructions without asking whether two slots overlap."""
+
+DEEP = 24
+"""Nesting after which an inner part is given a name: CPython's tokenizer stops at 200 parentheses."""
+
+UNROLL = 16
+"""Reductions of up to so many terms are written out."""
+
+CHAIN = 24
+"""Graphical functions of up to so many points become straight-line selects, which a compiler can vectorise."""
+
+_COMPARE = {"=": "==", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_FOLD = {"+": "{0} + {1}", "*": "{0} * {1}", "min": "smaller({0}, {1})", "max": "larger({0}, {1})"}
+_PYTHON_NAME = {row.name: row.python.__name__ for row in functions.BUILTINS.values() if row.python}
+_CLOCK = {"step": "t, {dt}, ", "ramp": "t, ", "pulse": "t, {dt}, ", "pulse_width": "t, {dt}, ", "pulse_train": "t, {dt}, "}
+
+
+class Printer:
+    """Prints the assignments of one run loop into `lines`, keeping what it has read or written in local names."""
+
+    def __init__(self, program: Program, literal: Callable[[float], int]) -> None:
+        self.program = program
+        self.literal = literal
+        self.lines: list[str] = []
+        self.names: dict[Key, str] = {}
+        self.loops: tuple[int, ...] = ()
+        self.inner: dict[int, str] = {}
+        self._count = 0
+
+    def fresh(self) -> str:
+        """A new local name."""
+        self._count += 1
+        return f"v{self._count}"
+
+    def assign(self, statement: Assign, loops: tuple[int, ...]) -> str:
+        """Work a statement out; the local name that holds its value."""
+        self.loops = loops
+        text, _ = self.value(statement.code)
+        name = self.fresh()
+        self.lines.append(f"{name} = {text}")
+        place = key(statement.target, loops)
+        if place is not None:
+            self.names[place] = name
+        return name
+
+    def store(self, statement: Assign, loops: tuple[int, ...], name: str) -> None:
+        """Write a local name into its slot."""
+        self.loops = loops
+        self.lines.append(f"s[{self._cell(statement.target.base, statement.target.terms)}] = {name}")
+
+    # --- numbers: (text, depth of nesting)
+
+    def value(self, code: Code) -> tuple[str, int]:
+        """The text of an expression, without outer parentheses when it is a plain name, literal or call."""
+        text, depth = self._value(code)
+        if depth >= DEEP:
+            name = self.fresh()
+            self.lines.append(f"{name} = {text}")
+            return name, 0
+        return text, depth
+
+    def _value(self, code: Code) -> tuple[str, int]:
+        match code:
+            case Const(value):
+                return _literal(value), 0
+            case Now():
+                return "t", 0
+            case Ordinal(base, terms):
+                return f"float({self._slot(base + 1, terms)})", 1
+            case Read():
+                return self._read(code)
+            case Drive(number):
+                return f"drive[{number}, h]", 0
+            case LookupRead():
+                return self._lookup(code)
+            case Reduce():
+                return self._reduce(code)
+            case Past(number, lag, before, terms):
+                (a, da), (b, db) = self.value(lag), self.value(before)
+                return f"past(hist, {self._slot(number, terms)}, n, {a}, r, {b})", max(da, db) + 1
+            case Vector(name, size, arrays, args):
+                return self._vector(name, size, arrays, args)
+            case Op():
+                return self._operate(code)
+
+    def _vector(self, name: str, size: int, arrays: Sequence[Read], args: Sequence[Code]) -> tuple[str, int]:
+        """A helper that walks along vectors: it is told where each starts and the strides between elements, in cells."""
+        parts = ["s", str(size)]
+        for array in arrays:
+            parts.append(self._cell(array.base, array.terms))
+            parts.extend(str(LANES * pick.stride) for pick in array.picks)
+        texts = [self.value(arg) for arg in args]
+        parts.extend(text for text, _ in texts)
+        return f"{name}({', '.join(parts)})", max((depth for _, depth in texts), default=0) + 1
+
+    def _operate(self, op: Op) -> tuple[str, int]:
+        name, args = op.name, op.args
+        if name == "if":
+            (c, dc), (a, da), (b, db) = self.condition(args[0]), self.value(args[1]), self.value(args[2])
+            return f"({a} if {c} else {b})", max(dc, da, db) + 1
+        if name in _COMPARE or name in ("and", "or", "not"):
+            text, depth = self.condition(op)
+            return f"(1.0 if {text} else 0.0)", depth + 1
+        if name == "square":
+            text, depth = self.value(args[0])
+            if depth:
+                local = self.fresh()
+                self.lines.append(f"{local} = {text}")
+                text = local
+            return f"({text} * {text})", 1
+        row = functions.BUILTINS.get(name)
+        heavy = row is not None and row.heavy
+        texts, depths = zip(*(self._guarded(arg) if heavy else self.value(arg) for arg in args), strict=True)
+        depth = max(depths) + 1
+        if name == "neg":
+            return f"(-{texts[0]})", depth
+        if name == "/":
+            return f"divide({texts[0]}, {texts[1]})", depth
+        if name in ("+", "-", "*"):
+            return f"({texts[0]} {name} {texts[1]})", depth
+        assert row is not None, name
+        clock = _CLOCK[name].format(dt=repr(self.program.dt)) if row.kind is Kind.TIMED else ""
+        return f"{_PYTHON_NAME[name]}({clock}{', '.join(texts)})", depth
+
+    def _guarded(self, code: Code) -> tuple[str, int]:
+        """An argument of exp, pow and the like: a literal is read from a slot, where no compiler can fold it."""
+        if isinstance(code, Const):
+            return f"s[{cell(self.literal(code.value))}]", 0
+        return self.value(code)
+
+    # --- conditions: text of a bool
+
+    def condition(self, code: Code) -> tuple[str, int]:
+        """The text of a truth value: anything but 0 is true."""
+        if isinstance(code, Op) and code.name in _COMPARE:
+            (a, da), (b, db) = self.value(code.args[0]), self.value(code.args[1])
+            return f"({a} {_COMPARE[code.name]} {b})", max(da, db) + 1
+        if isinstance(code, Op) and code.name in ("and", "or"):
+            (a, da), (b, db) = self.condition(code.args[0]), self.condition(code.args[1])
+            if max(da, db) >= DEEP:
+                a, b = self._named_condition(a), self._named_condition(b)
+                da = db = 0
+            return f"({a} {code.name} {b})", max(da, db) + 1
+        if isinstance(code, Op) and code.name == "not":
+            text, depth = self.condition(code.args[0])
+            return f"(not {text})", depth + 1
+        text, depth = self.value(code)
+        return f"({text} != 0.0)", depth + 1
+
+    def _named_condition(self, text: str) -> str:
+        name = self.fresh()
+        self.lines.append(f"{name} = 1.0 if {text} else 0.0")
+        return f"({name} != 0.0)"
+
+    # --- slots
+
+    def _slot(self, base: int, terms: Sequence[Term]) -> str:
+        parts = [str(base)] if base or not terms else []
+        for term in terms:
+            index = self.inner.get(term.loop) or f"i{self.loops.index(term.loop)}"
+            if term.table:
+                index = f"tab[{self.table(term.table)} + {index}]"
+            parts.append(index if term.stride == 1 else f"{term.stride} * {index}")
+        return " + ".join(parts)
+
+    def _cell(self, base: int, terms: Sequence[Term]) -> str:
+        if not terms:
+            return cell(base)
+        return f"{LANES} * ({self._slot(base, terms)}) + r"
+
+    def table(self, entries: tuple[int, ...]) -> int:
+        """Where an index table starts in `tab`."""
+        return index_tables(self.program)[1][entries]
+
+    def _read(self, read: Read) -> tuple[str, int]:
+        place = key(read, self.loops)
+        if place is not None and place in self.names:
+            return self.names[place], 0
+        if read.picks:
+            offsets, tests = [], []
+            for pick in read.picks:
+                text, _ = self.value(pick.index)
+                local = self.fresh()
+                self.lines.append(f"{local} = {text}")
+                offsets.append(f"{pick.stride} * at({local}, {pick.size})")
+                tests.append(f"within({local}, {pick.size})")
+            slot = " + ".join([self._slot(read.base, read.terms), *offsets])
+            return f"(s[{LANES} * ({slot}) + r] if {' and '.join(tests)} else 0.0)", 3
+        text = f"s[{self._cell(read.base, read.terms)}]"
+        if place is None:
+            return text, 1
+        name = self.fresh()
+        self.lines.append(f"{name} = {text}")
+        self.names[place] = name
+        return name, 0
+
+    # --- reductions and graphical functions
+
+    def _reduce(self, reduce: Reduce) -> tuple[str, int]:
+        if reduce.size <= UNROLL:
+            total, depth = self.value(bind(reduce.body, reduce.loop, 0))
+            for i in range(1, reduce.size):
+                text, more = self.value(bind(reduce.body, reduce.loop, i))
+                total, depth = f"({_FOLD[reduce.op].format(total, text)})", max(depth, more) + 1
+                if depth >= DEEP:
+                    name = self.fresh()
+                    self.lines.append(f"{name} = {total}")
+                    total, depth = name, 0
+            return total, depth
+        total = self.fresh()
+        first, _ = self.value(bind(reduce.body, reduce.loop, 0))
+        index = f"j{reduce.loop}"
+        self.lines.append(f"{total} = {first}")
+        self.lines.append(f"for {index} in range(1, {reduce.size}):")
+        outer_lines, outer_names = self.lines, self.names
+        self.lines, self.names = [], dict(outer_names)
+        self.inner[reduce.loop] = index
+        text, _ = self.value(reduce.body)
+        self.lines.append(f"{total} = {_FOLD[reduce.op].format(total, text)}")
+        outer_lines.extend("    " + line for line in self.lines)
+        self.lines, self.names = outer_lines, outer_names
+        del self.inner[reduce.loop]
+        return total, 0
+
+    def _lookup(self, read: LookupRead) -> tuple[str, int]:
+        text, _ = self.value(read.x)
+        x = self.fresh()
+        self.lines.append(f"{x} = {text}")
+        number = self._slot(read.table, read.terms)
+        table = self.program.tables[read.table]
+        counter = f"c[{self._cell(read.table, read.terms)}]"
+        if table.kind is not LookupKind.EXTRAPOLATE or read.terms:
+            self.lines.append(f"{counter} = {counter} + astray(X, P, N, K, {number}, {x})")
+        if read.terms or len(table.x) > CHAIN:
+            return f"look(X, Y, M, P, N, K, {number}, {x})", 1
+        return self._chain(x, read.table), 0
+
+    def _chain(self, x: str, number: int) -> str:
+        """Selects from left to right: each segment takes over where its left end is passed. The same arithmetic as
+        `look`, without a search."""
+        table = self.program.tables[number]
+        xs, ys = table.x, table.y
+        slope = slopes(xs, ys)
+        name = self.fresh()
+        last = len(xs) - 1
+        if table.kind is LookupKind.DISCRETE:
+            self.lines.append(f"{name} = {_literal(ys[0])}")
+            for i in range(1, len(xs)):
+                self.lines.append(f"{name} = {_literal(ys[i])} if {x} >= {_literal(xs[i])} else {name}")
+        else:
+            outside = table.kind is LookupKind.EXTRAPOLATE
+            start = f"{_literal(ys[0])} + {_literal(slope[0])} * ({x} - {_literal(xs[0])})" if outside else _literal(ys[0])
+            self.lines.append(f"{name} = {start}")
+            for i in range(0 if not outside else 1, last):
+                piece = f"{_literal(ys[i])} + {_literal(slope[i])} * ({x} - {_literal(xs[i])})"
+                self.lines.append(f"{name} = {piece} if {x} > {_literal(xs[i])} else {name}")
+            if not outside and last:
+                self.lines.append(f"{name} = {_literal(ys[last])} if {x} >= {_literal(xs[last])} else {name}")
+        self.lines.append(f"{name} = {name} if {x} == {x} else {x}")
+        return name
+
+
+def cell(slot: int) -> str:
+    """The index of a slot's value in run r of a block."""
+    return f"{LANES * slot} + r" if slot else "r"
+
+
+def slopes(x: Sequence[float], y: Sequence[float]) -> tuple[float, ...]:
+    """The slope from each point to the next; 0 after the last."""
+    return (*((y[i + 1] - y[i]) / (x[i + 1] - x[i]) for i in range(len(x) - 1)), 0.0)
+
+
+def _literal(number: float) -> str:
+    value = float(number)
+    if math.isnan(value):
+        return "NAN"
+    if math.isinf(value):
+        return "INFINITY" if value > 0 else "(-INFINITY)"
+    return repr(value) if value > 0.0 or (value == 0.0 and math.copysign(1.0, value) > 0) else f"({value!r})"
+
+
+def index_tables(program: Program) -> tuple[tuple[int, ...], dict[tuple[int, ...], int]]:
+    """Every index table of a program, end to end, and where each starts."""
+    flat: list[int] = []
+    where: dict[tuple[int, ...], int] = {}
+
+    def note(terms: Sequence[Term]) -> None:
+        for term in terms:
+            if term.table and term.table not in where:
+                where[term.table] = len(flat)
+                flat.extend(term.table)
+
+    for statement in (*program.constant, *program.initial, *program.step):
+        note(statement.target.terms)
+        for part in walk(statement.code):
+            if isinstance(part, Read | Ordinal | LookupRead | Past):
+                note(part.terms)
+    for stock in program.stocks:
+        note(stock.target.terms)
+        for part in walk(stock.rate):
+            if isinstance(part, Read | Ordinal | LookupRead | Past):
+                note(part.terms)
+    return tuple(flat), where

@@ -1,0 +1,43 @@
+"""The helpers that emitted text calls, compiled by numba: IEEE results, no fast-math, nothing folded across calls.
+
+Imported by compiled kernels only.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+from flowreform import arithmetic
+from flowreform.engine import helpers
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """The decorator of every emitted function: no GIL, numpy's division, cached on disk beside its file."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, boundscheck=False)(function)
+
+
+def passing(function: Callable[..., Any]) -> Any:
+    """The same without a cache on disk."""
+    return numba.njit(nogil=True, error_model="numpy", fastmath=False, boundscheck=False)(function)
+
+
+def _build() -> dict[str, Any]:
+    """Every helper compiled, each seeing the others in their compiled form."""
+    namespace: dict[str, Any] = {"math": math, "INFINITY": arithmetic.INFINITY, "NAN": arithmetic.NAN}
+    for module in (arithmetic, helpers):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ != module.__name__ or name.startswith("_"):
+                continue
+            plain = arithmetic.NATIVE.get(function, function)
+            clone = types.FunctionType(plain.__code__, namespace, name, plain.__defaults__)
+            namespace[name] = numba.njit(nogil=True, error_model="numpy", fastmath=False, inline="never")(clone)
+    return namespace
+
+
+HELPERS = _build()

@@ -1,0 +1,123 @@
+"""An experiment: a model, scenarios, uncertainties, draws and KPIs, read from one TOML file and frozen.
+
+Whatever the experiment does not say comes from the case file beside its model; `origins` says which file won.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowreform.case import read_case
+from flowreform.errors import ExperimentError, Finding, Level, did_you_mean, error
+from flowreform.experiment.build import add_settings, build_experiment
+from flowreform.experiment.settings import Points, Scenario, Setting
+from flowreform.experiment.tables import Experiment, Origin
+from flowreform.model import Model
+from flowreform.toml import Document, Loc, read_document, required_table
+
+__all__ = [
+    "Experiment",
+    "Origin",
+    "Points",
+    "Scenario",
+    "Setting",
+    "experiment_of",
+    "experiment_path",
+    "read_experiment",
+    "with_settings",
+]
+
+
+def experiment_path(name_or_path: str | Path) -> Path:
+    """The file of an experiment: a bare word is a bundled one, anything with a separator or a suffix is a path.
+
+    Raises ExperimentError when there is no such experiment or file."""
+    from flowreform.formats import bundled, is_bare
+
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, str) and is_bare(text):
+        known = bundled("experiments")
+        if text in known:
+            return known[text]
+        hint = did_you_mean(text, known) or (
+            f"bundled are {', '.join(known)}" if known else "write the path of an experiment file"
+        )
+        hint = f"for the file write {text}.toml" if Path(f"{text}.toml").is_file() else hint
+        raise ExperimentError(error("unknown-experiment", "no bundled experiment has this name", hint, element=text))
+    path = Path(text)
+    try:
+        if path.is_file():
+            return path
+        beside = [item.name for item in path.parent.iterdir() if item.suffix == ".toml"] if path.parent.is_dir() else []
+        reason = "this is a folder, not an experiment file" if path.is_dir() else "there is no such file"
+    except (OSError, ValueError) as fault:  # a name too long or with a null character, a folder that may not be read
+        reason, beside = f"cannot read the file: {getattr(fault, 'strerror', None) or fault}", []
+    hint = did_you_mean(path.name, beside) or "check the path"
+    raise ExperimentError(error("no-file", reason, hint, file=text))
+
+
+def read_experiment(name_or_path: str | Path, model: Model | None = None) -> Experiment:
+    """The experiment in a file, or the bundled one of that name.
+
+    `model` stands in for the one the file names. Raises ExperimentError with all faults of the file at once, and ModelError
+    with those of its model or case file."""
+    path = experiment_path(name_or_path)
+    document = read_document(path, ExperimentError)
+    findings: list[Finding] = []
+    if model is None:
+        model = _model_of(document, path)
+    case = read_case(model)
+    experiment = build_experiment(document, model, case, findings, path)
+    if experiment is None or any(finding.level is Level.ERROR for finding in findings):
+        raise ExperimentError(findings)
+    return experiment
+
+
+def _model_of(document: Document, path: Path) -> Model:
+    """The model that an experiment file names."""
+    from flowreform.formats import is_bare, read_model
+
+    loc: Loc = ("experiment", "model")
+    findings: list[Finding] = []
+    table = required_table(document, "experiment", "title, question and model", findings)
+    if not isinstance(table, dict):
+        raise ExperimentError(findings or document.fault("schema", loc[:1], "a table is needed here", "write [experiment]"))
+    name = table.get("model")
+    if not isinstance(name, str) or not name.strip():
+        raise ExperimentError(document.fault("schema", loc, "the model's name or path is needed", 'add model = "care_shift"'))
+    if "://" in name or name.startswith(("//", "\\\\")):
+        raise ExperimentError(
+            document.fault("model-path", loc, "a model is read from a file of this machine only", "copy it beside")
+        )
+    if is_bare(name):
+        return read_model(name)
+    found = path.parent / name.replace("\\", "/")
+    if not found.is_file():
+        reason = f'there is no model file "{name}" beside the experiment'
+        raise ExperimentError(document.fault("no-file", loc, reason, "write the path as seen from the experiment file"))
+    return read_model(found)
+
+
+def experiment_of(model: Model, settings: Mapping[str, Setting] | None = None) -> Experiment:
+    """One run of a model as it stands: one scenario, one draw, every KPI of its case.
+
+    `settings` holds values in the model's units by parameter; names in any spelling. Raises ModelError for the case file
+    and ExperimentError for the settings."""
+    case = read_case(model)
+    title = case.about.title if case and case.about.title else model.name
+    table = {"title": title, "question": case.about.question if case else "", "model": model.name}
+    findings: list[Finding] = []
+    experiment = build_experiment(Document(model.file, {"experiment": table}, {}), model, case, findings, None)
+    if experiment is None or any(finding.level is Level.ERROR for finding in findings):
+        raise ExperimentError(findings)
+    return with_settings(experiment, settings) if settings else experiment
+
+
+def with_settings(experiment: Experiment, settings: Mapping[str, Setting | str]) -> Experiment:
+    """The experiment with parameters set in every scenario, over what the scenarios say (`--set NAME=VALUE`).
+
+    A value is a number in the model's unit, `Points`, or text such as "6.5" or "6.5 day". Raises ExperimentError with all
+    faults at once: unknown names, units of another dimension, values outside the range."""
+    return add_settings(experiment, settings)

@@ -1,0 +1,150 @@
+"""The tables of an experiment file, field by field, and the frozen `Experiment` they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
+
+from flowreform.case.tables import Case, Chart, Kpi, Lever
+from flowreform.case.uncertainty import Uncertainty
+from flowreform.errors import Finding
+from flowreform.experiment.settings import Scenario
+from flowreform.model import Model
+from flowreform.toml import Table
+
+MAX_RUNS = 1_000_000_000
+"""Most runs (scenarios x draws) of one experiment."""
+MAX_SCENARIOS = 1_000
+"""Most scenarios of one experiment."""
+MAX_STEPS = 10_000_000
+"""Most steps of dt in one run."""
+
+Design = Literal["random", "latin_hypercube", "sobol"]
+
+
+def _all_or_names(given: object) -> object:
+    if given in ("all", "stocks") or given is None:
+        return given
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        return tuple(given)
+    raise ValueError('"all" or a list of names is needed')
+
+
+AllOrNames = Annotated[Any, BeforeValidator(_all_or_names)]
+
+
+class ExperimentTable(Table):
+    """`[experiment]`: what is asked, of which model, and how it is run."""
+
+    title: str
+    """Title shown on tables and charts."""
+    question: str
+    """The one question it answers."""
+    model: str
+    """A bundled model's name, or a path from the experiment file."""
+    start: float | None = None
+    """First model time; the model's own when missing."""
+    stop: float | None = None
+    """Last model time; the model's own when missing."""
+    save: AllOrNames = None
+    """Variables kept over time: a list, "stocks" or "all". Those that KPIs, charts and reference series need are always kept."""
+    save_every: float | None = None
+    """Saving interval in the model's time unit: a multiple of dt."""
+    draws: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 1
+    """Samples of all uncertainties, shared by the scenarios."""
+    design: Design = "random"
+    """How they are drawn: random, latin_hypercube or sobol."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Where randomness starts: the same seed gives the same draws."""
+    baseline: str | None = None
+    """The scenario that the others are contrasted with; the first one when missing."""
+    uncertainties: AllOrNames = None
+    """Which inputs vary: "all" those of the case, or a list. When missing: all when there is more than one draw."""
+    kpis: AllOrNames = "all"
+    """What is reported: "all" KPIs of the case, or a list. Those defined here are always among them."""
+
+
+class ScenarioTable(Table):
+    """`[scenarios.<name>]`: a named setting of parameters."""
+
+    label: str = ""
+    """The name shown."""
+    settings: Annotated[dict[str, Any], Field(alias="set", default_factory=dict)]
+    """`set`: parameter = number, { value =, unit = } or { points = [[time or date, value], ...] }."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which file an uncertainty or KPI comes from: `file` and `line`, and the keys that the experiment overrides."""
+
+    file: str
+    line: int
+    overridden: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        keys = f" (overrides {', '.join(self.overridden)})" if self.overridden else ""
+        return f"{self.file}:{self.line}{keys}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment, checked against its model. All names are canonical and all numbers in the model's units.
+
+    `save` names whole variables in model order; a run is saved at `times`. `origins` has a key "uncertainties.<name>" or
+    "kpis.<name>" for each. `findings` holds the warnings. `sha256` is of the file's bytes ("" when there is no file).
+    """
+
+    name: str
+    title: str
+    question: str
+    model: Model
+    case: Case | None
+    start: float
+    stop: float
+    dt: float
+    save: tuple[str, ...]
+    save_every: float
+    draws: int
+    design: Design
+    seed: int
+    scenarios: Mapping[str, Scenario]
+    baseline: str
+    uncertainties: Mapping[str, Uncertainty]
+    kpis: Mapping[str, Kpi]
+    charts: tuple[Chart, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)
+    sha256: str = ""
+    findings: tuple[Finding, ...] = field(default=(), compare=False)
+
+    @property
+    def runs(self) -> int:
+        """Scenarios times draws; run r is scenario r // draws, draw r % draws."""
+        return len(self.scenarios) * self.draws
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """The saved model times, ascending, from start to stop."""
+        return saved_times(self.start, self.stop, self.save_every)
+
+    @property
+    def levers(self) -> Mapping[str, Lever]:
+        """The levers of the case; empty without one."""
+        return self.case.levers if self.case else {}
+
+    def __repr__(self) -> str:
+        size = f"{len(self.scenarios)} scenarios x {self.draws} draws ({self.design}, seed {self.seed})"
+        return (
+            f"<Experiment {self.name}: {self.model.name}, {size}; {len(self.uncertainties)} uncertainties, {len(self.kpis)} kpis>"
+        )
+
+
+def saved_times(start: float, stop: float, every: float) -> NDArray[np.float64]:
+    """`start + k * every` up to `stop`, in the model's time unit."""
+    return start + every * np.arange(round((stop - start) / every) + 1, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""What leaves flowreform for people: tables, a summary, a chart, and the folder they go into together."""

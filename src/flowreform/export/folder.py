@@ -1,0 +1,64 @@
+"""The folder a run leaves behind: results.nc, kpis.csv, summary.md and chart.png, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowreform.export.summary import summary_text
+from flowreform.export.tables import kpis_csv
+from flowreform.files import Writer, write_files
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+    from flowreform.experiment import Experiment
+
+NAMES = ("results.nc", "kpis.csv", "summary.md", "chart.png")
+
+
+def write_folder(folder: Path, ds: Dataset, kpis: Dataset, experiment: Experiment, warnings: Iterable[str] = ()) -> None:
+    """Write the four files of a run into `folder`; what else stands there stays.
+
+    Raises ExperimentError where the folder cannot be written to; then nothing in it has changed."""
+    lines = tuple(warnings)
+    text = summary_text(kpis, experiment, lines, ds.attrs)
+    table = kpis_csv(kpis)
+    writers: dict[str, Writer] = {
+        "results.nc": lambda path: _netcdf(ds, path),
+        "kpis.csv": lambda path: _text(path, table),
+        "summary.md": lambda path: _text(path, text),
+        "chart.png": lambda path: write_chart(path, ds, experiment),
+    }
+    write_files(folder, writers)
+
+
+def write_chart(path: Path, ds: Dataset, experiment: Experiment) -> None:
+    """The chart of a run as a PNG."""
+    from flowreform.export.chart import draw
+    from flowreform.export.describe import short
+    from flowreform.export.panels import panels_of
+
+    baseline = short(experiment.scenarios[experiment.baseline].label)
+    panels, note = panels_of(ds, experiment), _note(ds, experiment)
+    draw(path, panels, title=experiment.title, question=experiment.question, note=note, baseline=baseline)
+
+
+def _note(ds: Dataset, experiment: Experiment) -> str:
+    """What the lines are and where the numbers come from."""
+    lines = f"Lines: median of {experiment.draws:,} draws; bands: 10th to 90th percentile. " if experiment.draws > 1 else ""
+    model = f"Model {experiment.model.name} {experiment.model.sha256[:8]}"
+    asked = f", experiment {experiment.name} {experiment.sha256[:8]}, seed {experiment.seed}" if experiment.sha256 else ""
+    observed = " Observed values: reference.csv of the model." if experiment.case and experiment.case.observations else ""
+    return f"{lines}{model}{asked}.{observed}"
+
+
+def _netcdf(ds: Dataset, path: Path) -> None:
+    from flowreform.results import write_netcdf
+
+    write_netcdf(ds, path)
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_bytes(text.encode())

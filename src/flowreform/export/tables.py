@@ -1,0 +1,109 @@
+"""KPIs as tables: one row per run for programs and spreadsheets, and what the draws of a scenario have in common, for people.
+
+A KPI has one number per run, or none: the event never happened, nothing was needed, the run failed, or the arithmetic has no
+answer. Runs without a number are counted by cause and kept out of percentiles.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flowreform.export.numbers import exact, number, scale
+
+if TYPE_CHECKING:
+    from xarray import DataArray, Dataset
+
+    from flowreform.kpi import Row
+
+
+def label_of(data: DataArray) -> str:
+    """The name shown for a KPI or variable."""
+    return str(data.attrs.get("long_name") or data.name).replace("_", " ")
+
+
+def unit_of(data: DataArray) -> str:
+    """Its unit, empty for a plain number."""
+    return shown_unit(str(data.attrs.get("units") or ""))
+
+
+def shown_unit(unit: str) -> str:
+    """A unit for people: nothing where there is nothing to say."""
+    return "" if unit.strip().lower() in ("", "1", "dimensionless", "dmnl") else unit
+
+
+def columns(kpis: Dataset) -> Iterator[tuple[str, DataArray]]:
+    """The KPIs of a Dataset, each [scenario, draw]."""
+    for key in kpis.data_vars:
+        yield str(key), kpis[key].transpose("scenario", "draw")
+
+
+def kpis_csv(kpis: Dataset) -> str:
+    """One row per run: scenario, draw, and every KPI with all its digits; empty where there is no number."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    found = list(columns(kpis))
+    writer.writerow(["scenario", "draw", *(name for name, _ in found)])
+    draws = kpis["draw"].values
+    values = [np.asarray(data.values, dtype=np.float64) for _, data in found]
+    for at, scenario in enumerate(kpis["scenario"].values):
+        for place, draw in enumerate(draws):
+            writer.writerow([str(scenario), int(draw), *(exact(float(part[at, place])) for part in values)])
+    return out.getvalue()
+
+
+def without(row: Row) -> str:
+    """How many runs of a row have no number, by cause: `12 never, 3 failed`; empty when all have one."""
+    causes = (("never", row.never), ("none needed", row.none_needed), ("failed", row.failed), ("undefined", row.undefined))
+    return ", ".join(f"{count:,} {word}" for word, count in causes if count)
+
+
+def spread(row: Row, *, signed: bool = False) -> str:
+    """`23,100 (21,000 to 25,400)`: the median and the 10th and 90th percentile, and what is left out of them."""
+    lost = without(row)
+    if not row.count:
+        return lost if row.never + row.none_needed + row.failed + row.undefined > 1 else lost.partition(" ")[2] or "-"
+    factor, word = scale(row.p10, row.p50, row.p90)
+
+    def text(value: float) -> str:
+        shown = number(value / factor)
+        return f"+{shown}" if signed and value > 0 and shown != "0" else shown
+
+    middle = text(row.p50)
+    if row.p10 != row.p90:
+        middle += f" ({text(row.p10)} to {text(row.p90)})"
+    if word:
+        middle += f" {word}"
+    return f"{middle}; {lost}" if lost else middle
+
+
+def by_kpi(rows: tuple[Row, ...]) -> dict[str, dict[str, Row]]:
+    """The rows of a summary by KPI and scenario, in order."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(row.kpi, {})[row.scenario] = row
+    return found
+
+
+def heading(row: Row) -> str:
+    """The KPI of a row with its unit: `Open beds at the end [bed]`."""
+    unit = shown_unit(row.unit)
+    return f"{row.label} [{unit}]" if unit else row.label
+
+
+def markdown(header: list[str], rows: list[list[str]], *, right: bool = True) -> str:
+    """A Markdown table; all columns but the first hold numbers when `right`."""
+    rule = ["---", *(["---:" if right else "---"] * (len(header) - 1))]
+    body = "\n".join("| " + " | ".join(cell(text) for text in line) + " |" for line in [header, *rows])
+    first, _, rest = body.partition("\n")
+    return f"{first}\n| {' | '.join(rule)} |\n{rest}".rstrip("\n") + "\n"
+
+
+def cell(text: str) -> str:
+    """Text that cannot end its cell, its table, or begin a tag."""
+    plain = " ".join(text.split())
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")

@@ -1,0 +1,290 @@
+"""The variables of one section of a Vensim file (the model, or a macro) from its translated equations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flowreform.errors import Finding, error, warning
+from flowreform.formats.limits import Limits
+from flowreform.formats.vensim_dimensions import Wrong, cells, covering
+from flowreform.formats.vensim_expr import (
+    External,
+    Integral,
+    Names,
+    NoData,
+    Numbers,
+    Right,
+    Unreadable,
+    WithLookup,
+    constant,
+    convert,
+)
+from flowreform.formats.vensim_text import Entry, squeeze
+from flowreform.model import Call, Dimension, Equation, Expr, Lookup, Number, Ref, Role, Variable, canonical
+
+Load = Callable[[External, str | None, list[tuple[str, ...]]], list[Number | Lookup]]
+"""Reads a GET ... reference: the reference, the data keyword and the elements it fills; a number or lookup for each."""
+
+CONTROLS = ("initial_time", "final_time", "time_step", "saveper")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One equation of a variable before its role is known; `net` is the rate of a stock."""
+
+    entry: Entry
+    equation: Equation
+    right: Right
+    net: Equation | None = None
+    is_lookup: bool = False
+
+
+@dataclass(slots=True)
+class Draft:
+    """A variable while its equations are gathered."""
+
+    name: str
+    label: str
+    results: list[tuple[Entry, dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A variable with the rates of its equations, one per equation, if it is a stock."""
+
+    variable: Variable
+    nets: tuple[Equation, ...] = ()
+
+
+@dataclass(slots=True)
+class Section:
+    """What the equations of one section share, and the findings that gather."""
+
+    file: str
+    dimensions: Mapping[str, Dimension]
+    elements: Mapping[str, str]
+    limits: Limits
+    load: Load
+    macros: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
+    in_macro: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    def fault(self, entry: Entry, element: str, reason: str, repair: str = "", rule: str = "equation") -> None:
+        self.findings.append(error(rule, reason, repair, file=self.file, line=entry.line, element=element))
+
+
+def label_of(text: str) -> str:
+    """A name as a reader of the model knows it: quotes off, underscores left alone."""
+    plain = squeeze(text)
+    return plain[1:-1].replace('\\"', '"') if len(plain) > 1 and plain[0] == plain[-1] == '"' else plain
+
+
+def build(section: Section, pairs: Sequence[tuple[Entry, dict[str, Any]]]) -> dict[str, Built]:
+    """Every variable of a section, by canonical name in file order; faults go to the section's findings."""
+    drafts: dict[str, Draft] = {}
+    for entry, result in pairs:
+        if "error" in result:
+            section.fault(entry, _left(entry.equation), result["error"], "correct the equation", "syntax")
+            continue
+        if result["kind"] not in ("equation", "lookup", "data"):
+            continue
+        name = canonical(result["name"])
+        if len(name) > section.limits.name_characters:
+            section.fault(
+                entry, name, f"the name has more than {section.limits.name_characters} characters", "shorten it", "limit"
+            )
+            continue
+        draft = drafts.setdefault(name, Draft(name, label_of(result["name"])))
+        draft.results.append((entry, result))
+    known = frozenset(drafts)
+    built: dict[str, Built] = {}
+    for draft in drafts.values():
+        built.update(_variable(section, draft, known))
+    return built
+
+
+def _left(equation: str) -> str:
+    return equation.split("=")[0].split("(")[0].strip()[:60]
+
+
+def _variable(section: Section, draft: Draft, known: frozenset[str]) -> dict[str, Built]:
+    """A variable, and the lookups that stood inside its equations."""
+    entry = draft.results[0][0]
+    lifted: dict[str, Built] = {}
+
+    def lift(lookup: Lookup) -> str:
+        number = len(lifted) + 1
+        label = f"{draft.label} lookup {number}"
+        while canonical(label) in known:
+            number += 1
+            label = f"{draft.label} lookup {number}"
+        name = canonical(label)
+        equation = Equation("WITH LOOKUP", None, entry.line, (), lookup)
+        doc = f"Points written inside the equation of {draft.label}."
+        lifted[name] = Built(Variable(name, label, Role.LOOKUP, (equation,), (), None, doc, group=_group(entry), line=entry.line))
+        return name
+
+    sizes = {name: len(dimension.elements) for name, dimension in section.dimensions.items()}
+    names = Names(known, section.macros, lift, section.in_macro, section.parameters, section.limits.nesting, sizes)
+    pieces: list[Piece] = []
+    for here, result in draft.results:
+        try:
+            pieces.extend(_pieces(section, draft, here, result, names))
+        except Unreadable as fault:
+            section.fault(here, draft.label, fault.reason, fault.repair)
+        except Wrong as fault:
+            section.fault(here, draft.label, fault.reason, fault.repair, "subscripts")
+    if not pieces:
+        return {}
+    try:
+        return {**lifted, draft.name: _assemble(section, draft, pieces)}
+    except Wrong as fault:
+        section.fault(entry, draft.label, fault.reason, fault.repair, "subscripts")
+        return {}
+
+
+def _group(entry: Entry) -> str | None:
+    return canonical(entry.group) if entry.group else None
+
+
+def _pieces(section: Section, draft: Draft, entry: Entry, result: dict[str, Any], names: Names) -> list[Piece]:
+    """The equations one entry stands for: usually one, one per element for lists of numbers and data."""
+    sides = tuple(canonical(side) for side in result["subscripts"])
+    exceptions = tuple(tuple(canonical(side) for side in group) for group in result["exceptions"])
+    text = _right_text(entry.equation, result["kind"])
+    right = convert(result["nodes"], names)
+    if any(len(group) != len(sides) for group in exceptions):
+        raise Wrong("an exception has not as many subscripts as the left side", "name one for each")
+
+    def equation(
+        expr: Expr | None, lookup: Lookup | None = None, at: tuple[str, ...] = sides, initial: Expr | None = None
+    ) -> Equation:
+        return Equation(text, expr, entry.line, at, lookup, initial, exceptions if at == sides else ())
+
+    match right:
+        case NoData():
+            raise Unreadable("a data variable without data", "give it a constant, a lookup of Time, or GET DIRECT DATA")
+        case Lookup():
+            _warn_of_one_point(section, entry, draft.label, right)
+            return [Piece(entry, equation(None, right), right, is_lookup=True)]
+        case Integral(net, initial):
+            rate, begin = arguments_of(text)
+            written = replace(equation(initial), text=begin)
+            return [Piece(entry, written, right, replace(equation(net), text=rate))]
+        case WithLookup(argument, lookup):
+            _warn_of_one_point(section, entry, draft.label, lookup)
+            return [Piece(entry, equation(argument, lookup), right)]
+        case Numbers(values):
+            places = cells(sides, section.dimensions, section.elements)
+            if len(places) != len(values):
+                raise Wrong(f"{len(values)} numbers are given for {len(places)} elements", "give one number for each element")
+            left_out = {cell for group in exceptions for cell in cells(group, section.dimensions, section.elements)}
+            return [
+                Piece(entry, Equation(f"{value:g}", Number(value), entry.line, at), Number(value))
+                for at, value in zip(places, values, strict=True)
+                if at not in left_out
+            ]
+        case External():
+            places = cells(sides, section.dimensions, section.elements)
+            loaded = section.load(right, result["keyword"], places)
+            return [_external(entry, equation, at, item, right) for at, item in zip(places, loaded, strict=True)]
+        case Call("active_initial", (value, initial)):
+            return [Piece(entry, equation(value, initial=initial), right)]
+    if result["kind"] == "lookup":
+        raise Unreadable("a lookup needs points")
+    return [Piece(entry, equation(right), right)]
+
+
+def _external(
+    entry: Entry, equation: Callable[..., Equation], at: tuple[str, ...], item: Number | Lookup, right: External
+) -> Piece:
+    if isinstance(item, Number):
+        return Piece(entry, equation(item, at=at), item)
+    if right.kind == "lookups":
+        return Piece(entry, equation(None, item, at=at), item, is_lookup=True)
+    return Piece(entry, equation(Ref("time"), item, at=at), right)
+
+
+def _warn_of_one_point(section: Section, entry: Entry, label: str, lookup: Lookup) -> None:
+    if len(lookup.x) == 1:
+        reason = f"the lookup has one point and is {lookup.y[0]:g} everywhere"
+        section.findings.append(
+            warning("lookup-points", reason, "add points, or write a constant", file=section.file, line=entry.line, element=label)
+        )
+
+
+def _right_text(equation: str, kind: str) -> str:
+    """What stands behind the sign of equality, or the points of a lookup."""
+    depth, quoted = 0, False
+    for position, character in enumerate(equation):
+        if character == '"':
+            quoted = not quoted
+        if quoted:
+            continue
+        if character == "[":
+            depth += 1
+        elif character == "]":
+            depth -= 1
+        elif character == "=" and depth == 0:
+            return equation[position + 1 :].lstrip("= ").strip()
+        elif character == "(" and depth == 0 and kind == "lookup":
+            return equation[position:].strip()
+    return ""
+
+
+def arguments_of(text: str) -> tuple[str, str]:
+    """The two arguments of a call such as `INTEG(a - b, 3)`, as written."""
+    inside = text[text.find("(") + 1 : text.rfind(")")]
+    depth, quoted = 0, False
+    for position, character in enumerate(inside):
+        if character == '"':
+            quoted = not quoted
+        elif not quoted and character in "([":
+            depth += 1
+        elif not quoted and character in ")]":
+            depth -= 1
+        elif not quoted and character == "," and depth == 0:
+            return inside[:position].strip(), inside[position + 1 :].strip()
+    return inside.strip(), ""
+
+
+def _assemble(section: Section, draft: Draft, pieces: list[Piece]) -> Built:
+    """One variable from its equations: dimensions, role, text."""
+    first = pieces[0]
+    width = len(first.equation.subscripts)
+    for piece in pieces:
+        if len(piece.equation.subscripts) != width:
+            raise Wrong("its equations have different numbers of subscripts", "give every left side the same dimensions")
+    if width == 0 and len(draft.results) > 1:
+        lines = ", ".join(str(entry.line) for entry, _ in draft.results)
+        raise Wrong(f"the variable is defined more than once, on lines {lines}", "remove all but one")
+    columns = zip(*(piece.equation.subscripts for piece in pieces), strict=True) if width else ()
+    dimensions = tuple(covering(tuple(column), section.dimensions, section.elements) for column in columns)
+    lookups = [piece.is_lookup for piece in pieces]
+    stocks = [piece.net is not None for piece in pieces]
+    if any(lookups) != all(lookups) or any(stocks) != all(stocks):
+        what = "lookups" if any(lookups) else "stocks (INTEG)"
+        raise Wrong(f"some of its equations are {what} and some are not", "give them variables of their own")
+    equations = tuple(piece.equation for piece in pieces)
+    nets = tuple(piece.net for piece in pieces if piece.net is not None)
+    if len(equations) == 1 and equations[0].subscripts == dimensions and not equations[0].exceptions:
+        equations = (replace(equations[0], subscripts=()),)
+        nets = tuple(replace(net, subscripts=()) for net in nets)
+    role = Role.AUXILIARY
+    if all(lookups):
+        role = Role.LOOKUP
+    elif all(stocks):
+        role = Role.STOCK
+    elif all(constant(eq.expr) is not None and eq.lookup is None and eq.initial is None for eq in equations):
+        role = Role.PARAMETER
+    told = [entry for entry, _ in draft.results]
+    units = next((entry.units for entry in reversed(told) if entry.units), None)
+    doc = next((entry.doc for entry in reversed(told) if entry.doc), "")
+    low_high = next((entry.range for entry in reversed(told) if entry.range != (None, None)), (None, None))
+    variable = Variable(
+        draft.name, draft.label, role, equations, dimensions, units, doc, low_high, _group(first.entry), first.entry.line
+    )
+    return Built(variable, nets)

@@ -1,0 +1,206 @@
+"""KPIs of every run, differences between scenarios draw by draw, and summary rows.
+
+KPIs select and compare; they never integrate. What has no value is NaN and is counted by cause: it never happened, nothing
+was needed, the run failed, or the arithmetic has no answer (a ratio over 0). Causes are a coordinate `<kpi>_outcome` with the
+flags of `OUTCOMES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowreform.case.tables import Kpi
+from flowreform.errors import ExperimentError, did_you_mean, error
+from flowreform.experiment.tables import Experiment
+from flowreform.measure import evaluate
+from flowreform.names import split
+
+if TYPE_CHECKING:
+    from xarray import DataArray, Dataset
+
+OUTCOMES = ("value", "never", "none_needed", "failed", "undefined")
+"""Why a KPI has a value or none, by flag: 0 to 4."""
+VALUE, NEVER, NONE_NEEDED, FAILED, UNDEFINED = range(5)
+
+Floats = NDArray[np.float64]
+
+
+def kpis(ds: Dataset, experiment: Experiment) -> Dataset:
+    """Every KPI of the experiment for every run of its Dataset: dimensions (scenario, draw), or (run).
+
+    Attributes of each: units, label (long_name), better, floor. Raises ExperimentError when a variable was not saved."""
+    import xarray as xr
+
+    calendar = experiment.case.calendar if experiment.case else None
+    failed = failures(ds)
+    data: dict[str, DataArray] = {}
+    coords: dict[str, DataArray] = {}
+    for name, kpi in experiment.kpis.items():
+        raw = evaluate(kpi, ds, calendar)
+        outcome = _outcome(kpi, raw, failed.transpose(*raw.dims), experiment)
+        value = raw.where(outcome == VALUE).reset_coords(drop=True)
+        value.attrs = kpi_attributes(name, kpi, experiment)
+        data[name] = value
+        flags = xr.DataArray(outcome.astype(np.int8), dims=raw.dims)
+        flags.attrs = {"flag_meanings": " ".join(OUTCOMES), "long_name": f"outcome of {value.attrs['long_name']}"}
+        coords[f"{name}_outcome"] = flags
+    keep = {name: coord for name, coord in ds.coords.items() if set(coord.dims) <= {"scenario", "draw", "run"} and coord.dims}
+    return xr.Dataset(data, {**keep, **coords}, dict(ds.attrs))
+
+
+def failures(ds: Dataset) -> DataArray:
+    """Which runs failed: the Dataset's own `failed`, or those with a number that is not finite anywhere."""
+    import xarray as xr
+
+    if "failed" in ds.data_vars:
+        return ds["failed"].astype(bool)
+    outer = [str(name) for name in ds.dims if name in ("scenario", "draw", "run")]
+    found: DataArray = xr.DataArray(np.zeros([ds.sizes[name] for name in outer], dtype=bool), dims=outer)
+    for name in ds.data_vars:
+        data = ds[name]
+        if "time" in data.dims:
+            inner = [dim for dim in data.dims if dim not in outer]
+            found = found | ~data.copy(data=np.isfinite(data.values)).all(inner)
+    return found.transpose(*outer).reset_coords(drop=True)
+
+
+def kpi_attributes(name: str, kpi: Kpi, experiment: Experiment) -> dict[str, str | float]:
+    """The attributes of a KPI: unit of the result, label, better direction, floor of relative comparison."""
+    return {
+        "units": kpi_unit(kpi, experiment),
+        "long_name": kpi.label or name.replace("_", " "),
+        "better": kpi.better,
+        "floor": kpi.floor,
+    }
+
+
+def kpi_unit(kpi: Kpi, experiment: Experiment) -> str:
+    """The stated unit, or what follows from the measure: the time unit, dimensionless for a ratio, the variable's own."""
+    if kpi.unit is not None:
+        return kpi.unit
+    if kpi.is_time:
+        return experiment.model.specs.time_unit
+    units = [experiment.model[split(part.variable)[0]].units or "" for part in kpi.parts()]
+    if kpi.over is not None:
+        return "dimensionless" if len(set(units)) == 1 else f"({units[0]})/({units[1]})"
+    return units[0]
+
+
+def _outcome(kpi: Kpi, raw: DataArray, failed: DataArray, experiment: Experiment) -> NDArray[np.int8]:
+    values = np.asarray(raw.values, dtype=np.float64) / kpi.scale if kpi.scale else np.asarray(raw.values, dtype=np.float64)
+    found = np.full(values.shape, VALUE, dtype=np.int8)
+    crossing = kpi.statistic in ("first_above", "first_below")
+    found[~np.isfinite(values)] = NEVER if crossing else UNDEFINED
+    if kpi.never == "stop":
+        found[values >= experiment.stop - experiment.dt * (1 + 1e-6)] = NEVER
+    elif kpi.never is not None:
+        found[np.isclose(values, kpi.never, rtol=1e-9, atol=1e-9)] = NEVER
+    if kpi.none_needed is not None:
+        found[np.isclose(values, kpi.none_needed, rtol=1e-9, atol=1e-9)] = NONE_NEEDED
+    found[np.asarray(failed.values, dtype=bool)] = FAILED
+    return found
+
+
+def contrast(kpis: Dataset, baseline: str | None = None, *, relative: bool = False) -> Dataset:
+    """Each scenario less the baseline, same draw against same draw: dimensions (scenario, draw) without the baseline.
+
+    `baseline` is a scenario's name; the experiment's own when None. A difference where either side has no value is NaN; its
+    outcome is the scenario's own cause, or else the baseline's. With `relative` the difference is divided by the baseline's
+    absolute value or the KPI's floor, whichever is larger (0/0 is NaN). Raises ExperimentError for an unknown scenario."""
+    import xarray as xr
+
+    names = [str(name) for name in kpis["scenario"].values] if "scenario" in kpis.dims else []
+    base = str(kpis.attrs.get("baseline", "")) if baseline is None else baseline
+    if base not in names:
+        hint = did_you_mean(base, names) or f"scenarios are {', '.join(names) or 'none'}"
+        raise ExperimentError(error("baseline", f'there is no scenario "{base}"', hint, element=base))
+    first = kpis.sel(scenario=base, drop=True)
+    others = kpis.sel(scenario=[name for name in names if name != base])
+    data: dict[str, DataArray] = {}
+    coords = {name: coord for name, coord in others.coords.items() if not str(name).endswith("_outcome")}
+    for name in kpis.data_vars:
+        value = others[name].reset_coords(drop=True) - first[name].reset_coords(drop=True)
+        attributes = dict(kpis[name].attrs)
+        if relative:
+            size = abs(first[name].reset_coords(drop=True)).clip(min=float(attributes.get("floor", 0.0)))
+            value = value / size.where(size > 0)
+            attributes |= {"units": "dimensionless", "floor": 0.0}
+        value.attrs = attributes | {"baseline": base}
+        data[str(name)] = value
+        flag = f"{name}_outcome"
+        if flag in kpis.coords:
+            mine, theirs = others[flag].reset_coords(drop=True), first[flag].reset_coords(drop=True)
+            coords[flag] = mine.where(mine != VALUE, theirs).transpose(*mine.dims).astype(np.int8).assign_attrs(mine.attrs)
+    return xr.Dataset(data, coords, dict(kpis.attrs) | {"baseline": base})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a summary: the quantiles of a KPI over the draws of a scenario that have a value, and how many have none.
+
+    `better_share` is the share of draws with a value in which the scenario beats the baseline; None outside a contrast or when
+    neither direction is better."""
+
+    kpi: str
+    label: str
+    unit: str
+    better: str
+    scenario: str
+    count: int
+    p10: float
+    p50: float
+    p90: float
+    mean: float
+    never: int
+    none_needed: int
+    failed: int
+    undefined: int
+    better_share: float | None = None
+
+
+def summary(kpis: Dataset) -> tuple[Row, ...]:
+    """A row for every KPI and scenario, in order; of a contrast, of the differences. Quantiles are interpolated linearly."""
+    rows: list[Row] = []
+    scenarios = [str(name) for name in kpis["scenario"].values] if "scenario" in kpis.dims else [""]
+    for name in kpis.data_vars:
+        data = kpis[name]
+        flags = kpis.coords.get(f"{name}_outcome")
+        for scenario in scenarios:
+            values = np.asarray((data.sel(scenario=scenario) if scenario else data).values, dtype=np.float64).ravel()
+            causes = (
+                np.asarray((flags.sel(scenario=scenario) if scenario else flags).values).ravel() if flags is not None else None
+            )
+            rows.append(_row(str(name), scenario, values, causes, data.attrs))
+    return tuple(rows)
+
+
+def _row(name: str, scenario: str, values: Floats, causes: NDArray[np.int8] | None, attributes: dict[str, object]) -> Row:
+    kept = values[np.isfinite(values)]
+    lost = len(values) - len(kept)
+    counts = [int((causes == flag).sum()) for flag in (NEVER, NONE_NEEDED, FAILED)] if causes is not None else [0, 0, 0]
+    p10, p50, p90 = (float(part) for part in np.quantile(kept, (0.1, 0.5, 0.9))) if len(kept) else (np.nan,) * 3
+    better = str(attributes.get("better", "neither"))
+    share = None
+    if "baseline" in attributes and better != "neither" and len(kept):
+        share = float(np.mean(kept < 0 if better == "lower" else kept > 0))
+    return Row(
+        kpi=name,
+        label=str(attributes.get("long_name", name)),
+        unit=str(attributes.get("units", "")),
+        better=better,
+        scenario=scenario,
+        count=len(kept),
+        p10=p10,
+        p50=p50,
+        p90=p90,
+        mean=float(np.mean(kept)) if len(kept) else float("nan"),
+        never=counts[0],
+        none_needed=counts[1],
+        failed=counts[2],
+        undefined=lost - sum(counts),
+        better_share=share,
+    )

@@ -1,0 +1,406 @@
+"""Model -> Program: names become slots, delays become stocks, equations are put in order.
+
+`lower` is pure. It stops at the first stage that finds faults and reports all the faults of that stage at once.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from itertools import product
+from types import MappingProxyType
+
+from flowreform.arithmetic import divide, power
+from flowreform.errors import Finding, ModelError, error
+from flowreform.lower import subscripts
+from flowreform.lower.order import Circle, in_order, reads
+from flowreform.lower.resolve import resolve
+from flowreform.lower.scope import Builder, Fault, Running, Scope
+from flowreform.model import Binary, Dimension, Equation, Expr, Model, Number, Ref, Role, Unary, Variable, canonical
+from flowreform.program import (
+    Assign,
+    Code,
+    Const,
+    Drive,
+    Input,
+    LookupRead,
+    Now,
+    Op,
+    Past,
+    Place,
+    Program,
+    Read,
+    Stock,
+    Table,
+    walk,
+)
+
+_DEPTH = 20_000
+
+
+def lower(model: Model, timed: Collection[str] = (), save_every: float | None = None) -> Program:
+    """The program of a model.
+
+    `timed` names parameters that a scenario may vary over time. Raises ModelError with every fault found."""
+    with _deep():
+        builder = Builder(model)
+        _place(builder)
+        inputs = _write(builder, {canonical(name) for name in timed})
+        return _assemble(builder, inputs, save_every)
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Room for expressions as deep as the reader lets through."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+# --- slots and tables ------------------------------------------------------------------------------------------------
+
+
+def _place(builder: Builder) -> None:
+    faults: list[Finding] = []
+    for variable in builder.model:
+        missing = [name for name in variable.dimensions if name not in builder.model.dimensions]
+        if missing:
+            faults.append(_finding(builder.model, variable, variable.line, Fault(f"there is no dimension {missing[0]}")))
+            continue
+        shape = tuple(len(builder.model.dimensions[name].elements) for name in variable.dimensions)
+        if variable.role is not Role.LOOKUP:
+            builder.place(variable.name, variable.dimensions, shape, variable.role)
+        if any(equation.lookup for equation in variable.equations):
+            _tabulate(builder, variable)
+    if faults:
+        raise ModelError(faults)
+
+
+def _tabulate(builder: Builder, variable: Variable) -> None:
+    """One table per element, in row-major order."""
+    axes = [builder.model.dimensions[name] for name in variable.dimensions]
+    chosen: dict[tuple[int, ...], Equation] = {}
+    for equation in variable.equations:
+        for element in _left_positions(builder, equation, axes):
+            chosen[element] = equation
+    builder.table_of[variable.name] = len(builder.tables)
+    for element in product(*(range(len(axis.elements)) for axis in axes)):
+        lookup = chosen[element].lookup if element in chosen else None
+        if lookup is not None:
+            builder.table(Table(variable.name, lookup.x, lookup.y, lookup.kind))
+        else:
+            builder.table(Table(variable.name, (0.0,), (float("nan"),), variable.equations[0].lookup.kind))  # type: ignore[union-attr]
+
+
+def _left_positions(builder: Builder, equation: Equation, axes: list[Dimension]) -> Iterator[tuple[int, ...]]:
+    """Every element that an equation's left side covers, its exceptions aside."""
+    left = equation.subscripts or tuple(axis.name for axis in axes)
+    ranges = [_side(builder, name, axis) for name, axis in zip(left, axes, strict=True)]
+    skipped = {
+        element
+        for exception in equation.exceptions
+        for element in product(*(_side(builder, name, axis) for name, axis in zip(exception, axes, strict=True)))
+    }
+    for element in product(*ranges):
+        if element not in skipped:
+            yield element
+
+
+def _side(builder: Builder, name: str, axis: Dimension) -> tuple[int, ...]:
+    """The positions along an axis that one name of a left side covers."""
+    if name in axis.elements:
+        return (axis.elements.index(name),)
+    dimension = builder.model.dimensions.get(name)
+    found = subscripts.positions(dimension, axis) if dimension else None
+    if found is None:
+        raise Fault(f"{name} is neither an element nor a part of dimension {axis.label}")
+    return found
+
+
+# --- equations -------------------------------------------------------------------------------------------------------
+
+
+def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
+    """Every equation as assignments; the parameters are returned as inputs."""
+    faults: list[Finding] = []
+    inputs: list[Input] = []
+    drives = 0
+    for variable in builder.model:
+        if variable.role is Role.LOOKUP:
+            continue
+        try:
+            place = builder.places[variable.name]
+            if variable.role is Role.PARAMETER:
+                values = _values(builder, variable, place)
+                drive = drives if variable.name in timed else None
+                drives += place.size if drive is not None else 0
+                inputs.append(_input(builder, place, values, drive))
+                continue
+        except Fault as fault:
+            faults.append(_finding(builder.model, variable, variable.line, fault))
+            continue
+        if not variable.equations:
+            faults.append(_finding(builder.model, variable, variable.line, Fault("it has no equation", "give it one")))
+        for equation in variable.equations:
+            try:
+                _equation(builder, variable, equation, place)
+            except Fault as fault:
+                faults.append(_finding(builder.model, variable, equation.line or variable.line, fault))
+    if faults:
+        raise ModelError(faults)
+    return tuple(inputs)
+
+
+def _finding(model: Model, variable: Variable, line: int, fault: Fault) -> Finding:
+    return error("equation", fault.reason, fault.repair, file=model.file, line=line, element=variable.label, column=fault.column)
+
+
+def _values(builder: Builder, variable: Variable, place: Place) -> tuple[float, ...]:
+    axes = [builder.model.dimensions[name] for name in variable.dimensions]
+    values: dict[tuple[int, ...], float] = {}
+    for equation in variable.equations:
+        value = fold(equation.expr)
+        if value is None:
+            raise Fault("a parameter's equation must be a number")
+        for element in _left_positions(builder, equation, axes):
+            values[element] = value
+    # An element that no equation covers has no value: `check` says so, and whatever reads it is NaN.
+    return tuple(values.get(element, math.nan) for element in product(*(range(size) for size in place.shape)))
+
+
+def fold(expr: Expr | None) -> float | None:
+    """The number a literal expression stands for; None when it reads anything."""
+    match expr:
+        case Number(value):
+            return value
+        case Unary("-", operand):
+            inner = fold(operand)
+            return None if inner is None else -inner
+        case Unary("+", operand):
+            return fold(operand)
+        case Binary(op, left, right):
+            a, b = fold(left), fold(right)
+            if a is None or b is None:
+                return None
+            plain = {
+                "+": lambda: a + b,
+                "-": lambda: a - b,
+                "*": lambda: a * b,
+                "/": lambda: divide(a, b),
+                "^": lambda: power(a, b),
+            }
+            return plain[op]() if op in plain else None
+        case _:
+            return None
+
+
+def _input(builder: Builder, place: Place, values: tuple[float, ...], drive: int | None) -> Input:
+    if drive is None:
+        return Input(place.name, place.base, values)
+    # A lever over time: its own slots follow the series where there is one and the given value elsewhere.
+    given = builder.slot(place.name, place.size)
+    for i in range(place.size):
+        series = Drive(drive + i)
+        code = Op("if", (Op("=", (series, series)), series, Read(given + i)))
+        builder.step.append(Assign(place.name, Read(place.base + i), (), code))
+    return Input(place.name, given, values, drive)
+
+
+def _equation(builder: Builder, variable: Variable, equation: Equation, place: Place) -> None:
+    axes = [builder.model.dimensions[name] for name in variable.dimensions]
+    if equation.exceptions:
+        elements = [
+            tuple(axis.elements[i] for axis, i in zip(axes, position, strict=True))
+            for position in _left_positions(builder, equation, axes)
+        ]
+    else:
+        elements = [equation.subscripts or variable.dimensions]
+    for left in elements:
+        target, scope = _left(builder, variable, left, axes, place)
+        if equation.exceptions:
+            scope = _pretend(builder, scope, equation, left)
+        _one(builder, variable, equation, target, scope, left)
+
+
+def _left(builder: Builder, variable: Variable, left: tuple[str, ...], axes: list[Dimension], place: Place) -> tuple[Read, Scope]:
+    """The target of one left side and the scope of its right side."""
+    if len(left) != len(axes):
+        raise Fault(f"the left side has {len(left)} subscripts and the variable {len(axes)} dimensions")
+    base, terms, running = place.base, [], []
+    for name, axis, stride in zip(left, axes, subscripts.strides(place.shape), strict=True):
+        if name in axis.elements:
+            base += axis.elements.index(name) * stride
+            continue
+        dimension = builder.model.dimensions.get(name)
+        if dimension is None:
+            raise Fault(f"{name} is neither an element nor a part of dimension {axis.label}")
+        run = Running(builder.loop(len(dimension.elements)), dimension)
+        found = subscripts.term(builder, run, axis, stride)
+        if found is None:
+            raise Fault(f"{name} is no part of dimension {axis.label}")
+        base += found[0]
+        terms.append(found[1])
+        running.append(run)
+    return Read(base, tuple(terms)), Scope(variable.name, tuple(running))
+
+
+def _pretend(builder: Builder, scope: Scope, equation: Equation, element: tuple[str, ...]) -> Scope:
+    """With exceptions an equation is written element by element; its dimensions' names still mean the element at hand."""
+    running = []
+    for name, chosen in zip(equation.subscripts, element, strict=True):
+        dimension = builder.model.dimensions.get(name)
+        if dimension is not None and chosen in dimension.elements:
+            at = dimension.elements.index(chosen)
+            single = Dimension(name, dimension.label, (chosen,), mappings=tuple((o, (m[at],)) for o, m in dimension.mappings))
+            running.append(Running(builder.loop(1), single))
+    return Scope(scope.name, tuple(running))
+
+
+def _one(
+    builder: Builder, variable: Variable, equation: Equation, target: Read, scope: Scope, left: tuple[str, ...]
+) -> None:
+    if equation.expr is None and equation.lookup is None:
+        raise Fault("it has no equation" if variable.role is not Role.STOCK else "the stock has no initial value", "give it one")
+    code = _right(builder, scope, equation, target, variable) if equation.expr is not None else Const(0.0)
+    if variable.role is Role.STOCK:
+        builder.begin.append(Assign(variable.name, target, scope.loops, code))
+        rate = _net(builder, scope, variable, left)
+        builder.stocks.append(Stock(variable.name, target, scope.loops, rate, variable.non_negative))
+        return
+    if variable.role is Role.FLOW and variable.non_negative:
+        code = Op("max", (code, Const(0.0)))
+    if equation.initial is not None:
+        start = Assign(variable.name, target, scope.loops, resolve(builder, scope, equation.initial))
+        for part in start.unrolled():
+            builder.instead[part.target.base] = part.code
+    builder.step.append(Assign(variable.name, target, scope.loops, code))
+
+
+def _right(builder: Builder, scope: Scope, equation: Equation, target: Read, variable: Variable) -> Code:
+    assert equation.expr is not None
+    code = resolve(builder, scope, equation.expr)
+    if equation.lookup is None:
+        return code
+    shift = builder.table_of[variable.name] - builder.places[variable.name].base
+    return LookupRead(target.base + shift, code, target.terms)
+
+
+def _net(builder: Builder, scope: Scope, variable: Variable, left: tuple[str, ...]) -> Code:
+    """Inflows less outflows, each added in the order written; an arrayed flow is read at the stock's own element."""
+
+    def total(names: tuple[str, ...]) -> Code | None:
+        result: Code | None = None
+        for name in names:
+            place = builder.places.get(name)
+            if place is None:
+                raise Fault(f"flow {name} is not defined", "define it or take it off the stock")
+            same = place.dimensions == variable.dimensions
+            code = resolve(builder, scope, Ref(name, tuple(Ref(side) for side in left) if same else ()))
+            if place.role in (Role.STOCK, Role.PARAMETER):
+                code = builder.auxiliary(scope, code)
+            result = code if result is None else Op("+", (result, code))
+        return result
+
+    into, out = total(variable.inflows), total(variable.outflows)
+    if out is None:
+        return into or Const(0.0)
+    return Op("-", (into, out)) if into is not None else Op("neg", (out,))
+
+
+# --- order -----------------------------------------------------------------------------------------------------------
+
+
+def _assemble(builder: Builder, inputs: tuple[Input, ...], save_every: float | None) -> Program:
+    model, specs = builder.model, builder.model.specs
+    try:
+        ordered = in_order(builder.step)
+    except Circle as circle:
+        raise ModelError(_circle(model, circle, "the equations")) from None
+    constant, step = _split(builder, ordered)
+    fixed = {slot for statement in constant for slot in statement.slots()}
+    try:
+        initial = _initial(builder, step)
+    except Circle as circle:
+        raise ModelError(_circle(model, circle, "the initial values")) from None
+    places = {
+        name: Place(name, p.base, p.dimensions, p.shape, p.role, p.role is Role.PARAMETER or fixed.issuperset(p.slots))
+        for name, p in builder.places.items()
+    }
+    return Program(
+        places=MappingProxyType(places),
+        slots=len(builder.owners),
+        inputs=inputs,
+        constant=constant,
+        initial=initial,
+        step=step,
+        stocks=tuple(builder.stocks),
+        memory=tuple(builder.memory),
+        tables=tuple(builder.tables),
+        remembered=tuple(builder.remembered),
+        owners=tuple(builder.owners),
+        start=specs.start,
+        stop=specs.stop,
+        dt=specs.dt,
+        method=specs.method,
+        save_every=save_every or specs.save_every or specs.dt,
+    )
+
+
+def _circle(model: Model, circle: Circle, what: str) -> Finding:
+    first = model.variables[circle.names[0]]
+    return error(
+        "loop",
+        f"{what} go round in a circle: {circle}",
+        "put a stock, a delay or a smooth into the loop",
+        file=model.file,
+        line=first.line,
+        element=first.label,
+    )
+
+
+def _split(builder: Builder, ordered: tuple[Assign, ...]) -> tuple[tuple[Assign, ...], tuple[Assign, ...]]:
+    """What is the same at every step, worked out once, and the rest."""
+    moving = {slot for stock in builder.stocks for slot in Assign(stock.name, stock.target, stock.loops, Const(0.0)).slots()}
+    moving.update(slot for statement in (*builder.memory, *builder.begin) for slot in statement.slots())
+    constant, step = [], []
+    for statement in ordered:
+        own = statement.slots()
+        timed = any(isinstance(part, Now | Drive | Past) or _is_timed(part) for part in walk(statement.code))
+        if timed or not moving.isdisjoint(reads(statement)) or any(slot in builder.instead for slot in own):
+            moving.update(own)
+            step.append(statement)
+        else:
+            constant.append(statement)
+    return tuple(constant), tuple(step)
+
+
+def _is_timed(code: Code) -> bool:
+    return isinstance(code, Op) and code.name in ("step", "ramp", "pulse", "pulse_width", "pulse_train")
+
+
+def _initial(builder: Builder, step: tuple[Assign, ...]) -> tuple[Assign, ...]:
+    """The initial values and whatever must be worked out at the start time to have them, in order."""
+    replaced: list[Assign] = []
+    for statement in step:
+        parts = statement.unrolled() if any(slot in builder.instead for slot in statement.slots()) else (statement,)
+        for part in parts:
+            code = builder.instead.get(part.target.base, part.code) if not part.loops else part.code
+            replaced.append(Assign(part.name, part.target, part.loops, code))
+    candidates = [*replaced, *builder.begin]
+    owner = {slot: number for number, statement in enumerate(candidates) for slot in statement.slots()}
+    wanted: set[int] = set()
+    stack = list(range(len(replaced), len(candidates)))
+    while stack:
+        number = stack.pop()
+        if number not in wanted:
+            wanted.add(number)
+            stack.extend(owner[slot] for slot in reads(candidates[number]) if slot in owner)
+    return in_order([candidates[number] for number in sorted(wanted)])
+
+
+__all__ = ["fold", "lower"]

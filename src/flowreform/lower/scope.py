@@ -1,0 +1,114 @@
+"""Where an equation stands while it is lowered, and where things are put: slots, statements, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from flowreform.model import Dimension, Model, Role
+from flowreform.program import Assign, Code, Loop, Place, Read, Stock, Table, Term
+
+
+class Fault(Exception):
+    """An equation that cannot be lowered: `reason`, `repair`, and the column in the equation if known."""
+
+    def __init__(self, reason: str, repair: str = "", column: int = 0) -> None:
+        super().__init__(reason)
+        self.reason, self.repair, self.column = reason, repair, column
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A dimension that a loop runs over: the loop's number and the dimension (perhaps a subrange) it counts through."""
+
+    loop: Loop
+    dimension: Dimension
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One equation's surroundings: the variable's name for messages and, outermost first, the loops around it.
+
+    `stars` is None outside a reduction; inside one it collects the loops of the whole dimensions being reduced, by
+    (dimension, how many times the same reference has named it before). `local` and `tables` are the variables and lookups of
+    the macro call this stands in, `inside` the macros being written out around it."""
+
+    name: str
+    running: tuple[Running, ...] = ()
+    stars: dict[tuple[str, int], Running] | None = None
+    local: Mapping[str, Read] = field(default_factory=dict)
+    tables: Mapping[str, int] = field(default_factory=dict)
+    inside: tuple[str, ...] = ()
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops of the equation's own left side."""
+        return tuple(run.loop for run in self.running)
+
+    def reducing(self) -> Scope:
+        """The same scope inside a reduction of its own."""
+        return replace(self, stars={})
+
+
+class Builder:
+    """Everything that grows while a model is lowered. Lives for one call of `lower` and is then thrown away."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.places: dict[str, Place] = {}
+        self.owners: list[str] = []
+        self.tables: list[Table] = []
+        self.table_of: dict[str, int] = {}
+        self.step: list[Assign] = []
+        self.begin: list[Assign] = []  # initial values: stocks, memory, INIT
+        self.instead: dict[int, Code] = {}  # while initial values are worked out, slot -> ACTIVE INITIAL's code
+        self.stocks: list[Stock] = []
+        self.memory: list[Assign] = []
+        self.remembered: list[int] = []
+        self._loops = 0
+
+    def loop(self, size: int) -> Loop:
+        """A loop with a number of its own."""
+        self._loops += 1
+        return Loop(self._loops - 1, size)
+
+    def slot(self, name: str, count: int = 1) -> int:
+        """The first of `count` fresh slots that belong to `name`."""
+        base = len(self.owners)
+        self.owners.extend([name] * count)
+        return base
+
+    def place(self, name: str, dimensions: tuple[str, ...], shape: tuple[int, ...], role: Role) -> Place:
+        """Fresh slots for a variable."""
+        found = Place(name, len(self.owners), dimensions, shape, role)
+        self.slot(name, found.size)
+        self.places[name] = found
+        return found
+
+    def hidden(self, scope: Scope) -> Read:
+        """A fresh value of its own for every index of the loops around."""
+        loops = scope.loops
+        terms, stride = [], 1
+        for loop in reversed(loops):
+            terms.append(Term(loop.number, stride))
+            stride *= loop.size
+        return Read(self.slot(scope.name, stride), tuple(reversed(terms)))
+
+    def auxiliary(self, scope: Scope, code: Code) -> Read:
+        """A hidden auxiliary holding `code`."""
+        target = self.hidden(scope)
+        self.step.append(Assign(scope.name, target, scope.loops, code))
+        return target
+
+    def begins(self, scope: Scope, target: Read, code: Code) -> None:
+        """`target` starts as `code`."""
+        self.begin.append(Assign(scope.name, target, scope.loops, code))
+
+    def integrates(self, scope: Scope, target: Read, rate: Code) -> None:
+        """`target` is a hidden stock with that rate; the rate must read auxiliaries only."""
+        self.stocks.append(Stock(scope.name, target, scope.loops, rate))
+
+    def table(self, table: Table) -> int:
+        """The number of a graphical function."""
+        self.tables.append(table)
+        return len(self.tables) - 1

@@ -1,0 +1,168 @@
+"""Functions with a memory become stocks: delays, smooths, trends; and what only remembers a step: PREVIOUS, SAMPLE IF TRUE.
+
+Every formula is the one of the Vensim reference manual and of Sterman, Business Dynamics (2000), chapter 11; XMILE 1.0
+section 3.5.3 defines the same functions. `order` stages share the delay time evenly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flowreform.lower.known import is_fixed, known
+from flowreform.lower.scope import Builder, Fault, Scope
+from flowreform.model import Call
+from flowreform.program import Assign, Code, Const, Op, Past, Read
+
+MOST_STAGES = 1000
+
+
+def expand(builder: Builder, scope: Scope, name: str, args: list[Code], call: Call) -> Code:
+    """The value of one call, with whatever stocks it needs put into the builder."""
+    table: dict[str, Callable[[], Code]] = {
+        "delay1": lambda: delay(builder, scope, args[0], args[1], 1, args[2:]),
+        "delay3": lambda: delay(builder, scope, args[0], args[1], 3, args[2:]),
+        "delayn": lambda: delay(builder, scope, args[0], args[1], stages_that_fit(builder, call), args[3:]),
+        "delay_n": lambda: delay_n(builder, scope, args, call),
+        "smth1": lambda: smooth(builder, scope, args[0], args[1], 1, args[2:]),
+        "smth3": lambda: smooth(builder, scope, args[0], args[1], 3, args[2:]),
+        "smthn": lambda: smooth(builder, scope, args[0], args[1], order(builder, call), args[3:]),
+        "trend": lambda: trend(builder, scope, args[0], args[1], args[2:]),
+        "forcst": lambda: forecast(builder, scope, args[0], args[1], args[2], args[3:]),
+        "delay": lambda: pipeline(builder, scope, args[0], args[1], args[2:], fixed=False),
+        "delay_fixed": lambda: pipeline(builder, scope, args[0], args[1], args[2:], fixed=True),
+        "previous": lambda: previous(builder, scope, args[0], args[1]),
+        "sample_if_true": lambda: sample(builder, scope, args[0], args[1], args[2]),
+        "init": lambda: initial(builder, scope, args[0]),
+    }
+    return table[name]()
+
+
+def order(builder: Builder, call: Call) -> int:
+    """The number of stages, known before the run (structure is frozen). Raises Fault when it is not."""
+    value = known(builder.model, call.args[2])
+    if value is None or not 0.5 <= value <= MOST_STAGES:
+        raise Fault(
+            f"the order of {call.function.upper()} must be a whole number from 1 to {MOST_STAGES}, known before the run",
+            "write a number or name a parameter",
+            call.column,
+        )
+    return max(1, round(value))
+
+
+def stages_that_fit(builder: Builder, call: Call) -> int:
+    """The order of a DELAY N, lowered so that no stage is shorter than dt, as Vensim does (a shorter one would overshoot)."""
+    wanted, time = order(builder, call), known(builder.model, call.args[1])
+    if time is None or not time > 0.0:
+        return wanted
+    return max(1, min(wanted, int(time / builder.model.specs.dt + 1e-6)))
+
+
+def _held(builder: Builder, scope: Scope, code: Code) -> Code:
+    """The code, or the hidden auxiliary that works it out once when it would otherwise be worked out several times."""
+    return code if isinstance(code, Const) else builder.auxiliary(scope, code)
+
+
+def delay(builder: Builder, scope: Scope, flow: Code, time: Code, stages: int, start: list[Code]) -> Code:
+    """Material delay: `stages` stocks in a row, each draining at stock / (time / stages); they start in balance."""
+    share = _held(builder, scope, Op("/", (time, Const(float(stages)))) if stages > 1 else time)
+    return _stages(builder, scope, flow, [share] * stages, start)
+
+
+def _stages(builder: Builder, scope: Scope, flow: Code, shares: list[Code], start: list[Code]) -> Code:
+    first = builder.auxiliary(scope, flow)
+    inflow: Code = first
+    for share in shares:
+        stock = builder.hidden(scope)
+        builder.begins(scope, stock, Op("*", (start[0] if start else first, share)))
+        outflow = builder.auxiliary(scope, Op("/", (stock, share)))
+        builder.integrates(scope, stock, Op("-", (inflow, outflow)))
+        inflow = outflow
+    return inflow
+
+
+def delay_n(builder: Builder, scope: Scope, args: list[Code], call: Call) -> Code:
+    """Vensim's DELAY N: as `delay`, but when the delay time changes a stage takes the new one a step after the stage before
+    it, so that what is under way keeps the time it set out with. The order is that of the start."""
+    stages = stages_that_fit(builder, call)
+    if is_fixed(builder.model, call.args[1]):
+        return delay(builder, scope, args[0], args[1], stages, args[3:])
+    share = builder.auxiliary(scope, Op("/", (args[1], Const(float(stages)))))
+    shares: list[Code] = [share]
+    for _ in range(stages - 1):
+        shares.append(previous(builder, scope, shares[-1], shares[-1]))
+    return _stages(builder, scope, args[0], shares, args[3:])
+
+
+def smooth(builder: Builder, scope: Scope, goal: Code, time: Code, stages: int, start: list[Code]) -> Code:
+    """Information delay: `stages` stocks in a row, each moving to the one before at distance / (time / stages)."""
+    target: Code = builder.auxiliary(scope, goal)
+    share = _held(builder, scope, Op("/", (time, Const(float(stages)))) if stages > 1 else time)
+    first = target
+    for _ in range(stages):
+        stock = builder.hidden(scope)
+        builder.begins(scope, stock, start[0] if start else first)
+        builder.integrates(scope, stock, builder.auxiliary(scope, Op("/", (Op("-", (target, stock)), share))))
+        target = stock
+    return target
+
+
+def _average(builder: Builder, scope: Scope, goal: Code, time: Code, growth: Code | None) -> tuple[Code, Code, Code]:
+    """Input, time and a first-order average that starts where steady growth at rate `growth` would have left it."""
+    now, span = builder.auxiliary(scope, goal), _held(builder, scope, time)
+    stock = builder.hidden(scope)
+    start: Code = now if growth is None else Op("/", (now, Op("+", (Const(1.0), Op("*", (growth, span))))))
+    builder.begins(scope, stock, start)
+    builder.integrates(scope, stock, builder.auxiliary(scope, Op("/", (Op("-", (now, stock)), span))))
+    return now, span, stock
+
+
+def trend(builder: Builder, scope: Scope, goal: Code, time: Code, start: list[Code]) -> Code:
+    """Fractional growth rate: (input - average) / (time * |average|), 0 where the average is 0."""
+    now, span, average = _average(builder, scope, goal, time, start[0] if start else None)
+    size = Op("*", (span, Op("abs", (average,))))
+    return Op("safediv", (Op("-", (now, average)), size, Const(0.0)))
+
+
+def forecast(builder: Builder, scope: Scope, goal: Code, time: Code, horizon: Code, start: list[Code]) -> Code:
+    """Extrapolation by the recent trend: input * (1 + trend * horizon)."""
+    now, span, average = _average(builder, scope, goal, time, start[0] if start else None)
+    rate = Op("safediv", (Op("-", (now, average)), Op("*", (span, average)), Const(0.0)))
+    return Op("*", (now, Op("+", (Const(1.0), Op("*", (rate, horizon))))))
+
+
+def pipeline(builder: Builder, scope: Scope, flow: Code, time: Code, start: list[Code], *, fixed: bool) -> Code:
+    """The input as it was `time` ago: round(time / dt) steps, at least one; until then the value at the start."""
+    source = builder.auxiliary(scope, flow)
+    steps: Code = Op("max", (Op("round", (Op("/", (time, Const(builder.model.specs.dt))),)), Const(1.0)))
+    lag: Code = initial(builder, scope, steps) if fixed else steps
+    before = initial(builder, scope, start[0] if start else source)
+    number = len(builder.remembered)
+    count = 1
+    for loop in scope.loops:
+        count *= loop.size
+    builder.remembered.extend(range(source.base, source.base + count))
+    return Past(number, lag, before, source.terms)
+
+
+def previous(builder: Builder, scope: Scope, value: Code, start: Code) -> Code:
+    """The value one step ago."""
+    memory = builder.hidden(scope)
+    builder.begins(scope, memory, start)
+    builder.memory.append(Assign(scope.name, memory, scope.loops, builder.auxiliary(scope, value)))
+    return memory
+
+
+def sample(builder: Builder, scope: Scope, condition: Code, value: Code, start: Code) -> Code:
+    """The value when the condition was last true; `start` until then."""
+    memory = builder.hidden(scope)
+    builder.begins(scope, memory, start)
+    now = builder.auxiliary(scope, Op("if", (condition, value, memory)))
+    builder.memory.append(Assign(scope.name, memory, scope.loops, now))
+    return now
+
+
+def initial(builder: Builder, scope: Scope, value: Code) -> Read:
+    """The value at the start of the run, held."""
+    memory = builder.hidden(scope)
+    builder.begins(scope, memory, value)
+    return memory

@@ -1,0 +1,98 @@
+"""Subscripts: which slots of an arrayed variable an equation means."""
+
+from __future__ import annotations
+
+from flowreform.errors import did_you_mean
+from flowreform.lower.scope import Builder, Fault, Running, Scope
+from flowreform.model import Dimension, Expr, Number, Ref, Star
+from flowreform.program import Term
+
+
+def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides: the last dimension runs fastest."""
+    result, stride = [], 1
+    for size in reversed(shape):
+        result.append(stride)
+        stride *= size
+    return tuple(reversed(result))
+
+
+def positions(inner: Dimension, axis: Dimension) -> tuple[int, ...] | None:
+    """Where the elements of `inner` stand along `axis`: by name, else by a mapping, else None."""
+    if inner.elements == axis.elements:
+        return tuple(range(len(axis.elements)))
+    where = {element: i for i, element in enumerate(axis.elements)}
+    if all(element in where for element in inner.elements):
+        return tuple(where[element] for element in inner.elements)
+    # A mapping lists, for each element of its own dimension in order, the element of the other that it stands for.
+    for other, mapped in inner.mappings:
+        if other == axis.name and len(mapped) == len(inner.elements) and all(element in where for element in mapped):
+            return tuple(where[element] for element in mapped)
+    for other, mapped in axis.mappings:
+        if other == inner.name and len(mapped) == len(axis.elements) and all(element in mapped for element in inner.elements):
+            return tuple(mapped.index(element) for element in inner.elements)
+    return None
+
+
+def term(builder: Builder, run: Running, axis: Dimension, stride: int) -> tuple[int, Term] | None:
+    """Offset and loop term of a loop used as a subscript along an axis; None when the two do not correspond."""
+    found = positions(run.dimension, axis)
+    if found is None and run.dimension.name != axis.name:
+        # Vensim lets a subrange stand for the dimension its parent maps to.
+        parent = builder.model.dimensions.get(run.dimension.parent or "")
+        outer = positions(parent, axis) if parent else None
+        if parent and outer:
+            inner = positions(run.dimension, parent)
+            found = tuple(outer[i] for i in inner) if inner else None
+    if found is None:
+        return None
+    first = found[0]
+    if found == tuple(range(first, first + len(found))):
+        return first * stride, Term(run.loop.number, stride)
+    return 0, Term(run.loop.number, stride, found)
+
+
+def running(builder: Builder, scope: Scope, dimension: Dimension, axis: Dimension, stride: int) -> tuple[int, Term]:
+    """The loop that a dimension's name means here, as offset and term along an axis. Raises Fault when none does."""
+    for run in scope.running:
+        if run.dimension.name == dimension.name:
+            found = term(builder, run, axis, stride)
+            if found:
+                return found
+    for run in scope.running:  # a mapped, parent or child dimension of the one named
+        via, along = positions(run.dimension, dimension), positions(dimension, axis)
+        if run.dimension.name != dimension.name and via and along:
+            return 0, Term(run.loop.number, stride, tuple(along[i] for i in via))
+    raise Fault(
+        f"dimension {dimension.label} is used as a subscript, but the equation does not run over it",
+        "name one element, reduce with SUM or MEAN, or give the variable that dimension",
+    )
+
+
+def element(axis: Dimension, subscript: Expr) -> int | None:
+    """The position of an element named (or numbered) along an axis; None when it is no element of it."""
+    if isinstance(subscript, Ref) and not subscript.subscripts:
+        name = subscript.name
+        if name in axis.elements:
+            return axis.elements.index(name)
+        prefix = axis.name + "."
+        if name.startswith(prefix) and name[len(prefix) :] in axis.elements:
+            return axis.elements.index(name[len(prefix) :])
+    if isinstance(subscript, Number):
+        if str(int(subscript.value)) in axis.elements and subscript.value == int(subscript.value):
+            return axis.elements.index(str(int(subscript.value)))
+        if subscript.value != int(subscript.value) or not 1 <= subscript.value <= len(axis.elements):
+            raise Fault(f"{subscript.value:g} is no element of dimension {axis.label}", f"it has {len(axis.elements)} elements")
+        return int(subscript.value) - 1
+    return None
+
+
+def star_dimension(builder: Builder, star: Star, axis: Dimension) -> Dimension:
+    """The dimension a star runs over: the axis, or the subrange named."""
+    if star.dimension is None:
+        return axis
+    found = builder.model.dimensions.get(star.dimension)
+    if found is None:
+        hint = did_you_mean(star.dimension, builder.model.dimensions)
+        raise Fault(f"there is no dimension {star.dimension}", hint)
+    return found

@@ -1,0 +1,307 @@
+"""A `Measure`: one number per run, read off a trajectory: a variable, a statistic, and when.
+
+Measures select and compare; they never integrate. A total is a stock of the model, so the sum over a year is its
+`increase`. Values are taken at saved times only: a date between two saved times is a fault, never interpolated.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from flowreform.calendar import Calendar
+from flowreform.errors import ExperimentError, error
+from flowreform.names import split
+from flowreform.toml import Table
+
+if TYPE_CHECKING:
+    from xarray import DataArray, Dataset
+
+Statistic = Literal["final", "at", "min", "max", "mean", "increase", "time_of_min", "time_of_max", "first_above", "first_below"]
+TIMES = ("time_of_min", "time_of_max", "first_above", "first_below")
+"""The statistics whose value is a model time."""
+WHEN = ("year", "date", "start", "stop")
+Year = Annotated[int, Field(ge=2, le=9998)]
+
+Floats = NDArray[np.float64]
+
+
+class Second(Table):
+    """The second measure of a ratio or a difference; what it does not say is as in the first."""
+
+    variable: str | None = None
+    """A variable's name, or `name[element]`."""
+    statistic: Statistic | None = None
+    """What to take of it."""
+    threshold: float | None = None
+    """For first_above and first_below, in the variable's unit."""
+    year: Year | None = None
+    """A reporting year."""
+    date: datetime.date | None = None
+    """A date."""
+    start: datetime.date | None = Field(default=None, alias="from")
+    """`from`: the first date of a window."""
+    stop: datetime.date | None = Field(default=None, alias="to")
+    """`to`: the last date of a window."""
+
+
+class Measure(Table):
+    """One number per run: a statistic of a variable, over the whole horizon, a reporting year, or a window of dates."""
+
+    variable: str
+    """A variable's name, or `name[element]` for one element."""
+    statistic: Statistic
+    """final (value at the end), at (value at a date, or at the last moment of a reporting year), min, max, mean (weighted by
+    time), increase (last minus first), time_of_min, time_of_max, first_above, first_below (the first saved time beyond the
+    threshold; never is NaN)."""
+    threshold: float | None = None
+    """For first_above and first_below, in the variable's unit."""
+    year: Year | None = None
+    """A reporting year of the calendar."""
+    date: datetime.date | None = None
+    """A date, for `at`."""
+    start: datetime.date | None = Field(default=None, alias="from")
+    """`from`: the first date of a window."""
+    stop: datetime.date | None = Field(default=None, alias="to")
+    """`to`: the last date of a window."""
+    scale: float = 1.0
+    """The result is multiplied by this."""
+    over: Second | None = None
+    """The result is divided by a second measure."""
+    minus: Second | None = None
+    """A second measure is taken away from the result."""
+
+    def parts(self) -> tuple[Measure, ...]:
+        """The plain measures it is made of: itself, and the second one of a ratio or difference with what it inherits."""
+        plain = Measure(**{name: getattr(self, name) for name in ("variable", "statistic", "threshold", *WHEN)})
+        second = self.over or self.minus
+        if second is None:
+            return (plain,)
+        update = {
+            name: getattr(second, name) for name in ("variable", "statistic", "threshold") if getattr(second, name) is not None
+        }
+        if any(getattr(second, name) is not None for name in WHEN):  # a second "when" replaces the first one whole
+            update |= {name: getattr(second, name) for name in WHEN}
+        return plain, plain.model_copy(update=update)
+
+    def in_year(self, year: int) -> Measure:
+        """The same measure in a given reporting year, unless it says when itself."""
+        return self if any(getattr(self, name) is not None for name in WHEN) else self.model_copy(update={"year": year})
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names it reads, elements included."""
+        return tuple(dict.fromkeys(part.variable for part in self.parts()))
+
+    @property
+    def is_time(self) -> bool:
+        """Whether its value is a model time."""
+        return self.statistic in TIMES and self.over is None and self.minus is None
+
+
+class MeasureFault(ValueError):
+    """A measure that cannot be taken: `key` at fault, why, and what would mend it."""
+
+    def __init__(self, key: str, reason: str, repair: str = "") -> None:
+        super().__init__(reason)
+        self.key, self.reason, self.repair = key, reason, repair
+
+
+def shape_faults(measure: Measure, *, year_follows: bool = False) -> list[MeasureFault]:
+    """What is wrong with a measure in itself; `year_follows` when the year comes with each row of data."""
+    found: list[MeasureFault] = []
+    if measure.over is not None and measure.minus is not None:
+        found.append(MeasureFault("minus", '"over" and "minus" cannot stand together', "compute one of them in the model"))
+    for key, part in zip(("", "over" if measure.over else "minus"), measure.parts(), strict=False):
+        prefix = f"{key}." if key else ""
+        when = [name for name in WHEN if getattr(part, name) is not None]
+        window = "start" in when or "stop" in when
+        if part.statistic in ("first_above", "first_below"):
+            if part.threshold is None:
+                found.append(
+                    MeasureFault(f"{prefix}threshold", f'{part.statistic} needs a "threshold"', "add threshold = NUMBER")
+                )
+        elif part.threshold is not None and not key:
+            found.append(MeasureFault("threshold", f"{part.statistic} takes no threshold", "remove it"))
+        if len(when) > 1 and not (window and set(when) == {"start", "stop"}):
+            words = ", ".join({"start": "from", "stop": "to"}.get(name, name) for name in when)
+            found.append(
+                MeasureFault(f"{prefix}{when[1]}", f"{words} cannot stand together", "give year, or date, or from and to")
+            )
+        elif part.statistic == "final" and when:
+            found.append(
+                MeasureFault(f"{prefix}statistic", "final is the end of the run and takes no date", 'use statistic = "at"')
+            )
+        elif part.statistic == "at" and window:
+            found.append(
+                MeasureFault(f"{prefix}statistic", "at takes one date, not a window", "use year or date, or another statistic")
+            )
+        elif part.statistic == "at" and not when and not year_follows:
+            found.append(
+                MeasureFault(f"{prefix}statistic", "at needs year or date", 'add year = YEAR or use statistic = "final"')
+            )
+        elif part.statistic != "at" and "date" in when:
+            found.append(MeasureFault(f"{prefix}date", f"{part.statistic} takes a year or from and to, not one date", ""))
+        elif part.start is not None and part.stop is not None and part.start >= part.stop:
+            found.append(MeasureFault(f"{prefix}to", "the window ends before it begins", "swap from and to"))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The saved times `start + k * every`, in the time unit, up to `stop`."""
+
+    start: float
+    stop: float
+    every: float
+
+    def nearest(self, time: float) -> tuple[int, float]:
+        """The number of the saved time closest to a time, and that time."""
+        last = round((self.stop - self.start) / self.every)
+        at = min(max(round((time - self.start) / self.every), 0), last)
+        return at, self.start + at * self.every
+
+
+def time_faults(measure: Measure, start: float, stop: float, every: float, calendar: Calendar | None) -> list[MeasureFault]:
+    """What keeps a measure from being taken on a run saved at `start + k * every` up to `stop` (all in the time unit)."""
+    grid = Grid(start, stop, every)
+    found: list[MeasureFault] = []
+    for prefix, part in zip(("", "over." if measure.over else "minus."), measure.parts(), strict=False):
+        try:
+            window(part, grid, calendar)
+        except MeasureFault as fault:
+            found.append(MeasureFault(prefix + fault.key, fault.reason, fault.repair))
+    return found
+
+
+def window(measure: Measure, grid: Grid, calendar: Calendar | None) -> tuple[int, int]:
+    """The numbers of the first and last saved time that a plain measure looks at.
+
+    Raises MeasureFault for a date without calendar, outside the run, or between two saved times.
+    """
+    if all(getattr(measure, name) is None for name in WHEN):
+        return 0, grid.nearest(grid.stop)[0]
+    key = next({"start": "from", "stop": "to"}.get(name, name) for name in WHEN if getattr(measure, name) is not None)
+    if calendar is None:
+        raise MeasureFault(key, "there is no calendar to turn dates into model time", "add [calendar] to the case file")
+    if measure.year is not None:
+        begin, end = calendar.year(measure.year)
+        what = f"year {measure.year}"
+    elif measure.date is not None:
+        begin = end = calendar.time(measure.date)
+        what = str(measure.date)
+    else:
+        begin = grid.start if measure.start is None else calendar.time(measure.start)
+        end = grid.stop if measure.stop is None else calendar.time(measure.stop)
+        what = f"{measure.start or 'start'} to {measure.stop or 'end'}"
+    if measure.statistic == "at":
+        begin = end
+    guard = 1e-6 * max(1.0, grid.every)
+    if begin < grid.start - guard or end > grid.stop + guard:
+        span = f"{calendar.text(grid.start)} to {calendar.text(grid.stop)}"
+        raise MeasureFault(key, f"{what} is not inside the run, {span}", "choose a time inside, or move start or stop")
+    found = []
+    for time in (begin, end):
+        at, saved = grid.nearest(time)
+        if abs(saved - time) > guard:
+            reason = f"{what}: {calendar.text(time)} (time {time:g}) lies between two saved times, {grid.every:g} apart"
+            raise MeasureFault(key, reason, _finer(grid, time))
+        found.append(at)
+    return found[0], found[1]
+
+
+def _finer(grid: Grid, time: float) -> str:
+    """The saving interval that would keep a time as well, where a plain fraction of the present one does."""
+    share = (time - grid.start) / grid.every
+    parts = Fraction(share).limit_denominator(5000)
+    if abs(share - parts) < 1e-6:
+        return f"set save_every = {grid.every / parts.denominator:g}"
+    return "set a smaller save_every, or a date at the beginning of a month"
+
+
+# --- taking a measure ------------------------------------------------------------------------------------------------
+
+
+def evaluate(measure: Measure, ds: Dataset, calendar: Calendar | None = None) -> DataArray:
+    """The measure of every run in a Dataset.
+
+    `ds` has a `time` dimension and whatever else: (scenario, draw, time, ...) or (run, time, ...); the result has the rest.
+    A run with a number in the window that is not finite gives NaN; so does "never" of first_above and first_below, and a
+    ratio over 0. Raises ExperimentError when a variable was not saved or a date is not a saved time.
+    """
+    parts = measure.parts()
+    value = _plain(parts[0], ds, calendar)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if measure.over is not None:
+            below = _plain(parts[1], ds, calendar)
+            value = value / below.where(below != 0)
+        elif measure.minus is not None:
+            value = value - _plain(parts[1], ds, calendar)
+        return value * measure.scale if measure.scale != 1.0 else value
+
+
+def _plain(measure: Measure, ds: Dataset, calendar: Calendar | None) -> DataArray:
+    from xarray import DataArray
+
+    base, elements = split(measure.variable)
+    if base not in ds.data_vars:
+        raise ExperimentError(error("not-saved", "the variable was not saved", f'add "{base}" to save', element=measure.variable))
+    data = ds[base]
+    if elements:
+        outer = [str(name) for name in data.dims if name not in ("scenario", "draw", "run", "time")]
+        data = data.sel(dict(zip(outer, elements, strict=True)))
+    data = data.transpose(..., "time")
+    times = np.asarray(ds["time"].values, dtype=np.float64)
+    every = float(times[1] - times[0]) if len(times) > 1 else 1.0
+    if len(times) > 1 and float(np.abs(np.diff(times) - every).max()) > 1e-6 * max(1.0, every):
+        reason = "the saved times are not evenly spaced"
+        raise ExperimentError(error("measure-time", reason, "measure the whole Dataset", element=measure.variable))
+    try:
+        first, last = window(measure, Grid(float(times[0]), float(times[-1]), every), calendar)
+    except MeasureFault as fault:
+        raise ExperimentError(error("measure-time", fault.reason, fault.repair, element=measure.variable)) from fault
+    if measure.statistic in ("final", "at"):
+        first = last
+    values = np.asarray(data.values[..., first : last + 1], dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        result = _STATISTICS[measure.statistic](values, times[first : last + 1], measure.threshold or 0.0)
+    result = np.where(np.isfinite(values).all(axis=-1), result, np.nan)
+    kept = {name: coord for name, coord in data.coords.items() if "time" not in coord.dims}
+    return DataArray(result, coords=kept, dims=data.dims[:-1], name=base)
+
+
+def _mean(values: Floats, times: Floats, _: float) -> Floats:
+    """The mean weighted by time: the area under straight lines between saved values, over the length of the window.
+
+    Added up step by step, so that a run's mean does not hang on how many runs lie beside it in memory."""
+    if len(times) == 1:
+        return values[..., 0]
+    area = np.zeros(values.shape[:-1])
+    for at in range(len(times) - 1):
+        area = area + (values[..., at + 1] + values[..., at]) / 2 * (times[at + 1] - times[at])
+    return np.asarray(area / (times[-1] - times[0]))
+
+
+def _first(beyond: NDArray[np.bool_], times: Floats) -> Floats:
+    return np.where(beyond.any(axis=-1), times[beyond.argmax(axis=-1)], np.nan)
+
+
+_STATISTICS: dict[str, Callable[[Floats, Floats, float], Floats]] = {
+    "final": lambda values, times, threshold: values[..., -1],
+    "at": lambda values, times, threshold: values[..., -1],
+    "min": lambda values, times, threshold: np.asarray(values.min(axis=-1)),
+    "max": lambda values, times, threshold: np.asarray(values.max(axis=-1)),
+    "mean": _mean,
+    "increase": lambda values, times, threshold: values[..., -1] - values[..., 0],
+    "time_of_min": lambda values, times, threshold: times[values.argmin(axis=-1)],
+    "time_of_max": lambda values, times, threshold: times[values.argmax(axis=-1)],
+    "first_above": lambda values, times, threshold: _first(values > threshold, times),
+    "first_below": lambda values, times, threshold: _first(values < threshold, times),
+}

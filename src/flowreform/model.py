@@ -1,0 +1,333 @@
+"""What the modeller wrote, frozen: roles, units, documentation, equations and where each stands in its file.
+
+A `Model` knows nothing of files, engines or numbers of runs. Readers in `formats` build it, `checks` reads it, `lower`
+turns it into a `Program`. Names are canonical (`canonical`); the spelling the modeller used is kept as `label`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from flowreform.errors import ModelError, did_you_mean, error
+
+_SPACES = re.compile(r"(?:\\n|\\r|[\s_\u00a0])+")
+
+
+def canonical(name: str) -> str:
+    """The one spelling of a name (XMILE 1.0, section 3.2.2): quotes off, case folded, any run of blanks, underscores and
+    line breaks is one underscore. `"Acute  Beds"`, `acute_beds` and `Acute\\nbeds` are one name."""
+    text = unicodedata.normalize("NFC", name).strip()
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        text = text[1:-1].replace('\\"', '"')
+    return _SPACES.sub("_", text).strip("_").lower() or "_" * bool(text)
+
+
+# --- expressions -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A literal."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A variable, dimension or element by canonical name, with its subscripts if any."""
+
+    name: str
+    subscripts: tuple[Expr, ...] = ()
+    column: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Star:
+    """A whole dimension inside brackets: `*`, `dimension.*`, Vensim's `dimension!`; reduced by the function around it."""
+
+    dimension: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`-x`, `+x` or `not x`."""
+
+    op: str
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`left op right`; op is one of + - * / ^ mod = <> < <= > >= and or."""
+
+    op: str
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A built-in, a named lookup or a macro with its arguments. `IF a THEN b ELSE c` is `Call("if", (a, b, c))`.
+
+    Function names are canonical. Vensim's own names are translated to ours by its reader (`functions.ALIASES`).
+    """
+
+    function: str
+    args: tuple[Expr, ...]
+    column: int = field(default=0, compare=False)
+
+
+Expr = Number | Ref | Star | Unary | Binary | Call
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions directly inside one."""
+    match expr:
+        case Unary(_, operand):
+            return (operand,)
+        case Binary(_, left, right):
+            return (left, right)
+        case Call(_, args):
+            return args
+        case Ref(_, subscripts):
+            return subscripts
+        case _:
+            return ()
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """The expression and everything inside it, each once, without recursion."""
+    stack = [expr]
+    while stack:
+        top = stack.pop()
+        yield top
+        stack.extend(reversed(children(top)))
+
+
+def names_in(expr: Expr) -> Iterator[str]:
+    """Every name read by an expression: variables, lookups called as functions, dimensions and elements in brackets."""
+    for part in walk(expr):
+        if isinstance(part, Ref):
+            yield part.name
+        elif isinstance(part, Call):
+            yield part.function
+
+
+# --- variables -------------------------------------------------------------------------------------------------------
+
+
+class Role(StrEnum):
+    """What part a variable plays. A parameter is an auxiliary that is a number: what levers and uncertainties may name."""
+
+    STOCK = "stock"
+    FLOW = "flow"
+    AUXILIARY = "auxiliary"
+    PARAMETER = "parameter"
+    LOOKUP = "lookup"
+
+
+class LookupKind(StrEnum):
+    """What a graphical function does between and beyond its points (XMILE 1.0, section 3.1.4)."""
+
+    CONTINUOUS = "continuous"
+    EXTRAPOLATE = "extrapolate"
+    DISCRETE = "discrete"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A graphical function: at least one point, x rising strictly."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    kind: LookupKind = LookupKind.CONTINUOUS
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """One equation of a variable.
+
+    `subscripts` is the left side: empty for a scalar and for "all dimensions as declared"; otherwise one name per
+    dimension of the variable, each an element or a dimension (a subrange included). For a stock `expr` is the initial
+    value. `lookup`, if there, is read at the value of `expr` (or stands alone when `expr` is None). `initial` replaces
+    `expr` while initial values are worked out (ACTIVE INITIAL). `exceptions` are left sides that this one leaves out.
+    """
+
+    text: str
+    expr: Expr | None
+    line: int = 0
+    subscripts: tuple[str, ...] = ()
+    lookup: Lookup | None = None
+    initial: Expr | None = None
+    exceptions: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A stock, flow, auxiliary, parameter or lookup.
+
+    `units` is the text as written (None: not given, which is unlike "dimensionless"), `range` is (low, high) with None
+    for an open side, `group` the canonical name of its sector. `inflows` and `outflows` are a stock's flows.
+    """
+
+    name: str
+    label: str
+    role: Role
+    equations: tuple[Equation, ...]
+    dimensions: tuple[str, ...] = ()
+    units: str | None = None
+    doc: str = ""
+    range: tuple[float | None, float | None] = (None, None)
+    group: str | None = None
+    line: int = 0
+    non_negative: bool = False
+    inflows: tuple[str, ...] = ()
+    outflows: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The equation as written; element equations are joined by semicolons."""
+        return "; ".join(
+            (f"[{', '.join(eq.subscripts)}]: " if eq.subscripts and len(self.equations) > 1 else "") + eq.text
+            for eq in self.equations
+        )
+
+    def __str__(self) -> str:
+        unit = f" [{self.units}]" if self.units else ""
+        dims = f"[{', '.join(self.dimensions)}]" if self.dimensions else ""
+        sides = (("in", self.inflows), ("out", self.outflows))
+        flows = "".join(f"  {word}: {', '.join(names)}" for word, names in sides if names)
+        body = flows if self.role is Role.STOCK else f"  = {self.text}"
+        return f"{self.role.capitalize()} {self.name}{dims}{unit}{body}" + (f"  {self.doc}" if self.doc else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A named list of elements. A subrange lists elements of a larger dimension (`parent`).
+
+    `mappings` holds, for another dimension's name, its elements in the order of this one's elements that stand for them
+    (Vensim's `->`).
+    """
+
+    name: str
+    label: str
+    elements: tuple[str, ...]
+    element_labels: tuple[str, ...] = ()
+    line: int = 0
+    parent: str | None = None
+    mappings: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """A function written in the model's own language: `variables` with `result` among them; stocks inside keep state."""
+
+    name: str
+    parameters: tuple[str, ...]
+    variables: tuple[Variable, ...]
+    result: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnitAlias:
+    """A unit the model file defines: `name` with `equation` ("" = a base unit) and other spellings."""
+
+    name: str
+    equation: str = ""
+    aliases: tuple[str, ...] = ()
+    line: int = 0
+
+
+class Method(StrEnum):
+    """The integration method."""
+
+    EULER = "euler"
+    RK2 = "rk2"
+    RK4 = "rk4"
+
+
+@dataclass(frozen=True, slots=True)
+class SimSpecs:
+    """Start, stop, step and saving interval in the model's time unit; step n stands at `start + n * dt`."""
+
+    start: float
+    stop: float
+    dt: float
+    method: Method = Method.EULER
+    time_unit: str = ""
+    save_every: float | None = None
+    line: int = 0
+
+    @property
+    def steps(self) -> int:
+        """How many steps of `dt` lead from start to stop."""
+        return round((self.stop - self.start) / self.dt)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A whole model, as written.
+
+    `variables` and `dimensions` are read-only mappings by canonical name, in file order. `path` is the file, for
+    messages; `sha256` is of the file's bytes. Warnings the reader had are in `findings`.
+    """
+
+    name: str
+    specs: SimSpecs
+    variables: Mapping[str, Variable]
+    dimensions: Mapping[str, Dimension] = field(default_factory=lambda: MappingProxyType({}))
+    macros: Mapping[str, Macro] = field(default_factory=lambda: MappingProxyType({}))
+    unit_aliases: tuple[UnitAlias, ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()
+    doc: str = ""
+    path: Path | None = field(default=None, compare=False)
+    sha256: str = field(default="", compare=False)
+    findings: tuple[object, ...] = field(default=(), compare=False)
+
+    def __getitem__(self, name: str) -> Variable:
+        """The variable of that name, in any spelling.
+
+        Raises ModelError, with the closest known names, when there is none."""
+        found = self.variables.get(canonical(name))
+        if found is None:
+            hint = did_you_mean(canonical(name), self.variables) or f"`flowreform show {self.name}` lists what there is"
+            raise ModelError(error("unknown-variable", "the model has no such variable", hint, file=self.file, element=name))
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        return canonical(name) in self.variables
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter(self.variables.values())
+
+    def of_role(self, role: Role) -> dict[str, Variable]:
+        """The variables of one role, in file order."""
+        return {name: variable for name, variable in self.variables.items() if variable.role is role}
+
+    @property
+    def file(self) -> str:
+        """The path as text, for messages."""
+        return str(self.path) if self.path else ""
+
+    @property
+    def stocks(self) -> dict[str, Variable]:
+        """The stocks, in file order."""
+        return self.of_role(Role.STOCK)
+
+    @property
+    def parameters(self) -> dict[str, Variable]:
+        """Everything a lever or an uncertainty may name: the numbers of the model."""
+        return self.of_role(Role.PARAMETER)
+
+    def __repr__(self) -> str:
+        words = {role: "auxiliaries" if role is Role.AUXILIARY else f"{role}s" for role in Role}
+        counts = ", ".join(f"{len(self.of_role(role))} {word}" for role, word in words.items())
+        s = self.specs
+        return f"<Model {self.name}: {counts}; {s.start:g} to {s.stop:g} {s.time_unit}, dt {s.dt:g}, {s.method}>"

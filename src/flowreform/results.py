@@ -1,0 +1,229 @@
+"""Trajectories as an xarray Dataset, with units, labels, the inputs that were drawn, and where they came from.
+
+A Dataset has the dimensions (scenario, draw, time) and those of each variable, in this order; without scenarios (run, time).
+Run r of the engine is scenario r // draws, draw r % draws. Drawn inputs are variables of their own name without `time`:
+(draw) where scenarios share them, (scenario, draw) where a scenario sets one. `failed` marks runs that turned non-finite.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowreform.errors import ExperimentError, ModelError, error
+from flowreform.experiment.tables import Experiment
+from flowreform.files import write_file
+from flowreform.model import Dimension, Model, Variable
+from flowreform.names import split
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+RESERVED = ("scenario", "draw", "run", "time", "failed", "failed_variable", "failed_time")
+"""Names that a Dataset needs for itself."""
+
+Attributes = Mapping[str, str | int | float | None]
+
+
+def dataset(
+    model: Model,
+    times: NDArray[np.float64],
+    values: Mapping[str, NDArray[np.float64]],
+    *,
+    scenarios: Mapping[str, str] | None = None,
+    inputs: Mapping[str, NDArray[np.float64]] | None = None,
+    failed: Mapping[str, NDArray[Any]] | None = None,
+    provenance: Attributes | None = None,
+) -> Dataset:
+    """A Dataset of what an engine returned.
+
+    `values` has an array (*element dimensions, time, run) for each variable; nothing is copied. `scenarios` gives the label of
+    each scenario by name, in run order: runs fold into (scenario, draw); without it there is one `run` dimension. `inputs`
+    has float64[run], or [draw], by parameter name (`name[element]` too). `failed` may hold run-shaped `failed` (bool),
+    `failed_variable` (text) and `failed_time`. Raises ModelError when a variable has a name that the Dataset needs.
+    """
+    import xarray as xr
+
+    _refuse_names(model, (*values, *(inputs or {})))
+    runs = _runs(values, inputs, failed)
+    folds = 1 if scenarios is None else len(scenarios)
+    shape = (runs,) if scenarios is None else (folds, runs // folds)
+    outer = ("run",) if scenarios is None else ("scenario", "draw")
+    data: dict[str, Any] = {}
+    coords: dict[str, Any] = {
+        "time": ("time", np.asarray(times, dtype=np.float64), _plain({"units": model.specs.time_unit, "long_name": "time"}))
+    }
+    for name, array in values.items():
+        variable = model.variables[name]
+        dims = _dimension_names(variable)
+        for dimension, label in zip(variable.dimensions, dims, strict=True):
+            coords[label] = _elements(label, model.dimensions[dimension])
+        folded = np.moveaxis(array, (-1, -2), (0, 1))
+        data[name] = ((*outer, "time", *dims), folded.reshape(*shape, *folded.shape[1:]), _attributes(variable))
+    for name, array in (inputs or {}).items():
+        data[name] = _input(model, name, array, outer, shape)
+    for name, array in (failed or {}).items():
+        data[name] = (outer, np.asarray(array).reshape(shape))
+    if scenarios is None:
+        coords["run"] = ("run", np.arange(runs))
+    else:
+        coords["scenario"] = ("scenario", np.array(list(scenarios), dtype=np.str_))
+        coords["scenario_label"] = ("scenario", np.array(list(scenarios.values()), dtype=np.str_))
+        coords["draw"] = ("draw", np.arange(shape[-1]))
+    return xr.Dataset(data, coords, _plain(provenance or {}))
+
+
+def _runs(*groups: Mapping[str, NDArray[Any]] | None) -> int:
+    return max((array.shape[-1] for group in groups for array in (group or {}).values()), default=0)
+
+
+def _refuse_names(model: Model, names: Sequence[str]) -> None:
+    taken = {*RESERVED, *model.dimensions}
+    findings = [
+        error("reserved-name", "results need this name for themselves", "rename the variable", file=model.file, element=name)
+        for name in dict.fromkeys(names)
+        if name in taken
+    ]
+    if findings:
+        raise ModelError(findings)
+
+
+def _dimension_names(variable: Variable) -> tuple[str, ...]:
+    """A dimension that a variable has twice becomes `name` and `name_2`."""
+    dims: list[str] = []
+    for name in variable.dimensions:
+        dims.append(name if name not in dims else f"{name}_{1 + variable.dimensions[: len(dims)].count(name)}")
+    return tuple(dims)
+
+
+def _elements(label: str, dimension: Dimension) -> tuple[str, NDArray[np.str_], dict[str, str | int | float]]:
+    return label, np.array(dimension.elements, dtype=np.str_), _plain({"long_name": dimension.label})
+
+
+def _attributes(variable: Variable) -> dict[str, str | int | float]:
+    return _plain({"units": variable.units, "long_name": variable.label, "description": variable.doc, "role": str(variable.role)})
+
+
+def _input(
+    model: Model, name: str, array: NDArray[np.float64], outer: tuple[str, ...], shape: tuple[int, ...]
+) -> tuple[tuple[str, ...], NDArray[np.float64], dict[str, str | int | float]]:
+    base, elements = split(name)
+    attributes = _attributes(model.variables[base])
+    if elements:
+        attributes["long_name"] = f"{model.variables[base].label}[{', '.join(elements)}]"
+    array = np.asarray(array, dtype=np.float64)
+    if outer == ("scenario", "draw") and array.size != shape[0] * shape[1]:
+        return ("draw",), array, attributes
+    folded = array.reshape(shape)
+    if outer == ("scenario", "draw") and bool((folded == folded[:1]).all()):
+        return ("draw",), folded[0], attributes
+    return outer, folded, attributes
+
+
+def _plain(attributes: Attributes) -> dict[str, str | int | float]:
+    """Attributes that netCDF can hold: text and numbers; those without a value are left out."""
+    return {name: value for name, value in attributes.items() if value is not None and value != ""}
+
+
+# --- where it came from ----------------------------------------------------------------------------------------------
+
+
+def provenance(source: Experiment | Model, *, engine: str, command: str = "") -> dict[str, str | int | float]:
+    """What made a result: names and hashes of the files, seed, versions, dt, method, engine and command; no clock, no paths.
+
+    `command` is kept as given: `command_text` takes the absolute paths out of a command line."""
+    model = source.model if isinstance(source, Experiment) else source
+    packages = ("flowreform", "numpy", *(("numba", "llvmlite") if engine == "numba" else ("pysd",) if engine == "pysd" else ()))
+    found: dict[str, str | int | float | None] = {
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "method": str(model.specs.method),
+        "dt": model.specs.dt,
+        "engine": engine,
+        "versions": ", ".join([f"{name} {_version(name)}" for name in packages] + [f"python {platform.python_version()}"]),
+        "command": command,
+    }
+    if isinstance(source, Experiment):
+        found |= {
+            "title": source.title,
+            "question": source.question,
+            "experiment": source.name,
+            "experiment_sha256": source.sha256,
+            "case_sha256": source.case.sha256 if source.case else None,
+            "baseline": source.baseline,
+            "draws": source.draws,
+            "design": source.design,
+            "seed": source.seed,
+        }
+    return _plain(found)
+
+
+def command_text(arguments: Sequence[str]) -> str:
+    """A command line without absolute paths: a path inside the present folder is made relative, any other loses its folders."""
+    here = Path.cwd()
+    words = ["flowreform"]
+    for word in arguments[1:]:
+        head, equals, tail = word.partition("=")
+        value = tail if equals and head.startswith("-") else word
+        path = Path(value)
+        if path.is_absolute():
+            value = path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+        word = f"{head}={value}" if equals and head.startswith("-") else value
+        words.append(f"'{word}'" if any(mark.isspace() for mark in word) else word)
+    return " ".join(words)
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+# --- netCDF ----------------------------------------------------------------------------------------------------------
+
+
+def write_netcdf(ds: Dataset, path: Path) -> None:
+    """The Dataset as a netCDF-4 file, whole or not at all. Raises ExperimentError where it cannot be written."""
+    write_file(path, lambda temporary: _to_netcdf(ds, temporary))
+
+
+def _to_netcdf(ds: Dataset, path: Path) -> None:
+    ds.to_netcdf(path, engine="h5netcdf")
+
+
+def read_netcdf(path: Path) -> Dataset:
+    """A Dataset that `write_netcdf` wrote, loaded and equal to it, attributes included.
+
+    Raises ExperimentError when there is no such file or it is not netCDF."""
+    import xarray as xr
+
+    if not Path(path).is_file():
+        raise ExperimentError(error("no-file", "there is no such file", "check the path", file=str(path)))
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False) as stored:
+            ds = stored.load()
+    except (OSError, ValueError, KeyError) as fault:
+        raise ExperimentError(
+            error("not-netcdf", "this is not a netCDF-4 file", "run the experiment again", file=str(path))
+        ) from fault
+    for name in ds.variables:
+        ds[name].encoding = {}
+        if ds[name].dtype.kind in "OT":
+            ds[name] = ds[name].astype(np.str_).assign_attrs(ds[name].attrs)
+        ds[name].attrs = {key: _scalar(value) for key, value in ds[name].attrs.items()}
+    ds.attrs = {key: _scalar(value) for key, value in ds.attrs.items()}
+    ds.encoding = {}
+    return ds
+
+
+def _scalar(value: object) -> object:
+    """A number as Python has it, not as numpy does."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,176 @@
+"""Run a model for given inputs, or an experiment for all its scenarios and draws."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flowreform import results
+from flowreform.batch import Batch, Found, joined
+from flowreform.draws import draw
+from flowreform.engine import Progress
+from flowreform.errors import ExperimentError, Finding, error
+from flowreform.experiment import Experiment, Points, Setting
+from flowreform.model import Model, Role
+from flowreform.names import Named, Unknown, base_values, find, split
+
+if TYPE_CHECKING:
+    import numpy as np
+    from xarray import Dataset
+
+
+def simulate(
+    model: Model,
+    inputs: Mapping[str, float | Sequence[float]] | None = None,
+    *,
+    engine: str = "auto",
+    save: Sequence[str] | None = None,
+    save_every: float | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Dataset:
+    """Run a model and return a Dataset (run, time, its dimensions...).
+
+    `inputs` sets parameters by name (`"length_of_stay"`, `"beds[surgical]"`), in the model's units: numbers for all runs, or
+    sequences of one length, one value a run. `save` names the variables to keep (default: all), `save_every` the time between
+    saved values in the model's time unit (default: the file's). `engine` is "auto", "python", "numba" or "pysd"; all give the
+    same Dataset. Raises ModelError or ExperimentError with every fault found.
+    """
+    columns, runs = _columns(model, inputs or {})
+    batch = Batch(model, _saved(model, save), save_every, engine, progress)
+    found = batch.run(columns, {}, runs)
+    return _dataset(model, found, columns, None, results.provenance(model, engine=found.engine, command=command))
+
+
+def run(
+    experiment: Experiment,
+    *,
+    engine: str = "auto",
+    progress: Progress | None = None,
+    command: str = "",
+) -> Dataset:
+    """Run every scenario of an experiment for every draw and return a Dataset (scenario, draw, time, dimensions...).
+
+    All scenarios share the draws. What a scenario sets wins over a draw of the same parameter. Raises ModelError or
+    ExperimentError with every fault found.
+    """
+    import numpy as np
+
+    specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
+    model = dataclasses.replace(experiment.model, specs=specs)
+    drawn = draw(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed)
+    scenarios = list(experiment.scenarios.values())
+    timed = {split(n)[0] for s in scenarios for n, setting in s.settings.items() if isinstance(setting, Points)}
+    batch = Batch(model, experiment.save, experiment.save_every, engine, progress, timed, experiment.runs)
+    parts: list[Found] = []
+    columns: list[dict[str, np.ndarray]] = []
+    for scenario in scenarios:
+        fixed, moving = _settings(scenario.settings)
+        values = {name: column for name, column in drawn.items() if name not in fixed and split(name)[0] not in fixed}
+        values.update({name: np.full(experiment.draws, value) for name, value in fixed.items()})
+        parts.append(batch.run(values, moving, experiment.draws))
+        columns.append(values)
+    found = joined(parts)
+    names = dict.fromkeys(name for values in columns for name in values)
+    inputs = {name: np.concatenate([_column(model, values, name, experiment.draws) for values in columns]) for name in names}
+    labels = {scenario.name: scenario.label or scenario.name for scenario in scenarios}
+    return _dataset(model, found, inputs, labels, results.provenance(experiment, engine=found.engine, command=command))
+
+
+def _columns(model: Model, inputs: Mapping[str, float | Sequence[float]]) -> tuple[dict[str, np.ndarray], int]:
+    """Each input as float64[run], by canonical name, and the number of runs."""
+    import numpy as np
+
+    faults: list[Finding] = []
+    columns: dict[str, np.ndarray] = {}
+    for text, value in inputs.items():
+        named = find(model, text, parameter=True)
+        if isinstance(named, Unknown):
+            faults.append(error("unknown-input", named.reason, named.repair, file=model.file, element=text))
+            continue
+        try:
+            column = np.atleast_1d(np.asarray(value, dtype=np.float64))
+        except (TypeError, ValueError):
+            faults.append(error("bad-input", "this is not a number or a sequence of numbers", element=text))
+            continue
+        if column.ndim != 1 or not column.size:
+            faults.append(error("bad-input", "this must be a number or one value per run", element=text))
+            continue
+        columns[named.name] = column
+    lengths = {len(column) for column in columns.values()} - {1}
+    if len(lengths) > 1:
+        shown = ", ".join(f"{name}: {len(column)}" for name, column in columns.items() if len(column) > 1)
+        faults.append(error("uneven-inputs", f"sequences differ in length ({shown})", "give each input one value per run"))
+    if faults:
+        raise ExperimentError(faults)
+    runs = max(lengths, default=1)
+    return {name: np.broadcast_to(column, (runs,)).copy() for name, column in columns.items()}, runs
+
+
+def _saved(model: Model, save: Sequence[str] | None) -> tuple[str, ...]:
+    """The variables to keep, canonical, in model order."""
+    known = [variable.name for variable in model if variable.role is not Role.LOOKUP]
+    if save is None:
+        return tuple(known)
+    faults = []
+    wanted = set()
+    for text in save:
+        named = find(model, text)
+        if isinstance(named, Unknown):
+            faults.append(error("unknown-variable", named.reason, named.repair, file=model.file, element=text))
+        elif named.variable.role is Role.LOOKUP:
+            faults.append(error("no-series", "a lookup has no course over time to save", file=model.file, element=text))
+        else:
+            wanted.add(named.variable.name)
+    if not save:
+        faults.append(error("nothing-saved", "the list of variables to save is empty", "name at least one"))
+    if faults:
+        raise ExperimentError(faults)
+    return tuple(name for name in known if name in wanted)
+
+
+def _settings(settings: Mapping[str, Setting]) -> tuple[dict[str, float], dict[str, Points]]:
+    fixed = {name: setting for name, setting in settings.items() if not isinstance(setting, Points)}
+    return fixed, {name: setting for name, setting in settings.items() if isinstance(setting, Points)}
+
+
+def _column(model: Model, values: Mapping[str, np.ndarray], name: str, draws: int) -> np.ndarray:
+    """A parameter's values in one scenario: given, or the model's own where this scenario does not touch it."""
+    import numpy as np
+
+    base, elements = split(name)
+    given = values.get(name, values.get(base))
+    if given is not None:
+        return given
+    found = base_values(model, Named(name, model.variables[base], elements))
+    return np.full(draws, found[0] if len(found) == 1 else np.nan)
+
+
+def _dataset(
+    model: Model,
+    found: Found,
+    inputs: Mapping[str, np.ndarray],
+    labels: Mapping[str, str] | None,
+    provenance: dict[str, Any],
+) -> Dataset:
+    import numpy as np
+
+    runs = len(found.failed)
+    names, times = np.full(runs, "", dtype=object), np.full(runs, np.nan)
+    for failure in found.failures:
+        names[failure.run], times[failure.run] = failure.variable, failure.time
+    ds = results.dataset(
+        model,
+        found.times,
+        found.values,
+        scenarios=labels,
+        inputs={name: column for name, column in inputs.items() if name not in found.values},
+        failed={"failed": found.failed, "failed_variable": names.astype(np.str_), "failed_time": times},
+        provenance=provenance,
+    )
+    outer = ("run",) if labels is None else ("scenario", "draw")
+    for name, counts in found.strays.items():
+        attributes = {"long_name": f"reads of lookup {name} outside its points", "units": "1"}
+        ds[f"reads_outside_{name}"] = (outer, counts.reshape(ds["failed"].shape), attributes)
+    return ds

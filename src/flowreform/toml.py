@@ -1,0 +1,376 @@
+"""TOML at the edge: one file becomes a `Document` (values and the line of every key), faults become findings.
+
+The standard library parses; `toml_lines` finds where each key stands, which the standard library does not tell. `parse`
+turns a table into a frozen pydantic model and every fault of it into a `Finding` with file and line, so that a reader can
+go on and report all faults of a file at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error, shorten
+
+Loc = tuple[str | int, ...]
+"""Where something stands in a TOML file: keys, and counts from 0 within arrays."""
+
+MAX_BYTES = 5_000_000
+"""Largest file read, in bytes: a case or experiment file is a few thousand."""
+
+
+class Table(BaseModel):
+    """The base of every table: frozen, no unknown keys, no guessing between types, docstrings are the documentation."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+T = TypeVar("T", bound=Table)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A TOML file as read: its values, the line of each key (from 1), and the hash of its bytes."""
+
+    file: str
+    table: Mapping[str, Any]
+    lines: Mapping[Loc, int] = field(repr=False)
+    sha256: str = ""
+
+    def line(self, loc: Loc) -> int:
+        """The line of a key, or of the closest thing around it that has one; 0 when there is none."""
+        for end in range(len(loc), 0, -1):
+            if (line := self.lines.get(loc[:end])) is not None:
+                return line
+        return 0
+
+    def fault(self, rule: str, loc: Loc, reason: str, repair: str = "", element: str | None = None) -> Finding:
+        """An error at a key of this file; `element` is the dotted key unless given."""
+        return error(
+            rule, reason, repair, file=self.file, line=self.line(loc), element=dotted(loc) if element is None else element
+        )
+
+
+def dotted(loc: Loc) -> str:
+    """`targets.acute_beds.checks[0].year`: a place in the words of the file."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def read_document(path: Path, kind: type[ModelError] | type[ExperimentError]) -> Document:
+    """The file as a `Document`.
+
+    Raises `kind` with one finding, with line and column where there is one, when the file cannot be read, is larger than
+    5 MB, is not UTF-8 text or is not TOML.
+    """
+    file = str(path)
+
+    def fail(rule: str, reason: str, repair: str, line: int = 0, column: int = 0) -> ModelError | ExperimentError:
+        return kind(error(rule, reason, repair, file=file, line=line, column=column))
+
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise fail(
+                "toml-size",
+                f"the file is larger than {MAX_BYTES:,} bytes",
+                "a case or experiment file holds no data: move them out",
+            )
+        data = path.read_bytes()
+    except OSError as fault:
+        raise fail("toml-read", f"the file cannot be read: {fault.strerror or 'unknown reason'}", "check the path") from fault
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = data[: fault.start].count(b"\n") + 1
+        raise fail("toml-encoding", "the file is not UTF-8 text", "save it as UTF-8", line) from fault
+    try:
+        table = tomllib.loads(text)
+        lines = toml_lines(text)
+    except tomllib.TOMLDecodeError as fault:
+        place = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(fault), re.DOTALL)
+        reason = place[1] if place else str(fault)
+        at = (int(place[2]), int(place[3])) if place and place[2] else (text.count("\n") + 1, 0)
+        raise fail("toml-syntax", f"this is not TOML: {reason}", "text needs quotes, a key needs one value", *at) from fault
+    except ValueError as fault:  # a number of more digits than Python reads
+        raise fail("toml-syntax", f"a value cannot be read: {shorten(str(fault))}", "write a shorter number") from fault
+    except RecursionError as fault:
+        raise fail("toml-depth", "arrays or tables are nested too deeply", "three levels are enough for every key") from fault
+    return Document(file, table, lines, hashlib.sha256(data).hexdigest())
+
+
+# --- where each key stands -------------------------------------------------------------------------------------------
+
+
+def toml_lines(text: str) -> dict[Loc, int]:
+    """The line, counted from 1, of every table, key and array item of a valid TOML text."""
+    return _Scanner(text).scan()
+
+
+class _Scanner:
+    """Walks a text that `tomllib` has accepted, so it checks nothing."""
+
+    _BARE = re.compile(r"[A-Za-z0-9_-]+")
+    _BASIC = re.compile(r'"(?:[^"\\]|\\.)*"')
+    _SCALAR = re.compile(r"[^,\]}\n#]+")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.breaks = [match.start() for match in re.finditer("\n", text)]
+        self.lines: dict[Loc, int] = {}
+        self.counts: dict[Loc, int] = {}
+
+    def scan(self) -> dict[Loc, int]:
+        here: Loc = ()
+        while self._blank():
+            if self.text.startswith("[[", self.at):
+                here = self._header(2)
+            elif self.text[self.at] == "[":
+                here = self._header(1)
+            else:
+                self._pair(here)
+        return self.lines
+
+    def _mark(self, loc: Loc, at: int) -> None:
+        self.lines.setdefault(loc, bisect_right(self.breaks, at - 1) + 1 if at else 1)
+
+    def _blank(self) -> bool:
+        """Skip blanks, line breaks and comments; whether anything is left."""
+        while self.at < len(self.text):
+            if self.text[self.at] in " \t\r\n":
+                self.at += 1
+            elif self.text[self.at] == "#":
+                end = self.text.find("\n", self.at)
+                self.at = len(self.text) if end < 0 else end
+            else:
+                return True
+        return False
+
+    def _spaces(self) -> None:
+        while self.at < len(self.text) and self.text[self.at] in " \t":
+            self.at += 1
+
+    def _key(self) -> Loc:
+        parts: list[str] = []
+        while True:
+            self._spaces()
+            if self.text[self.at] == '"':
+                match = self._BASIC.match(self.text, self.at)
+                assert match is not None
+                parts.append(tomllib.loads(f"k = {match[0]}")["k"])
+                self.at = match.end()
+            elif self.text[self.at] == "'":
+                end = self.text.index("'", self.at + 1)
+                parts.append(self.text[self.at + 1 : end])
+                self.at = end + 1
+            else:
+                match = self._BARE.match(self.text, self.at)
+                assert match is not None
+                parts.append(match[0])
+                self.at = match.end()
+            self._spaces()
+            if self.text[self.at] != ".":
+                return tuple(parts)
+            self.at += 1
+
+    def _header(self, brackets: int) -> Loc:
+        at = self.at
+        self.at += brackets
+        key = self._key()
+        self.at += brackets
+        loc: Loc = ()
+        for part in key[:-1]:
+            loc = (*loc, part)
+            self._mark(loc, at)
+            if loc in self.counts:
+                loc = (*loc, self.counts[loc] - 1)
+        loc = (*loc, key[-1])
+        self._mark(loc, at)
+        if brackets == 2:
+            count = self.counts.get(loc, 0)
+            self.counts[loc] = count + 1
+            loc = (*loc, count)
+            self._mark(loc, at)
+        return loc
+
+    def _pair(self, here: Loc) -> None:
+        at = self.at
+        loc = here
+        for part in self._key():
+            loc = (*loc, part)
+            self._mark(loc, at)
+        self.at += 1  # the equals sign
+        self._spaces()
+        self._value(loc)
+
+    def _value(self, loc: Loc) -> None:
+        text = self.text
+        for quote in ('"""', "'''"):
+            if text.startswith(quote, self.at):
+                return self._long_string(quote)
+        first = text[self.at]
+        if first == '"':
+            match = self._BASIC.match(text, self.at)
+            assert match is not None
+            self.at = match.end()
+        elif first == "'":
+            self.at = text.index("'", self.at + 1) + 1
+        elif first in "[{":
+            self._many(loc, "]" if first == "[" else "}")
+        else:
+            match = self._SCALAR.match(text, self.at)
+            assert match is not None
+            self.at = match.end()
+        return None
+
+    def _many(self, loc: Loc, close: str) -> None:
+        """The items of an array, or the pairs of an inline table."""
+        self.at += 1
+        count = 0
+        while self._blank() and self.text[self.at] != close:
+            if close == "]":
+                self._mark((*loc, count), self.at)
+                self._value((*loc, count))
+                count += 1
+            else:
+                self._pair(loc)
+            self._blank()
+            if self.text[self.at] == ",":
+                self.at += 1
+        self.at += 1
+
+    def _long_string(self, quote: str) -> None:
+        at = self.at + 3
+        while not self.text.startswith(quote, at):
+            at += 2 if self.text[at] == "\\" and quote[0] == '"' else 1
+        at += 3
+        while at < len(self.text) and self.text[at] == quote[0]:  # up to two quotes may stand before the closing ones
+            at += 1
+        self.at = at
+
+
+# --- tables to models ------------------------------------------------------------------------------------------------
+
+
+def parse(kind: type[T], raw: object, document: Document, loc: Loc, findings: list[Finding], rule: str = "schema") -> T | None:
+    """The table at `loc` as a `kind`; None, and a finding for every fault added, when it cannot be.
+
+    Nothing (None) gives None and no finding."""
+    if raw is None:
+        return None
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as faults:
+        for fault in faults.errors(include_url=False, include_context=True):
+            where = tuple(fault["loc"])
+            reason, repair = _words(kind, dict(fault), where)
+            findings.append(document.fault(rule, (*loc, *where), reason, repair))
+        return None
+
+
+def parse_tables(kind: type[T], document: Document, key: str, findings: list[Finding]) -> dict[str, T]:
+    """The tables `[key.<name>]` of a file by name, in order; the faulty ones are left out and reported."""
+    found: dict[str, T] = {}
+    for name, raw in table_of(document, key, findings).items():
+        item = parse(kind, raw, document, (key, name), findings)
+        if item is not None:
+            found[name] = item
+    return found
+
+
+def table_of(document: Document, key: str, findings: list[Finding]) -> Mapping[str, Any]:
+    """The table under a top-level key; empty when it is missing, and reported when it is something else."""
+    raw = document.table.get(key, {})
+    if isinstance(raw, dict):
+        return raw
+    findings.append(document.fault("schema", (key,), "a table is needed here", f"write [{key}.<name>]"))
+    return {}
+
+
+def required_table(document: Document, key: str, keys: str, findings: list[Finding]) -> object:
+    """What stands under a top-level key that every such file must have; None, and one finding, when nothing does."""
+    if key not in document.table:
+        findings.append(error("schema", f"there is no [{key}] table", f"add [{key}] with {keys}", file=document.file, line=1))
+    return document.table.get(key)
+
+
+def unknown_keys(document: Document, known: tuple[str, ...], findings: list[Finding]) -> None:
+    """Report the top-level keys that mean nothing."""
+    for key in document.table:
+        if key not in known:
+            hint = did_you_mean(key, known) or f"known are {', '.join(known)}"
+            findings.append(document.fault("unknown-key", (key,), "unknown key", hint))
+
+
+def _words(kind: type[Table], fault: dict[str, Any], where: Loc) -> tuple[str, str]:
+    """Reason and repair of one pydantic fault, in the words of someone who writes TOML."""
+    given = fault.get("input")
+    shown = shorten(repr(given), 60)
+    match fault["type"]:
+        case "missing":
+            return f'key "{where[-1]}" is missing', "add it"
+        case "extra_forbidden":
+            known = keys_at(kind, where[:-1])
+            return "unknown key", did_you_mean(str(where[-1]), known) or f"known are {', '.join(known)}"
+        case "literal_error":
+            allowed = str(fault["ctx"]["expected"]).replace("'", '"')
+            hint = did_you_mean(str(given), re.findall(r'"([^"]*)"', allowed)) if isinstance(given, str) else ""
+            return f"{shown} is not one of {allowed}", hint or "write one of them"
+        case "value_error" | "assertion_error":
+            return str(fault["msg"]).partition(", ")[2] or str(fault["msg"]), ""
+        case "float_type" | "int_type" | "int_from_float":
+            word = "a number" if fault["type"] == "float_type" else "a whole number"
+            comma = isinstance(given, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", given) is not None
+            return f"{word} is needed, not {shown}", "write a decimal point" if comma else "write it without quotes"
+        case "finite_number":
+            return f"a finite number is needed, not {shown}", "write a number"
+        case "date_type" | "date_from_datetime_inexact":
+            return f"a date is needed, not {shown}", "write it without quotes, as 1996-10-01"
+        case "string_type":
+            return f"text in quotes is needed, not {shown}", ""
+        case "bool_type":
+            return f"true or false is needed, not {shown}", ""
+        case "tuple_type" | "list_type":
+            return f"a list in brackets is needed, not {shown}", ""
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return f"a table is needed, not {shown}", ""
+        case _:
+            text = str(fault["msg"])
+            return f"{text[:1].lower()}{text[1:]}, not {shown}", ""
+
+
+def keys_at(kind: type[BaseModel], where: Loc) -> tuple[str, ...]:
+    """The keys a table may hold, at a place inside a model."""
+    current: type[BaseModel] = kind
+    for part in where:
+        if isinstance(part, int):
+            continue
+        for name, info in current.model_fields.items():
+            if (info.alias or name) == part:
+                inner = _model_in(info.annotation)
+                if inner is not None:
+                    current = inner
+    return tuple(info.alias or name for name, info in current.model_fields.items())
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The pydantic model inside an annotation such as `tuple[Check, ...]` or `Second | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in get_args(annotation):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None

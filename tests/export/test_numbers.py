@@ -1,0 +1,59 @@
+"""Numbers for people keep their size, and numbers for programs keep every bit."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowreform.export.numbers import exact, number, percent
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (12345.6, "12,346"),
+        (52315.0, "52,315"),
+        (0.4567, "0.4567"),
+        (0.45678, "0.4568"),
+        (-1.5, "-1.5"),
+        (2.0, "2"),
+        (999_999.0, "999,999"),
+        (1_234_567.0, "1.235 million"),
+        (-10_412_083_418.0, "-10.41 billion"),
+        (1.7e10, "17 billion"),
+        (3e12, "3 trillion"),
+        (1e-7, "1.000e-07"),
+        (1e15, "1.000e+15"),
+        (math.nan, "-"),
+        (math.inf, "infinite"),
+        (-math.inf, "-infinite"),
+    ],
+)
+def test_number(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.123, "+12 %"), (-0.004, "-0.4 %"), (0.0, "0 %"), (math.nan, "-")])
+def test_percent(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@given(st.floats(-1e300, 1e300))
+def test_number_is_right_to_its_digits(value: float) -> None:
+    digits, _, word = number(value).partition(" ")
+    size = {"": 1.0, "million": 1e6, "billion": 1e9, "trillion": 1e12}[word]
+    assert size * float(digits.replace(",", "")) == pytest.approx(value, rel=6e-4, abs=1e-320)
+
+
+@given(st.floats(allow_nan=False))
+def test_exact_reads_back_as_the_same_number(value: float) -> None:
+    assert float(exact(value)) == value
+
+
+def test_exact_of_nothing_is_empty() -> None:
+    assert exact(math.nan) == ""
