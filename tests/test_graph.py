@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowreform.formats import read_model
-from flowreform.graph import causes, loops_through, uses
+from flowreform.graph import causes, circles, components, loops_through, turned, uses
 
 NAMES = "abcdefgh"
 graphs = st.fixed_dictionaries({name: st.lists(st.sampled_from(NAMES), max_size=3, unique=True).map(tuple) for name in NAMES})
@@ -56,3 +56,57 @@ def test_no_loop_is_missed(graph: dict[str, tuple[str, ...]], name: str) -> None
         reached |= edge
         edge = {user for place in edge for user in forward[place]}
     assert bool(loops_through(graph, name)) == (name in reached)
+
+
+# --- components and loops --------------------------------------------------------------------------------------------
+
+
+def reachable(graph: dict[str, tuple[str, ...]], start: str) -> set[str]:
+    found: set[str] = set()
+    edge = set(graph[start])
+    while edge - found:
+        found |= edge
+        edge = {other for node in edge for other in graph[node]}
+    return found
+
+
+@given(graphs)
+def test_components_are_the_nodes_that_reach_each_other(graph: dict[str, tuple[str, ...]]) -> None:
+    reach = {node: reachable(graph, node) for node in graph}
+    found = components(graph)
+    assert sorted(node for component in found for node in component) == sorted(graph)
+    where = {node: number for number, component in enumerate(found) for node in component}
+    for one in graph:
+        for other in graph:
+            assert (where[one] == where[other]) == (one == other or (other in reach[one] and one in reach[other]))
+            if other in graph[one]:
+                assert where[other] <= where[one]  # what a node leads to comes before it
+
+
+@given(graphs)
+def test_circles_cut_every_loop(graph: dict[str, tuple[str, ...]]) -> None:
+    found = circles(graph, most=100)
+    rest = {node: list(others) for node, others in graph.items()}
+    for circle in found:
+        for one, other in zip(circle, (*circle[1:], circle[0]), strict=True):
+            assert other in graph[one]
+        rest[circle[-1]].remove(circle[0])
+    assert all(node not in reachable({n: tuple(o) for n, o in rest.items()}, node) for node in rest)
+
+
+def test_a_circle_is_the_shortest_through_its_first_node() -> None:
+    graph = {"a": ("b",), "b": ("c", "d"), "c": ("e",), "d": ("a",), "e": ("a",)}
+    assert circles(graph)[0] == ("a", "b", "d")
+    assert circles(graph) == [("a", "b", "d"), ("a", "b", "c", "e")]
+
+
+def test_a_chain_of_20_000_needs_no_recursion() -> None:
+    chain = {number: (number + 1,) for number in range(20_000)} | {20_000: (0,)}
+    assert len(components(chain)) == 1
+    assert len(circles(chain)[0]) == 20_001
+
+
+@given(graphs)
+def test_turned_twice_is_the_same(graph: dict[str, tuple[str, ...]]) -> None:
+    again = turned(turned(graph))
+    assert {node: set(others) for node, others in again.items()} == {node: set(others) for node, others in graph.items()}

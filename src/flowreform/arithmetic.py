@@ -144,12 +144,12 @@ def absolute(x: float) -> float:
 
 def smaller(a: float, b: float) -> float:
     """The smaller of two; NaN when either is NaN."""
-    return a if a < b or a != a else b
+    return a if (a < b) | (a != a) else b
 
 
 def larger(a: float, b: float) -> float:
     """The larger of two; NaN when either is NaN."""
-    return a if a > b or a != a else b
+    return a if (a > b) | (a != a) else b
 
 
 def trunc(x: float) -> float:
@@ -219,7 +219,7 @@ def safe_divide(a: float, b: float, otherwise: float) -> float:
 
 def guarded_divide(a: float, b: float, otherwise: float) -> float:
     """a / b, or `otherwise` when |b| is under 1e-6 (Vensim's XIDZ and ZIDZ)."""
-    return a / b if b >= 1e-6 or b <= -1e-6 or b != b else otherwise
+    return a / b if (b >= 1e-6) | (b <= -1e-6) | (b != b) else otherwise
 
 
 def step(t: float, dt: float, height: float, start: float) -> float:

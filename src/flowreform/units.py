@@ -33,7 +33,7 @@ LONGEST = 500
 DEEPEST = 8
 LARGEST_EXPONENT = 50.0
 
-_COUNTS = ("hundred", "thousand", "million", "billion")
+COUNTS = ("hundred", "thousand", "million", "billion")
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?![^\W\d_])"
@@ -69,7 +69,7 @@ class Unit:
         return Unit(self.factor**exponent, _raise(self.powers, exponent), _raise(self.names, exponent))
 
     def __str__(self) -> str:
-        names = sorted(self.names, key=lambda item: not (item[0] in _COUNTS or item[0][0].isdigit()))
+        names = sorted(self.names, key=lambda item: not (item[0] in COUNTS or item[0][0].isdigit()))
         above = [_spell(name, power) for name, power in names if power > 0]
         below = [_spell(name, -power) for name, power in names if power < 0]
         top = "*".join(above) or ("1" if below else "dimensionless")

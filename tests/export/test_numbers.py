@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowreform.export.numbers import exact, number, percent
+from flowreform.export.numbers import exact, number
 
 
 @pytest.mark.parametrize(
@@ -36,11 +36,6 @@ from flowreform.export.numbers import exact, number, percent
 )
 def test_number(value: float, text: str) -> None:
     assert number(value) == text
-
-
-@pytest.mark.parametrize(("share", "text"), [(0.123, "+12 %"), (-0.004, "-0.4 %"), (0.0, "0 %"), (math.nan, "-")])
-def test_percent(share: float, text: str) -> None:
-    assert percent(share) == text
 
 
 @given(st.floats(-1e300, 1e300))

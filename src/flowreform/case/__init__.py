@@ -62,6 +62,9 @@ KEYS = (
     "targets",
     "gates",
     "charts",
+    "laws",
+    "conclusions",
+    "fit",
 )
 
 

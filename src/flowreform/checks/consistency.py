@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from flowreform import functions
 from flowreform.checks.signatures import match, signature
-from flowreform.checks.subject import Line, finding, has_points, lines, sections, spell
+from flowreform.checks.subject import Line, finding, fits, has_points, lines, sections, spell
 from flowreform.errors import Finding, Level, error, one_line, warning
 from flowreform.functions import Kind
 from flowreform.model import Binary, Call, Expr, Model, Number, Ref, Role, Unary, Variable, children
-from flowreform.units import NUMBER, Unit, UnitError, ratio, reader
+from flowreform.units import COUNTS, NUMBER, Unit, UnitError, ratio, reader
 
 _COMPARISONS = {"=", "<>", "<", "<=", ">", ">="}
 _ORDINALS = ("first", "second", "third", "fourth")
@@ -28,9 +28,10 @@ def units(model: Model) -> Iterator[Finding]:
     if not any(variable.units is not None for variable in model):
         return
     read = reader(model)
-    yield from _own_units(model, read)
+    broken = _own_units(model, read)
     declared, unreadable = _declared(model, read)
-    yield from unreadable
+    told = {fault.reason for fault in broken}
+    yield from (*broken, *(fault for fault in unreadable if fault.reason not in told))
     time, faults = _time(model, read)
     yield from faults
     section = next(iter(sections(model)))
@@ -44,14 +45,16 @@ def units(model: Model) -> Iterator[Finding]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _own_units(model: Model, read: Callable[[str], Unit]) -> Iterator[Finding]:
+def _own_units(model: Model, read: Callable[[str], Unit]) -> list[Finding]:
     """Units that the model defines and that cannot be read."""
+    faults = []
     for alias in model.unit_aliases:
         try:
             read(alias.name)
         except UnitError as fault:
             repair = "correct its equation in <model_units>"
-            yield error("bad-units", str(fault), repair, file=model.file, line=alias.line, element=alias.name)
+            faults.append(error("bad-units", str(fault), repair, file=model.file, line=alias.line, element=alias.name))
+    return faults
 
 
 def _declared(model: Model, read: Callable[[str], Unit]) -> tuple[dict[str, Unit | None], list[Finding]]:
@@ -107,7 +110,8 @@ def _mend(one: Unit, other: Unit) -> str:
     factor = ratio(one, other)
     if factor is not None:
         step = other / one
-        return f"multiply by a parameter that is {factor:.6g} {step}" if step.names else f"multiply by {factor:.6g}"
+        plain = not step.names or any(name in COUNTS for name, _ in step.names)
+        return f"convert it with a parameter of {factor:.6g}{'' if plain else f' {step}'}"
     return f"a factor in {other / one} is missing, or one of the units is wrong"
 
 
@@ -232,11 +236,11 @@ class _Equation:
         variable = self.model.variables.get(name)
         if variable is not None and (has_points(variable) or row is None):
             return self.declared[name]
-        if row is None:
+        if row is None or not fits(row, len(given)):
             return None
         if row.name == "lookup":
-            return given[0] if given else None
-        if row.name == "power" and len(call.args) == 2:
+            return given[0]
+        if row.name == "power":
             return self._power(call.args[0], call.args[1], given[0], given[1])
         text = f"{', '.join('a' * len(given))} -> a" if row.name in ("min", "max") else row.units
         result, misfits = match(signature(text), given, self.time)
@@ -265,7 +269,10 @@ def _is_number(expr: Expr) -> bool:
 
 
 def _alike(left: Expr, right: Expr, one: Unit, other: Unit) -> str:
-    return _name_it(right, one) or _name_it(left, other) or _mend(other, one)
+    named = _name_it(right, one) or _name_it(left, other)
+    if named or ratio(one, other) is not None:
+        return named or _mend(other, one)
+    return "only like goes with like: correct the equation, or one of the units"
 
 
 def _name_it(expr: Expr, wanted: Unit) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowreform import functions
-from flowreform.checks.subject import Hints, Line, has_points, lines, sections, spell, warn
+from flowreform.checks.subject import Hints, Line, fits, has_points, lines, sections, spell, warn
 from flowreform.errors import Finding, error, shorten
 from flowreform.functions import BUILTINS, Builtin, Kind
 from flowreform.graph import circles
@@ -101,14 +101,8 @@ def _call(model: Model, line: Line, call: Call, hints: Hints) -> Iterator[Findin
         yield wrong("unknown-function", f"there is no function {shown}", repair)
     elif row.kind is Kind.REFUSED or (row.kind in (Kind.PURE, Kind.TIMED) and row.python is None):
         yield wrong("refused-function", f"{shown} is not done here", row.note or "write it out with other functions")
-    elif not _fits(row, given):
+    elif not fits(row, given):
         yield wrong("argument-count", f"{shown} takes {_wanted(row)} and is given {given}", _shape(row, shown))
-
-
-def _fits(row: Builtin, given: int) -> bool:
-    if row.name in ("min", "max"):  # of one array, or of any number of values
-        return given >= 1
-    return given >= row.least and (row.most is None or given <= row.most)
 
 
 def _wanted(row: Builtin) -> str:

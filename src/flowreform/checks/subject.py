@@ -9,11 +9,11 @@ from enum import Enum
 
 from flowreform import functions
 from flowreform.errors import Finding, Level, did_you_mean, one_line
-from flowreform.functions import Kind
+from flowreform.functions import Builtin, Kind
 from flowreform.lower.subscripts import positions
 from flowreform.model import Binary, Call, Dimension, Equation, Expr, Macro, Model, Number, Ref, Star, Unary, Variable, children
 
-MOST_HINTS = 25
+MOST_HINTS = 12
 """So many names are compared with all others; a file of nothing but unknown names would otherwise take minutes."""
 
 
@@ -87,6 +87,13 @@ def lines(section: Section) -> Iterator[Line]:
 def has_points(variable: Variable) -> bool:
     """Whether a variable can be read like a function: a lookup, or an auxiliary with a graphical function."""
     return any(equation.lookup is not None for equation in variable.equations)
+
+
+def fits(row: Builtin, given: int) -> bool:
+    """Whether a built-in takes so many arguments. MIN and MAX take one array, or any number of values."""
+    if row.name in ("min", "max"):
+        return given >= 1
+    return given >= row.least and (row.most is None or given <= row.most)
 
 
 class Taking(Enum):
@@ -170,7 +177,7 @@ class Hints:
             return otherwise
         self.left -= 1
         near = [item for item in known if abs(len(item) - len(name)) <= 1 + len(name) // 2]
-        return did_you_mean(name, near[:5_000]) or otherwise
+        return did_you_mean(name, near[:3_000]) or otherwise
 
 
 # --- dimensions ------------------------------------------------------------------------------------------------------

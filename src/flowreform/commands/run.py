@@ -210,5 +210,5 @@ def _kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[Table]:
     others = [name for name in names if name != experiment.baseline]
     delta = by_kpi(summary(fr.contrast(kpis, baseline=experiment.baseline)))
     rows = [[heading(next(iter(of.values()))), *(spread(of[name], signed=True) for name in others)] for of in delta.values()]
-    title = f"Against {short(experiment.scenarios[experiment.baseline].label)}, draw by draw{middle}"
+    title = f'Against "{short(experiment.scenarios[experiment.baseline].label)}", draw by draw{middle}'
     yield table(title, ("KPI", *(short(experiment.scenarios[name].label) for name in others)), rows)

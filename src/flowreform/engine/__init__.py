@@ -81,9 +81,12 @@ def simulate(
         _compile(made, inputs, series, values, alarm, strays, workers, progress)
     else:
         raise ValueError(f"unknown engine {used}")
-    # Which NaN a processor leaves behind depends on the instruction; one NaN for all makes results comparable bit by bit.
-    values[np.isnan(values)] = np.nan
-    return Trajectories(made.saved, made.times, values, np.isfinite(alarm), strays, used)
+    finite = np.isfinite(alarm)
+    for run in np.flatnonzero(~finite):
+        # Which NaN a processor leaves behind depends on the instruction; one for all makes runs comparable bit by bit.
+        column = values[:, :, run]
+        column[np.isnan(column)] = np.nan
+    return Trajectories(made.saved, made.times, values, finite, strays, used)
 
 
 def _interpret(

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowreform.engine.expressions import LANES
+from flowreform.engine.expressions import LANES, WIDTH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,7 @@ from flowreform.engine.native import {decorator} as compiled
 
 globals().update(native.HELPERS)
 R = {lanes}
+W = {width}
 
 
 """
@@ -56,7 +57,7 @@ def _versions() -> str:
 def _text(source: str, decorator: str = "compiled") -> str:
     from flowreform import __version__
 
-    return _HEADER.format(version=__version__, decorator=decorator, lanes=LANES) + source
+    return _HEADER.format(version=__version__, decorator=decorator, lanes=LANES, width=WIDTH) + source
 
 
 @functools.cache
@@ -135,6 +136,7 @@ class Kernel:
 
         self.plan = plan
         self.run = load(plan.text.source)
+        self._threads = threading.local()
 
         def whole(values: Any) -> np.ndarray:
             return np.array(values, dtype=np.int64)
@@ -150,23 +152,36 @@ class Kernel:
             whole(p.P), whole(p.N), whole(p.K),
         )  # fmt: skip
 
+    def workspace(self) -> _Workspace:
+        """This thread's arrays, made once and used for all of its blocks: fresh memory costs more than a short run."""
+        found: _Workspace | None = getattr(self._threads, "workspace", None)
+        if found is None:
+            found = self._threads.workspace = _Workspace(self.plan)
+        return found
+
     def block(self, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, alarm: np.ndarray, strays: np.ndarray) -> None:
         """Run up to LANES columns of `inputs`; a short block is filled up with copies of its last run."""
+        p, w = self.plan, self.workspace()
+        runs = inputs.shape[1]
+        w.lanes[:, :runs] = inputs
+        w.lanes[:, runs:] = inputs[:, -1:]
+        self.run(w.state, w.stages, w.held, w.lanes, *self.head, w.kept, *self.tail, drive, w.history)
+        out[:] = w.kept[:, :, :runs]
+        state = w.state.reshape(-1, WIDTH)
+        alarm[:] = state[p.text.alarm, :runs]
+        strays[:] = state[p.text.counters : p.text.counters + len(p.P), :runs]
+
+
+class _Workspace:
+    """The arrays of one block: state, stages of Runge-Kutta, remembered values, inputs, kept values, history."""
+
+    def __init__(self, plan: Plan) -> None:
         import numpy as np
 
-        p = self.plan
-        runs = inputs.shape[1]
-        lanes = np.empty((inputs.shape[0], LANES))
-        lanes[:, :runs] = inputs
-        lanes[:, runs:] = inputs[:, -1:]
-        state = np.zeros(p.text.slots * LANES)
-        stages = np.zeros(max(1, len(p.stocks)) * LANES)
-        held = np.zeros(max(1, len(p.stocks) + len(p.memory_to)) * LANES)
-        counts = np.zeros(max(1, len(p.P)) * LANES)
-        steps = p.program.steps + 1 if p.program.remembered else 1
-        history = np.zeros((max(1, len(p.program.remembered)), steps, LANES))
-        whole = np.empty((out.shape[0], out.shape[1], LANES))
-        self.run(state, stages, held, lanes, *self.head, whole, *self.tail, counts, drive, history)
-        out[:] = whole[:, :, :runs]
-        alarm[:] = state.reshape(-1, LANES)[p.text.alarm, :runs]
-        strays[:] = counts.reshape(-1, LANES)[: len(p.P), :runs]
+        steps = plan.program.steps + 1 if plan.program.remembered else 1
+        self.state = np.zeros(plan.text.slots * WIDTH)
+        self.stages = np.zeros(max(1, len(plan.stocks)) * WIDTH)
+        self.held = np.zeros(max(1, len(plan.stocks) + len(plan.memory_to)) * WIDTH)
+        self.lanes = np.empty((len(plan.where), LANES))
+        self.kept = np.empty((len(plan.saved), len(plan.times), LANES))
+        self.history = np.zeros((max(1, len(plan.program.remembered)), steps, LANES))

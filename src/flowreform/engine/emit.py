@@ -1,9 +1,10 @@
 """Program -> text: one Python text that CPython interprets and numba compiles, to the same last bit.
 
 The text holds numbered slots, loop indices and float literals, and nothing else that came from a model: no names, no
-strings. Its layout: `s[64 * (slot) + r]` is the state of run r of a block; every function walks `for r in range(R)` innermost.
-Slots beyond the program's own hold literals that must not be folded (`literals`), the sum that turns NaN when a watched
-value is not finite (`alarm`) and, for Runge-Kutta, the rates (`rates`).
+strings. Its layout: `s[W * slot + r]` is the state of run r of a block, W the width of a row; every function walks `for r in range(R)` innermost.
+Slots beyond the program's own hold the sum that turns NaN when a watched value is not finite (`alarm`), how often each table
+was read outside its points (`counters`), for Runge-Kutta the rates (`rates`), and literals that must not be folded
+(`literals`). They are rows of the same array because a second one would make a compiler ask whether the two overlap.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from flowreform.lower.order import reads
 from flowreform.model import Method
 from flowreform.program import Assign, Code, Const, Op, Program, Read
 
-_ARGUMENTS = "s, tab, X, Y, M, P, N, K, c, drive, hist, t, h, n"
+_ARGUMENTS = "s, tab, X, Y, M, P, N, K, drive, hist, t, h, n"
 
 _LOAD = """
 def load(s, inputs, where, literals, first):
     for j in range(where.shape[0]):
         for r in range(R):
-            s[64 * where[j] + r] = inputs[j, r]
+            s[W * where[j] + r] = inputs[j, r]
     for j in range(literals.shape[0]):
         for r in range(R):
-            s[64 * (first + j) + r] = literals[j]
+            s[W * (first + j) + r] = literals[j]
 """
 
 _COPY = """
@@ -35,21 +36,21 @@ _COPY = """
 def keep(out, first, m, slots, s):
     for j in range(slots.shape[0]):
         for r in range(R):
-            out[first + j, m, r] = s[64 * slots[j] + r]
+            out[first + j, m, r] = s[W * slots[j] + r]
 
 
 @compiled
 def remember(s, hist, n, remembered):
     for j in range(remembered.shape[0]):
         for r in range(R):
-            hist[j, n, r] = s[64 * remembered[j] + r]
+            hist[j, n, r] = s[W * remembered[j] + r]
 
 
 @compiled
 def shift(s, to, source):
     for j in range(to.shape[0]):
         for r in range(R):
-            s[64 * to[j] + r] = s[64 * source[j] + r]
+            s[W * to[j] + r] = s[W * source[j] + r]
 """
 
 
@@ -58,13 +59,14 @@ class Text:
     """Emitted text and what must be laid out around it.
 
     `source` defines `run`; `slots` rows of state are needed; `literals` fill slots from `first_literal` on; `alarm` is
-    the slot that is not finite when a watched value was not."""
+    the slot that is not finite when a watched value was not, `counters` the first of one counter per table."""
 
     source: str
     slots: int
     literals: tuple[float, ...]
     first_literal: int
     alarm: int
+    counters: int
     rates: int
 
 
@@ -78,7 +80,8 @@ class _Emitter:
         self.program = program
         euler = program.method is Method.EULER
         self.alarm = program.slots
-        self.rates = program.slots + 1
+        self.counters = program.slots + 1
+        self.rates = self.counters + len(program.tables)
         self.stock_slots = {
             slot for stock in program.stocks for slot in Assign("", stock.target, stock.loops, Const(0.0)).slots()
         }
@@ -99,7 +102,7 @@ class _Emitter:
         ]
         body = "\n\n".join(part.strip("\n") for part in parts) + "\n"
         literals = tuple(self.literals)
-        return Text(body, self.first_literal + len(literals), literals, self.first_literal, self.alarm, self.rates)
+        return Text(body, self.first_literal + len(literals), literals, self.first_literal, self.alarm, self.counters, self.rates)
 
     def literal(self, value: float) -> int:
         """The slot that holds a literal which no compiler may fold."""
@@ -154,7 +157,7 @@ class _Emitter:
             lines.append("    " * depth + f"for i{i} in range({size}):")
             depth += 1
         lines.append("    " * depth + "for r in range(R):")
-        printer = Printer(self.program, self.literal)
+        printer = Printer(self.program, self.literal, self.counters)
         alarmed: list[str] = []
         for statement in segment.statements:
             loops = numbers(statement)
@@ -183,6 +186,7 @@ class _Emitter:
             load=_LOAD.strip("\n"),
             arguments=_ARGUMENTS,
             alarm=cell(self.alarm),
+            counters=self.counters,
             start=repr(program.start),
             dt=dt,
             stages=stages.format(dt=dt, half=half, sixth=sixth, arguments=_ARGUMENTS),
@@ -193,47 +197,47 @@ class _Emitter:
 _CLAMP = """
         for j in range(floors.shape[0]):
             for r in range(R):
-                if s[64 * floors[j] + r] < 0.0:
-                    s[64 * floors[j] + r] = 0.0"""
+                if s[W * floors[j] + r] < 0.0:
+                    s[W * floors[j] + r] = 0.0"""
 
 _EULER = ""
 
 _RK2 = """
         for j in range(stocks.shape[0]):
             for r in range(R):
-                y[64 * j + r] = s[64 * stocks[j] + r]
-                g[64 * j + r] = s[64 * (rates + j) + r]
-                s[64 * stocks[j] + r] = y[64 * j + r] + {dt} * g[64 * j + r]
+                y[W * j + r] = s[W * stocks[j] + r]
+                g[W * j + r] = s[W * (rates + j) + r]
+                s[W * stocks[j] + r] = y[W * j + r] + {dt} * g[W * j + r]
         t = t + {dt}
         h = h + 2
         advance({arguments})
         for j in range(stocks.shape[0]):
             for r in range(R):
-                s[64 * stocks[j] + r] = y[64 * j + r] + {half} * (g[64 * j + r] + s[64 * (rates + j) + r])"""
+                s[W * stocks[j] + r] = y[W * j + r] + {half} * (g[W * j + r] + s[W * (rates + j) + r])"""
 
 _RK4 = """
         for j in range(stocks.shape[0]):
             for r in range(R):
-                y[64 * j + r] = s[64 * stocks[j] + r]
-                g[64 * j + r] = s[64 * (rates + j) + r]
-                s[64 * stocks[j] + r] = y[64 * j + r] + {half} * s[64 * (rates + j) + r]
+                y[W * j + r] = s[W * stocks[j] + r]
+                g[W * j + r] = s[W * (rates + j) + r]
+                s[W * stocks[j] + r] = y[W * j + r] + {half} * s[W * (rates + j) + r]
         t = t + {half}
         h = h + 1
         for stage in range(2):
             advance({arguments})
             for j in range(stocks.shape[0]):
                 for r in range(R):
-                    g[64 * j + r] = g[64 * j + r] + 2.0 * s[64 * (rates + j) + r]
+                    g[W * j + r] = g[W * j + r] + 2.0 * s[W * (rates + j) + r]
                     if stage == 0:
-                        s[64 * stocks[j] + r] = y[64 * j + r] + {half} * s[64 * (rates + j) + r]
+                        s[W * stocks[j] + r] = y[W * j + r] + {half} * s[W * (rates + j) + r]
                     else:
-                        s[64 * stocks[j] + r] = y[64 * j + r] + {dt} * s[64 * (rates + j) + r]
+                        s[W * stocks[j] + r] = y[W * j + r] + {dt} * s[W * (rates + j) + r]
         t = t + {half}
         h = h + 1
         advance({arguments})
         for j in range(stocks.shape[0]):
             for r in range(R):
-                s[64 * stocks[j] + r] = y[64 * j + r] + {sixth} * (g[64 * j + r] + s[64 * (rates + j) + r])"""
+                s[W * stocks[j] + r] = y[W * j + r] + {sixth} * (g[W * j + r] + s[W * (rates + j) + r])"""
 
 _RUN = """@compiled
 {load}
@@ -241,7 +245,7 @@ _RUN = """@compiled
 
 @compiled
 def run(s, y, g, inputs, where, literals, first, out, early, late, every, steps, stocks, rates, floors,
-        memory_to, memory_from, remembered, tab, X, Y, M, P, N, K, c, drive, hist):
+        memory_to, memory_from, remembered, tab, X, Y, M, P, N, K, drive, hist):
     load(s, inputs, where, literals, first)
     n = 0
     h = 0
@@ -252,7 +256,7 @@ def run(s, y, g, inputs, where, literals, first, out, early, late, every, steps,
     begin({arguments})
     for r in range(R):
         for k in range(P.shape[0]):
-            c[64 * k + r] = 0.0
+            s[W * ({counters} + k) + r] = 0.0
     m = 0
     for n in range(steps + 1):
         t = {start} + n * {dt}
@@ -263,7 +267,7 @@ def run(s, y, g, inputs, where, literals, first, out, early, late, every, steps,
         if n == steps:
             for j in range(stocks.shape[0]):
                 for r in range(R):
-                    s[{alarm}] = s[{alarm}] + s[64 * stocks[j] + r] * 0.0
+                    s[{alarm}] = s[{alarm}] + s[W * stocks[j] + r] * 0.0
         advance({arguments})
         if saving:
             keep(out, early.shape[0], m, late, s)
@@ -274,8 +278,8 @@ def run(s, y, g, inputs, where, literals, first, out, early, late, every, steps,
         # What is remembered is taken now, before later stages overwrite it, and put in place at the end.
         for j in range(memory_from.shape[0]):
             for r in range(R):
-                g[64 * (stocks.shape[0] + j) + r] = s[64 * memory_from[j] + r]{stages}{clamp}
+                g[W * (stocks.shape[0] + j) + r] = s[W * memory_from[j] + r]{stages}{clamp}
         for j in range(memory_to.shape[0]):
             for r in range(R):
-                s[64 * memory_to[j] + r] = g[64 * (stocks.shape[0] + j) + r]
+                s[W * memory_to[j] + r] = g[W * (stocks.shape[0] + j) + r]
 """

@@ -29,8 +29,12 @@ from flowreform.program import (
 )
 
 LANES = 64
-"""Runs in a block. Slot and run are one index, `64 * slot + r`: distances between slots are then known to a compiler,
-which lets it use vector instructions without asking whether two slots overlap."""
+"""Runs in a block."""
+
+WIDTH = 72
+"""Values from one slot to the next: `s[72 * slot + r]`. One index, not two, so that a compiler knows the distance between
+any two slots and need not ask whether they overlap; and not a power of two, or the same run of every eighth slot would
+compete for one set of the processor's cache."""
 
 DEEP = 24
 """Nesting after which an inner part is given a name: CPython's tokenizer stops at 200 parentheses."""
@@ -50,8 +54,8 @@ _CLOCK = {"step": "t, {dt}, ", "ramp": "t, ", "pulse": "t, {dt}, ", "pulse_width
 class Printer:
     """Prints the assignments of one run loop into `lines`, keeping what it has read or written in local names."""
 
-    def __init__(self, program: Program, literal: Callable[[float], int]) -> None:
-        self.program = program
+    def __init__(self, program: Program, literal: Callable[[float], int], counters: int) -> None:
+        self.program, self.counters = program, counters
         self.literal = literal
         self.lines: list[str] = []
         self.names: dict[Key, str] = {}
@@ -120,7 +124,7 @@ class Printer:
         parts = ["s", str(size)]
         for array in arrays:
             parts.append(self._cell(array.base, array.terms))
-            parts.extend(str(LANES * pick.stride) for pick in array.picks)
+            parts.extend(str(WIDTH * pick.stride) for pick in array.picks)
         texts = [self.value(arg) for arg in args]
         parts.extend(text for text, _ in texts)
         return f"{name}({', '.join(parts)})", max((depth for _, depth in texts), default=0) + 1
@@ -172,7 +176,8 @@ class Printer:
             if max(da, db) >= DEEP:
                 a, b = self._named_condition(a), self._named_condition(b)
                 da = db = 0
-            return f"({a} {code.name} {b})", max(da, db) + 1
+            # Without short circuits there is no jump, and a compiler can use vector instructions.
+            return f"({a} {'&' if code.name == 'and' else '|'} {b})", max(da, db) + 1
         if isinstance(code, Op) and code.name == "not":
             text, depth = self.condition(code.args[0])
             return f"(not {text})", depth + 1
@@ -198,7 +203,7 @@ class Printer:
     def _cell(self, base: int, terms: Sequence[Term]) -> str:
         if not terms:
             return cell(base)
-        return f"{LANES} * ({self._slot(base, terms)}) + r"
+        return f"{WIDTH} * ({self._slot(base, terms)}) + r"
 
     def table(self, entries: tuple[int, ...]) -> int:
         """Where an index table starts in `tab`."""
@@ -217,7 +222,7 @@ class Printer:
                 offsets.append(f"{pick.stride} * at({local}, {pick.size})")
                 tests.append(f"within({local}, {pick.size})")
             slot = " + ".join([self._slot(read.base, read.terms), *offsets])
-            return f"(s[{LANES} * ({slot}) + r] if {' and '.join(tests)} else 0.0)", 3
+            return f"(s[{WIDTH} * ({slot}) + r] if {' and '.join(tests)} else 0.0)", 3
         text = f"s[{self._cell(read.base, read.terms)}]"
         if place is None:
             return text, 1
@@ -260,9 +265,13 @@ class Printer:
         self.lines.append(f"{x} = {text}")
         number = self._slot(read.table, read.terms)
         table = self.program.tables[read.table]
-        counter = f"c[{self._cell(read.table, read.terms)}]"
+        counter = f"s[{self._cell(self.counters + read.table, read.terms)}]"
         if table.kind is not LookupKind.EXTRAPOLATE or read.terms:
-            self.lines.append(f"{counter} = {counter} + astray(X, P, N, K, {number}, {x})")
+            if read.terms:
+                self.lines.append(f"{counter} = {counter} + astray(X, P, N, K, {number}, {x})")
+            else:
+                low, high = _literal(table.x[0]), _literal(table.x[-1])
+                self.lines.append(f"{counter} = {counter} + (1.0 if ({x} < {low}) | ({x} > {high}) else 0.0)")
         if read.terms or len(table.x) > CHAIN:
             return f"look(X, Y, M, P, N, K, {number}, {x})", 1
         return self._chain(x, read.table), 0
@@ -294,7 +303,7 @@ class Printer:
 
 def cell(slot: int) -> str:
     """The index of a slot's value in run r of a block."""
-    return f"{LANES * slot} + r" if slot else "r"
+    return f"{WIDTH * slot} + r" if slot else "r"
 
 
 def slopes(x: Sequence[float], y: Sequence[float]) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowreform import arithmetic
 from flowreform.engine import helpers
-from flowreform.engine.expressions import LANES
+from flowreform.engine.expressions import LANES, WIDTH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class _Row(tuple[Any, ...]):
 
 
 def _namespace(runs: int) -> dict[str, Any]:
-    names: dict[str, Any] = {"R": runs, "INFINITY": arithmetic.INFINITY, "NAN": arithmetic.NAN, "compiled": lambda f: f}
+    names: dict[str, Any] = {"R": runs, "W": WIDTH, "INFINITY": arithmetic.INFINITY, "NAN": arithmetic.NAN, "compiled": lambda f: f}
     for module in (arithmetic, helpers):
         names.update({n: f for n, f in inspect.getmembers(module, inspect.isfunction) if not n.startswith("_")})
     return names
@@ -53,8 +53,8 @@ def block(plan: Plan, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, al
     runs = inputs.shape[1]
     if runs > LANES:
         raise ValueError(f"a block has at most {LANES} runs")
-    state, counts = [0.0] * (plan.text.slots * LANES), [0.0] * (len(plan.P) * LANES)
-    stages, held = [0.0] * (len(plan.stocks) * LANES), [0.0] * ((len(plan.stocks) + len(plan.memory_to)) * LANES)
+    state = [0.0] * (plan.text.slots * WIDTH)
+    stages, held = [0.0] * (len(plan.stocks) * WIDTH), [0.0] * ((len(plan.stocks) + len(plan.memory_to)) * WIDTH)
     history: dict[tuple[int, int, int], float] = {}
     run = load(plan.text.source, runs)
     run(
@@ -83,14 +83,13 @@ def block(plan: Plan, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, al
         _Row(plan.P),
         plan.N,
         plan.K,
-        counts,
         {(k, h): float(value) for (k, h), value in _entries(drive)},
         history,
     )
     for r in range(runs):
-        alarm[r] = state[plan.text.alarm * LANES + r]
+        alarm[r] = state[plan.text.alarm * WIDTH + r]
         for j in range(len(plan.P)):
-            strays[j, r] = counts[j * LANES + r]
+            strays[j, r] = state[(plan.text.counters + j) * WIDTH + r]
 
 
 def _entries(drive: np.ndarray) -> Any:

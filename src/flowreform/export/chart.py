@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ BASELINE_COLOUR = "#1a1a1a"
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 STYLES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 GREY = "#5a5a5a"
-MOST_TICKS = 13
+MOST_LETTERS = 56
+"""Letters of all the names below an axis together: more would run into each other."""
 SCALES = ((1e9, "billion"), (1e6, "million"))
 
 
@@ -134,11 +136,12 @@ def _colours(scenarios: Iterable[str], baseline: str) -> dict[str, str]:
 def _panel(place: Axes, panel: Panel, colours: dict[str, str], baseline: str) -> None:
     factor, word = _scale(panel)
     lines = list(dict.fromkeys(fan.line for fan in panel.fans))
+    alpha = 0.14 if len(colours) <= 4 else 0.08
     ordered = sorted(panel.fans, key=lambda fan: fan.scenario == baseline)  # the baseline lies on top
     for fan in ordered:
         colour = colours[fan.scenario]
         if fan.low is not None and fan.high is not None:
-            place.fill_between(fan.x, fan.low / factor, fan.high / factor, color=colour, alpha=0.14, linewidth=0)
+            place.fill_between(fan.x, fan.low / factor, fan.high / factor, color=colour, alpha=alpha, linewidth=0)
         style: Any = STYLES[lines.index(fan.line) % len(STYLES)]
         width = 2.4 if fan.scenario == baseline else 1.9
         place.plot(fan.x, fan.middle / factor, color=colour, linestyle=style, linewidth=width)
@@ -196,7 +199,8 @@ def _x_axis(place: Axes, axis: Axis) -> None:
     place.set_xlabel(one_line(axis.label, 80), fontsize=9.5, color=GREY)
     if len(axis.years) < 1:
         return
-    every = next(step for step in (1, 2, 5, 10, 20, 50, 100, 10_000) if len(axis.years) / step <= MOST_TICKS)
+    letters = sum(map(len, axis.years))
+    every = next(step for step in (1, 2, 5, 10, 20, 50, 100, 10_000) if letters / step <= MOST_LETTERS)
     kept = [at for at, year in enumerate(axis.years) if _year_number(year) % every == 0]
     middles = [(axis.edges[at] + axis.edges[at + 1]) / 2 for at in kept]
     place.xaxis.set_major_locator(FixedLocator(list(axis.edges) if every == 1 else [axis.edges[at] for at in kept]))
@@ -246,10 +250,11 @@ def _entries(panels: Sequence[Panel], colours: dict[str, str]) -> tuple[list[Any
 
 def _columns(labels: Sequence[str], width: float) -> int:
     """How many columns of a legend fit into a width in inches, at 10 points."""
-    widths = [0.6 + 0.085 * len(label) for label in labels]
+    widths = [0.56 + 0.072 * len(label) for label in labels]
     for columns in range(len(labels), 1, -1):
-        rows = ceil(len(labels) / columns)
-        if sum(max(widths[at : at + rows]) for at in range(0, len(labels), rows)) <= width:
+        rows, longer = divmod(len(labels), columns)  # as matplotlib fills them: the first columns are one row longer
+        ends = [min(at, longer) + at * rows for at in range(columns + 1)]
+        if sum(max(widths[begin:end]) for begin, end in pairwise(ends)) <= width:
             return columns
     return 1
 

@@ -41,17 +41,18 @@ def write_chart(path: Path, ds: Dataset, experiment: Experiment) -> None:
     from flowreform.export.panels import panels_of
 
     baseline = short(experiment.scenarios[experiment.baseline].label)
-    panels, note = panels_of(ds, experiment), _note(ds, experiment)
+    panels = panels_of(ds, experiment)
+    note = _note(experiment, any(panel.points for panel in panels))
     draw(path, panels, title=experiment.title, question=experiment.question, note=note, baseline=baseline)
 
 
-def _note(ds: Dataset, experiment: Experiment) -> str:
+def _note(experiment: Experiment, observed: bool) -> str:
     """What the lines are and where the numbers come from."""
     lines = f"Lines: median of {experiment.draws:,} draws; bands: 10th to 90th percentile. " if experiment.draws > 1 else ""
     model = f"Model {experiment.model.name} {experiment.model.sha256[:8]}"
     asked = f", experiment {experiment.name} {experiment.sha256[:8]}, seed {experiment.seed}" if experiment.sha256 else ""
-    observed = " Observed values: reference.csv of the model." if experiment.case and experiment.case.observations else ""
-    return f"{lines}{model}{asked}.{observed}"
+    points = " Observed values: reference.csv of the model." if observed else ""
+    return f"{lines}{model}{asked}.{points}"
 
 
 def _netcdf(ds: Dataset, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Numbers for people: few digits, thousands apart, the same wherever a table or an axis shows them."""
+"""Numbers for people: few digits, thousands apart, millions in words, the same wherever a table or an axis shows them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ def number(value: float, digits: int = 4) -> str:
         return "-"
     if isinf(value):
         return "-infinite" if value < 0 else "infinite"
-    size = abs(value)
-    if size == 0:
+    if value == 0:
         return "0"
-    if not 1e-4 <= size < 1e15:
+    if not 1e-4 <= abs(value) < 1e15:
         return f"{value:.{digits - 1}e}"
     factor, word = scale(value)
-    text = _rounded(value / factor, digits)
+    text = fixed(value / factor, decimals_of(value / factor, digits))
     return f"{text} {word}" if word else text
 
 
@@ -32,18 +31,16 @@ def scale(*values: float) -> tuple[float, str]:
     return next(((factor, word) for factor, word in WORDS if largest >= factor), (1.0, ""))
 
 
-def _rounded(value: float, digits: int) -> str:
-    decimals = max(0, digits - 1 - floor(log10(abs(value))))
+def decimals_of(value: float, digits: int = 4) -> int:
+    """How many decimals show `digits` significant digits of a number; none for 0."""
+    return max(0, digits - 1 - floor(log10(abs(value)))) if value else 0
+
+
+def fixed(value: float, decimals: int) -> str:
+    """A number with at most so many decimals, thousands apart."""
     text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def percent(share: float) -> str:
-    """A share as a signed percentage: `+12 %`, `-0.4 %`; a NaN is a dash."""
-    if share != share:
-        return "-"
-    text = number(100 * share, 2)
-    return f"{text} %" if text.startswith("-") or text == "0" else f"+{text} %"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def exact(value: float) -> str:

@@ -140,8 +140,8 @@ def _differences(kpis: Dataset, experiment: Experiment) -> str:
         rows.append([_about(next(iter(of.values()))), *cells])
     header = ["difference", *(short(experiment.scenarios[name].label) for name in names)]
     middle = "Median (10th to 90th percentile) of the differences. " if experiment.draws > 1 else ""
-    how = f"{middle}Each draw is compared with the same draw of {cell(label)}; + is more than there.\n\n"
-    return f"## Against {cell(label)}\n\n" + how + markdown(header, rows)
+    how = f'{middle}Each draw is compared with the same draw of "{cell(label)}"; + is more than there.\n\n'
+    return f'## Against "{cell(label)}"\n\n' + how + markdown(header, rows)
 
 
 def _uncertainties(experiment: Experiment) -> str:

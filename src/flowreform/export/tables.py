@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.export.numbers import exact, number, scale
+from flowreform.export.numbers import decimals_of, exact, fixed, number, scale
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
 
     from flowreform.kpi import Row
+
+MOST_DECIMALS = 7
+"""Smaller numbers are written with an exponent."""
 
 
 def label_of(data: DataArray) -> str:
@@ -63,14 +66,18 @@ def without(row: Row) -> str:
 
 
 def spread(row: Row, *, signed: bool = False) -> str:
-    """`23,100 (21,000 to 25,400)`: the median and the 10th and 90th percentile, and what is left out of them."""
+    """`23,100 (21,000 to 25,400)`: the median and the 10th and 90th percentile, and what is left out of them.
+
+    All three are shown to the same decimal, so that a trace of a number beside a large one is 0."""
     lost = without(row)
     if not row.count:
         return lost if row.never + row.none_needed + row.failed + row.undefined > 1 else lost.partition(" ")[2] or "-"
-    factor, word = scale(row.p10, row.p50, row.p90)
+    parts = (row.p10, row.p50, row.p90)
+    factor, word = scale(*parts)
+    decimals = decimals_of(max(abs(part) for part in parts) / factor)
 
     def text(value: float) -> str:
-        shown = number(value / factor)
+        shown = fixed(value / factor, decimals) if decimals <= MOST_DECIMALS else number(value)
         return f"+{shown}" if signed and value > 0 and shown != "0" else shown
 
     middle = text(row.p50)

@@ -27,6 +27,7 @@ from flowreform.errors import Finding, Level, ModelError, error, warning
 from flowreform.formats import limits as bounds
 from flowreform.formats.vensim_build import CONTROLS, Built, Section, build
 from flowreform.formats.vensim_data import Loader
+from flowreform.formats.vensim_delays import with_plain_delays
 from flowreform.formats.vensim_dimensions import define, is_definition
 from flowreform.formats.vensim_expr import fold
 from flowreform.formats.vensim_flows import with_flows
@@ -51,16 +52,16 @@ def read_vensim(path: Path) -> Model:
     findings: list[Finding] = [*warnings, *parts.findings]
     _check_sizes(parts, file, limits)
 
+    loader = Loader(path.parent, file, limits, parts.data_files)
     definitions = [entry for entry in parts.entries if is_definition(entry.equation)]
-    dimensions, faults = define(definitions, file, limits)
+    dimensions, faults = define(definitions, file, limits, loader.labels)
     findings += faults
     equations = [entry for entry in parts.entries if not is_definition(entry.equation)]
     results = translate([entry.equation for entry in equations], file, allowance_from_environment())
     pairs: list[Pair] = list(zip(equations, results, strict=True))
 
-    loader = Loader(path.parent, file, limits)
     section = Section(file, dimensions, _elements(dimensions), limits, loader.load, _macro_names(parts))
-    built = build(section, [pair for pair in pairs if pair[0].macro is None])
+    built = with_plain_delays(build(section, [pair for pair in pairs if pair[0].macro is None]))
     findings += section.findings
     macros = _macros(parts, pairs, section, findings)
     _check_names(built, dimensions, file, findings)

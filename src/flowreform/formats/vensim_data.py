@@ -51,13 +51,52 @@ class Loader:
     folder: Path
     file: str
     limits: Limits
+    tags: Sequence[tuple[str, str]] = ()
     _grids: dict[tuple[Path, str], Grid] = field(default_factory=dict)
+
+    def place(self, text: str) -> Path:
+        """The data file that a reference names. `?tag` is the file that the model's settings give for it, beside the model:
+        the folder in which somebody else kept it says nothing here."""
+        for tag, name in self.tags:
+            if text.strip().lower() == tag:
+                return locate(self.folder, name.replace("\\", "/").rpartition("/")[2])
+        return locate(self.folder, text)
+
+    def labels(self, file: str, tab: str, first: str, last: str, prefix: str) -> list[str]:
+        """The names in a row or column of cells, from `first` to `last` (a cell, or a row's number or a column's letters):
+        the elements of a subscript range. Raises Unreadable."""
+        begin = _corner(first)
+        if begin is None:
+            raise Unreadable(f"{first!r} is no cell", "write a cell such as B2")
+        end = _corner(last)
+        if end is not None:
+            bottom, right = end.top + 1, end.left + 1
+        elif last.strip().isdigit():
+            bottom, right = int(last), begin.left + 1
+        else:
+            bottom, right = begin.top + 1, _column(last.strip()) + 1
+        if not 0 < (bottom - begin.top) * (right - begin.left) <= self.limits.elements:
+            raise Unreadable(f"the cells from {first} to {last} are none, or too many", how_to_raise("elements"))
+        cells = self._texts(self.place(file), tab)
+        found = [
+            cells[row][column].strip() if row < len(cells) and column < len(cells[row]) else ""
+            for row in range(begin.top, bottom)
+            for column in range(begin.left, right)
+        ]
+        return [prefix + text for text in found if text]
+
+    def _texts(self, path: Path, tab: str) -> list[list[str]]:
+        if path.stat().st_size > self.limits.file_bytes:
+            raise Unreadable(f"{path.name} has more than {self.limits.file_bytes:,} bytes", how_to_raise("file_bytes"))
+        if path.suffix.lower() in _SHEETS:
+            return [[_as_text(cell) for cell in row] for row in self._cells(path, tab)]
+        return _rows(path, tab)
 
     def load(self, external: External, keyword: str | None, places: list[tuple[str, ...]]) -> list[Number | Lookup]:
         """A number or lookup for each of `places`, the elements that the left side stands for.
 
         Raises Unreadable for a place outside the model's folder, and for a file or cells that are not there."""
-        path = locate(self.folder, external.texts[0])
+        path = self.place(external.texts[0])
         tab = external.texts[1]
         if external.kind == "constants":
             values = self._constants(path, tab, external.texts[2], _shape(places))
@@ -146,6 +185,9 @@ class Loader:
         return self._grids[key]
 
     def _sheet(self, path: Path, tab: str) -> Grid:
+        return [[_number(cell) for cell in row] for row in self._cells(path, tab)]
+
+    def _cells(self, path: Path, tab: str) -> list[list[Any]]:
         from python_calamine import CalamineError, CalamineWorkbook
 
         self._check_packed(path)
@@ -159,7 +201,8 @@ class Loader:
                     raise Unreadable(
                         f"sheet {name!r} spans more than {10 * self.limits.elements:,} cells", how_to_raise("elements")
                     )
-                return [[_number(cell) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
+                cells: list[list[Any]] = sheet.to_python(skip_empty_area=False)
+                return cells
         except (CalamineError, OSError, ValueError) as fault:
             raise Unreadable(f"{path.name} cannot be read: {str(fault)[:100]}", "save the workbook again") from fault
 
@@ -268,15 +311,24 @@ def _same_but_case(name: str, names: Sequence[str]) -> str | None:
 
 
 def _table(path: Path, tab: str) -> Grid:
+    return [[_number(cell) for cell in row] for row in _rows(path, tab)]
+
+
+def _rows(path: Path, tab: str) -> list[list[str]]:
     """A text table; the tab is the character between its cells, by default a comma in .csv files and a tabulator elsewhere."""
     mark = "\t" if tab == "\\t" else tab
     if len(mark) != 1 or mark.isalnum():
         mark = "," if path.suffix.lower() == ".csv" else "\t"
     try:
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
-        return [[_number(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark)]
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=mark))
     except (OSError, csv.Error, ValueError) as fault:
         raise Unreadable(f"{path.name} cannot be read: {str(fault)[:100]}", "save it again as a text table") from fault
+
+
+def _as_text(cell: Any) -> str:
+    """A cell as the name it spells: whole numbers without a point."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def _named_ranges(path: Path) -> dict[tuple[str, str], Block]:

@@ -7,12 +7,13 @@ elements all stand in an earlier or larger one is a subrange of it. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 from flowreform.errors import Finding, did_you_mean, error
 from flowreform.formats.limits import Limits, how_to_raise
+from flowreform.formats.vensim_expr import Unreadable
 from flowreform.formats.vensim_text import Entry
 from flowreform.model import Dimension, canonical
 
@@ -50,7 +51,11 @@ def is_definition(equation: str) -> bool:
     return found.group(2) == "<->" or not re.match(r"\s*(?:[\w ]+:|=)", found.group(3))
 
 
-def define(entries: Iterable[Entry], file: str, limits: Limits) -> tuple[dict[str, Dimension], list[Finding]]:
+Labels = Callable[[str, str, str, str, str], list[str]]
+"""Reads names from a spreadsheet: file, tab, first and last cell, prefix."""
+
+
+def define(entries: Iterable[Entry], file: str, limits: Limits, labels: Labels) -> tuple[dict[str, Dimension], list[Finding]]:
     """The dimensions that a file defines, by canonical name in file order, and what is wrong with its definitions."""
     raws: dict[str, _Raw] = {}
     findings: list[Finding] = []
@@ -60,7 +65,7 @@ def define(entries: Iterable[Entry], file: str, limits: Limits) -> tuple[dict[st
 
     for entry in entries:
         try:
-            raw = _read(entry, limits)
+            raw = _read(entry, limits, labels)
         except Wrong as wrong:
             report(entry, entry.equation[:60], wrong)
             continue
@@ -94,17 +99,18 @@ def define(entries: Iterable[Entry], file: str, limits: Limits) -> tuple[dict[st
     return dimensions, findings
 
 
-def _read(entry: Entry, limits: Limits) -> _Raw:
+def _read(entry: Entry, limits: Limits, labels: Labels) -> _Raw:
     found = _HEAD.match(entry.equation)
     if not found:
         raise Wrong("cannot read the subscript range")
     label, sign, rest = found.group(1).strip(), found.group(2), found.group(3)
     if sign == "<->":
         return _Raw(entry, label, copy_of=canonical(rest))
-    if re.match(r"\s*GET\b", rest, re.IGNORECASE):
-        raise Wrong("elements read from a spreadsheet are not supported", "write the elements out")
     listed, _, mapping = rest.partition("->")
     items: list[str] = []
+    if re.match(r"\s*GET\b", rest, re.IGNORECASE):
+        items = _from_file(listed, labels)
+        listed = ""
     for item in _split(listed):
         items.extend(_numbered(item, limits) if item.startswith("(") else [item])
         if len(items) > limits.elements:
@@ -116,6 +122,25 @@ def _read(entry: Entry, limits: Limits) -> _Raw:
         pair = _MAPPED.match(item)
         maps.append((canonical(pair.group(1)), tuple(_split(pair.group(2)))) if pair else (canonical(item), ()))
     return _Raw(entry, label, tuple(items), "", tuple(maps))
+
+
+_FROM_FILE = re.compile(r"""^\s*GET\s+(?:XLS|DIRECT|123)\s+SUBSCRIPT\s*\(\s*(.*?)\s*\)\s*$""", re.IGNORECASE | re.DOTALL)
+_TEXT = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)")\s*(?:,|$)""")
+
+
+def _from_file(text: str, labels: Labels) -> list[str]:
+    """GET DIRECT SUBSCRIPT('file', 'tab', 'first cell', 'last cell', 'prefix')."""
+    call = _FROM_FILE.match(text)
+    given = [a or b for a, b in _TEXT.findall(call.group(1))] if call else []
+    if len(given) != 5:
+        raise Wrong("GET DIRECT SUBSCRIPT takes five texts in quotes", "write file, tab, first cell, last cell and prefix")
+    try:
+        names = labels(given[0], given[1], given[2], given[3], given[4])
+    except Unreadable as fault:
+        raise Wrong(fault.reason, fault.repair) from None
+    if len({canonical(name) for name in names}) < len(names):
+        raise Wrong(f"two of the cells from {given[2]} to {given[3]} hold the same name", "give each element its own")
+    return names
 
 
 def _split(text: str) -> list[str]:

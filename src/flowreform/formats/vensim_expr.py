@@ -272,7 +272,8 @@ def _structure(kind: str, children: list[Any], names: Names, *, is_root: bool) -
             name = f"{'delay' if which == 'DelayStructure' else 'smth'}{order:g}"
             return Call(name, (value, time) if initial == value else (value, time, initial))
         case ("DelayNStructure" | "SmoothNStructure") as which, [value, time, initial, rank]:
-            return Call("delay_n" if which == "DelayNStructure" else "smthn", (value, time, rank, initial))
+            delay = "delayn" if isinstance(time, Number) else "delay_n"  # they differ when the time changes
+            return Call(delay if which == "DelayNStructure" else "smthn", (value, time, rank, initial))
         case "DelayFixedStructure", _:
             return Call("delay_fixed", tuple(args))
         case "TrendStructure", _:

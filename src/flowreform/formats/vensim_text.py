@@ -65,6 +65,7 @@ class Parts:
     method: Method
     unit_aliases: tuple[UnitAlias, ...]
     findings: tuple[Finding, ...]
+    data_files: tuple[tuple[str, str], ...] = ()
 
 
 def decode(data: bytes, file: str) -> tuple[str, tuple[Finding, ...]]:
@@ -145,7 +146,7 @@ def squeeze(text: str) -> str:
 def split(text: str, file: str) -> Parts:
     """The entries, macros, groups and settings of a file; faults of the layout are findings."""
     body, _, rest = text.partition(marker.group()) if (marker := _SKETCH.search(text)) else (text, "", "")
-    method, unit_aliases = _settings(rest)
+    method, unit_aliases, data_files = _settings(rest)
     lines = _Lines(text)
     entries: list[Entry] = []
     macros: list[MacroHead] = []
@@ -210,7 +211,7 @@ def split(text: str, file: str) -> Parts:
                 element=macros[macro].name,
             )
         )
-    return Parts(tuple(entries), tuple(macros), tuple(groups.items()), method, unit_aliases, tuple(findings))
+    return Parts(tuple(entries), tuple(macros), tuple(groups.items()), method, unit_aliases, tuple(findings), data_files)
 
 
 def _skip(text: str, position: int) -> int:
@@ -254,16 +255,19 @@ def _units(text: str) -> tuple[str | None, tuple[float | None, float | None], st
     return found.group(1).strip() or None, (low, high), ""
 
 
-def _settings(text: str) -> tuple[Method, tuple[UnitAlias, ...]]:
-    """Integration method (setting 15, fourth number: 1 and 5 Runge-Kutta 4, 3 and 4 Runge-Kutta 2) and unit equivalents
-    (setting 22: spellings of one unit)."""
-    method, units = Method.EULER, []
+def _settings(text: str) -> tuple[Method, tuple[UnitAlias, ...], tuple[tuple[str, str], ...]]:
+    """Integration method (setting 15, fourth number: 1 and 5 Runge-Kutta 4, 3 and 4 Runge-Kutta 2), unit equivalents
+    (setting 22: spellings of one unit) and data files (setting 30: `?tag=file`)."""
+    method, units, files = Method.EULER, [], []
     _, _, settings = text.partition(":L")
     for row in settings.splitlines():
         kind, _, value = row.strip().partition(":")
         parts = [part.strip() for part in value.split(",")]
         if kind == "15" and len(parts) > 3:
             method = {"1": Method.RK4, "5": Method.RK4, "3": Method.RK2, "4": Method.RK2}.get(parts[3], Method.EULER)
+        elif kind == "30" and value.startswith("?") and "=" in value:
+            tag, _, name = value.partition("=")
+            files.append((tag.strip().lower(), name.strip()))
         elif kind == "22" and parts[0]:
             units.append(UnitAlias(parts[0], "", tuple(part for part in parts[1:] if part)))
-    return method, tuple(units)
+    return method, tuple(units), tuple(files)

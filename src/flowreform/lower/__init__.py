@@ -89,12 +89,18 @@ def _tabulate(builder: Builder, variable: Variable) -> None:
         for element in _left_positions(builder, equation, axes):
             chosen[element] = equation
     builder.table_of[variable.name] = len(builder.tables)
+    first = variable.equations[0]
+    if len(variable.equations) == 1 and first.lookup is not None and not first.subscripts and not first.exceptions:
+        builder.table(Table(variable.name, first.lookup.x, first.lookup.y, first.lookup.kind))
+        builder.shared.add(variable.name)
+        return
     for element in product(*(range(len(axis.elements)) for axis in axes)):
         lookup = chosen[element].lookup if element in chosen else None
         if lookup is not None:
             builder.table(Table(variable.name, lookup.x, lookup.y, lookup.kind))
         else:
-            builder.table(Table(variable.name, (0.0,), (float("nan"),), variable.equations[0].lookup.kind))  # type: ignore[union-attr]
+            kind = next(equation.lookup.kind for equation in variable.equations if equation.lookup)
+            builder.table(Table(variable.name, (0.0,), (float("nan"),), kind))
 
 
 def _left_positions(builder: Builder, equation: Equation, axes: list[Dimension]) -> Iterator[tuple[int, ...]]:
@@ -286,8 +292,10 @@ def _right(builder: Builder, scope: Scope, equation: Equation, target: Read, var
     code = resolve(builder, scope, equation.expr)
     if equation.lookup is None:
         return code
-    shift = builder.table_of[variable.name] - builder.places[variable.name].base
-    return LookupRead(target.base + shift, code, target.terms)
+    table = builder.table_of[variable.name]
+    if variable.name in builder.shared:
+        return LookupRead(table, code)
+    return LookupRead(target.base + table - builder.places[variable.name].base, code, target.terms)
 
 
 def _net(builder: Builder, scope: Scope, variable: Variable, left: tuple[str, ...]) -> Code:

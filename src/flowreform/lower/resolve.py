@@ -320,6 +320,8 @@ def _look_up(builder: Builder, scope: Scope, table: Ref, args: tuple[Expr, ...])
     first = builder.table_of[table.name]
     place = Place(table.name, first, variable.dimensions, shape, variable.role)
     base, terms, picks = locate(builder, scope, table, place)
+    if table.name in builder.shared:  # one table for all elements
+        return LookupRead(first, resolve(builder, scope, args[0]))
     if picks:
         raise Fault(f"lookup {table.name} needs elements or dimensions as subscripts", column=table.column)
     return LookupRead(base, resolve(builder, scope, args[0]), terms)

@@ -59,6 +59,7 @@ class Builder:
         self.owners: list[str] = []
         self.tables: list[Table] = []
         self.table_of: dict[str, int] = {}
+        self.shared: set[str] = set()  # arrayed lookups with one table for all elements
         self.step: list[Assign] = []
         self.begin: list[Assign] = []  # initial values: stocks, memory, INIT
         self.instead: dict[int, Code] = {}  # while initial values are worked out, slot -> ACTIVE INITIAL's code

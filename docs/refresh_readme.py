@@ -1,0 +1,44 @@
+"""Put the results of a run into README.md: the rows of its table and its picture.
+
+    flowreform run va_beds_to_community -o out && python docs/refresh_readme.py out
+
+`.ci/run` fails when the README shows a row that the run does not give.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+ROWS = (
+    "Open beds at the end",
+    "Peak occupancy",
+    "Unmet need",
+    "Double-running cost, total",
+    "Discounted net cost",
+    "Quality",
+    "Patients treated",
+)
+
+
+def main(folder: Path) -> None:
+    """Read `summary.md` and `chart.png` of a run in `folder`, write README.md and docs/va_beds_to_community.png."""
+    results = (folder / "summary.md").read_text(encoding="utf-8").partition("## Results")[2].partition("\n## ")[0]
+    rows = [line for line in results.splitlines() if line.startswith("|")]
+    kept = rows[:2] + [line for line in rows[2:] if line[2:].startswith(ROWS)]
+    readme = ROOT / "README.md"
+    table = "<!-- results -->\n" + "\n".join(kept) + "\n<!-- end of results -->"
+    text = re.sub(
+        r"<!-- results -->\n.*?<!-- end of results -->", lambda _: table, readme.read_text(encoding="utf-8"), flags=re.S
+    )
+    readme.write_text(text, encoding="utf-8", newline="\n")
+    picture = Image.open(folder / "chart.png").convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    picture.save(ROOT / "docs" / "va_beds_to_community.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

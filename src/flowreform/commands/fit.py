@@ -1,0 +1,35 @@
+"""`fit`: parameters fitted to observed series; into the files only with `--write`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowreform.commands.terminal import DONE, at_work, print_json, say, show, table
+
+
+def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
+    """Fit, print, and where asked write the values into the model and its case file, and the chart."""
+    import flowreform as fr
+    from flowreform.fit import fit, write_fit
+    from flowreform.fitting.report import ERRORS, ESTIMATES, closing, error_rows, estimate_rows
+
+    with at_work("fitting"):
+        model = fr.read_model(name)
+        found = fit(model)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        show(
+            table(f"Fit of {found.model}", ESTIMATES, estimate_rows(found), right=range(2, 6)),
+            table("Error of each series, and Theil's split of it", ERRORS, error_rows(found), right=range(1, 7)),
+            closing(found),
+        )
+    if chart is not None:
+        from flowreform.fitting.chart import write_chart
+
+        write_chart(found, chart)
+        say(f"wrote {chart}")
+    if write:
+        write_fit(model, found)
+        say(f"wrote {len(found.estimates)} values into {model.file}, and where they come from into its case file")
+    return DONE

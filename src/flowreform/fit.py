@@ -1,0 +1,218 @@
+"""Fit named parameters to observed series by least squares, and say how well the data know them.
+
+What is fitted to what stands in `[fit]` of the case file. The fitted number goes into the model file, its standing (fitted,
+to what, by which command) into the case file: no value stands in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from flowreform.case import Case, read_case
+from flowreform.errors import ModelError, error
+from flowreform.fitting.identify import AT_BOUND, known
+from flowreform.fitting.search import Problem, search
+from flowreform.fitting.tables import Question, read_fit
+from flowreform.fitting.theil import Theil, theil
+from flowreform.model import Model
+from flowreform.names import split
+
+DIGITS = 4
+"""Significant digits of a fitted value: data of a few per cent say no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One fitted parameter, in the model's unit.
+
+    `before` is the value in the model file, `value` the fitted one to DIGITS digits. `lower` and `upper` are the 95 %
+    interval inside the range `low` to `high`, the whole range where the data do not identify it. `note` says why not."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    before: float
+    value: float
+    standard_error: float
+    lower: float
+    upper: float
+    identified: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One row: observed, and simulated with the values before and after."""
+
+    series: str
+    year: int
+    observed: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The outcome of a fit. `repr` and `str` are the report.
+
+    `cost` is the sum of squares in stated standard deviations, before and after; `spread` the mean square that standard
+    errors are scaled by; `groups` names parameters of which the data know only a combination."""
+
+    model: str
+    estimates: tuple[Estimate, ...]
+    points: tuple[Point, ...]
+    errors: dict[str, Theil]
+    cost_before: float
+    cost_after: float
+    spread: float
+    groups: tuple[tuple[str, ...], ...]
+    starts: tuple[float, ...]
+    runs: int
+    data: str
+    command: str
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The fitted values by name."""
+        return {item.name: item.value for item in self.estimates}
+
+    @property
+    def not_identified(self) -> tuple[str, ...]:
+        """The parameters that the data do not identify."""
+        return tuple(item.name for item in self.estimates if not item.identified)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts: plain values, what is not finite as None."""
+        return _plain(asdict(self))
+
+    def __str__(self) -> str:
+        from flowreform.fitting.report import markdown
+
+        return markdown(self)
+
+    __repr__ = __str__
+
+
+def fit(
+    model: Model, *, engine: str = "auto", seed: int | None = None, progress: Callable[[str], None] | None = None
+) -> Fit:
+    """Fit the parameters that `[fit]` of the case file names; nothing is written.
+
+    `seed` stands in for the file's. Raises ModelError when there is no case file or no [fit], with every fault of it."""
+    case = read_case(model)
+    if case is None:
+        raise ModelError(
+            error("no-case", "there is no model.toml beside the model, so nothing to fit to", "write one with [fit]", file=model.file)
+        )
+    question = read_fit(model, case)
+    if seed is not None:
+        question = Question(**{**question.__dict__, "table": question.table.model_copy(update={"seed": seed})})
+    return _fit(model, case, question, engine, progress)
+
+
+def _fit(model: Model, case: Case, question: Question, engine: str, progress: Callable[[str], None] | None) -> Fit:
+    problem = Problem(model, case, question, engine)
+    found = search(problem, progress)
+    values = np.array([float(f"{value:.{DIGITS}g}") for value in problem.values(found.u)])
+    values = np.clip(values, problem.low, problem.high)
+    both = problem.simulate(np.vstack([problem.share(np.array(question.before)), problem.share(values)]))
+    costs = (problem.residuals(both) ** 2).sum(axis=0)
+    about = known(found.slopes, found.residuals)
+    estimates = []
+    for at, name in enumerate(question.parameters):
+        low, high = question.low[at], question.high[at]
+        width, u = high - low, float(found.u[at])
+        half = float(about.halves[at]) * width
+        sure = about.identified[at]
+        notes = []
+        if not sure:
+            together = [group for group in about.groups if at in group]
+            others = sorted({question.parameters[other] for group in together for other in group if other != at})
+            notes.append(f"only known together with {', '.join(others)}" if others else "the data hardly move with it")
+        if u < AT_BOUND or u > 1 - AT_BOUND:
+            notes.append("on the end of its range")
+        estimates.append(
+            Estimate(
+                name=name,
+                unit=model[split(name)[0]].units or "",
+                low=low,
+                high=high,
+                before=question.before[at],
+                value=float(values[at]),
+                standard_error=float(about.errors[at]) * width,
+                lower=max(low, float(values[at]) - half) if sure else low,
+                upper=min(high, float(values[at]) + half) if sure else high,
+                identified=sure,
+                note="; ".join(notes),
+            )
+        )
+    points = tuple(
+        Point(row.series, row.year, row.observed, float(both[at, 0]), float(both[at, 1])) for at, row in enumerate(question.rows)
+    )
+    errors = {}
+    for series in question.table.series:
+        mine = problem.series == series
+        errors[series] = theil(both[mine, 1], problem.observed[mine])
+    return Fit(
+        model=model.name,
+        estimates=tuple(estimates),
+        points=points,
+        errors=errors,
+        cost_before=float(costs[0]),
+        cost_after=float(costs[1]),
+        spread=about.spread,
+        groups=tuple(tuple(question.parameters[at] for at in group) for group in about.groups),
+        starts=found.starts,
+        runs=problem.count,
+        data=_data(question),
+        command=f"flowreform fit {model.name} --write",
+    )
+
+
+def _data(question: Question) -> str:
+    """The series and years of a fit in a few words."""
+    parts = []
+    for series in question.table.series:
+        years = [row.year for row in question.rows if row.series == series]
+        parts.append(f"{series} {min(years)}" + (f" to {max(years)}" if len(years) > 1 else ""))
+    return ", ".join(parts)
+
+
+def write_fit(model: Model, found: Fit) -> None:
+    """Put fitted values into the model file, and status and origin into the case file beside it; both or neither.
+
+    Raises ModelError where either file has an equation or a key that cannot be patched."""
+    from flowreform.patch import write_patches
+
+    if model.path is None:
+        raise ModelError(error("no-file", "the model was not read from a file, so there is none to write to", "save it first"))
+    case = read_case(model)
+    assert case is not None
+    entries = {}
+    for item in found.estimates:
+        there = [table[key] for table in (case.levers, case.uncertainties, case.parameters) for key in (item.name, split(item.name)[0])
+                 if key in table]  # fmt: skip
+        old = there[0].note.partition(_MARK)[0].rstrip("; ") if there else ""
+        how = "" if item.identified else " (not identified)"
+        entries[item.name] = {
+            "status": "fitted",
+            "note": f"{old}{'; ' if old else ''}{_MARK} {found.data} by `{found.command}`{how}",
+        }
+    write_patches(model.path, found.values, entries)
+
+
+_MARK = "fitted to"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,152 @@
+"""Every model of the vendor-checked suite (FLOWREFORM_TEST_MODELS): read, run and compared with the vendor's own table.
+
+`pytest -m slow tests/conformance -s` compiles every model and runs the same table through PySD and pysimlin.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flowreform import read_model
+from flowreform.engine import plan
+from flowreform.errors import ModelError
+from flowreform.lower import lower
+from flowreform.program import LookupRead, Op, Program, Read, Reduce, Term, Vector, walk
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+import others  # noqa: E402
+import suite  # noqa: E402
+from conftest import TOOLS, conformance_folder  # noqa: E402
+
+FOLDER = conformance_folder()
+FILES = suite.models(FOLDER) if FOLDER.is_dir() else []
+NOT_DONE = ("GET TIME VALUE is done for the model's own time only",)
+"""What is refused by name, and why: reading the calendar needs the date on which the model's Time is 0, which a run that is
+to be repeatable from its inputs cannot take from the machine."""
+
+_outcomes: dict[Path, suite.Outcome] = {}
+
+
+def outcome(path: Path) -> suite.Outcome:
+    """What became of a file, worked out once."""
+    if path not in _outcomes:
+        _outcomes[path] = suite.judge(path)
+    return _outcomes[path]
+
+
+@pytest.mark.requires("conformance")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(FOLDER).as_posix())
+def test_a_model_matches_its_vendor(path: Path) -> None:
+    found = outcome(path)
+    if found.status == "unsupported" and any(text in found.reason for text in NOT_DONE):
+        return
+    assert found.status in ("matches", "runs", "broken"), found.reason
+
+
+@pytest.mark.requires("conformance")
+def test_nearly_every_file_is_compared() -> None:
+    """The excuses are few: files broken by their exporter are never .mdl files with all their data, and no sound file runs
+    uncompared."""
+    all_of = {path: outcome(path) for path in FILES}
+    print("\n" + "\n".join(suite.tally(all_of)))
+    sound = [found for found in all_of.values() if found.status != "broken"]
+    assert len(sound) >= 0.8 * len(all_of)
+    assert sum(found.status == "matches" for found in sound) >= 0.98 * len(sound)
+
+
+# --- the compiled engine ---------------------------------------------------------------------------------------------
+
+
+def constructs(program: Program) -> set[str]:
+    """What a program is made of, as far as the compiled engine is concerned."""
+    found = {f"method {program.method}"}
+    statements = (*program.constant, *program.initial, *program.step)
+    found |= {f"{len(statement.loops)} loops" for statement in statements}
+    for code in (*(s.code for s in statements), *(stock.rate for stock in program.stocks)):
+        for part in walk(code):
+            found.add(type(part).__name__)
+            if isinstance(part, Op):
+                found.add(part.name)
+            elif isinstance(part, Reduce):
+                found.add(f"reduce {part.op} {'long' if part.size > 16 else 'short'}")
+            elif isinstance(part, LookupRead):
+                long = "long" if len(program.tables[part.table].x) > 24 else "short"
+                found.add(f"lookup {program.tables[part.table].kind} {long} {bool(part.terms)}")
+            elif isinstance(part, Vector):
+                found.add(part.name)
+            elif isinstance(part, Read) and part.picks:
+                found.add("picks")
+            if any(isinstance(term, Term) and term.table for term in getattr(part, "terms", ())):
+                found.add("index table")
+    found |= {name for name, there in (("memory", program.memory), ("past", program.remembered)) if there}
+    found |= {"non-negative" for stock in program.stocks if stock.non_negative}
+    return found
+
+
+def sample(paths: Iterable[Path], most: int) -> list[Path]:
+    """A few small models that together hold every construct (as many as fit)."""
+    made: dict[Path, tuple[set[str], int]] = {}
+    for path in paths:
+        program = lower(read_model(path))
+        made[path] = constructs(program), len(plan(program, range(program.slots)).text.source)
+    missing = set().union(*(held for held, _ in made.values()))
+    chosen: list[Path] = []
+    while missing and len(chosen) < most:
+        best = max(made, key=lambda path: len(made[path][0] & missing) / (2_000 + made[path][1]))
+        if not made[best][0] & missing:
+            break
+        chosen.append(best)
+        missing -= made[best][0]
+    print(f"\n{len(chosen)} models compiled; constructs left out: {sorted(missing)}")
+    return chosen
+
+
+def assert_bit_equal(path: Path) -> None:
+    """CPython and numba give the same bits for every variable of a model."""
+    model = read_model(path)
+    times, slow = suite.run_flat(model, "python")
+    again, fast = suite.run_flat(model, "numba")
+    assert (times == again).all()
+    assert slow.keys() == fast.keys()
+    for name, values in slow.items():
+        assert (np.ascontiguousarray(values).view(np.uint64) == np.ascontiguousarray(fast[name]).view(np.uint64)).all(), name
+
+
+@pytest.mark.requires("conformance")
+def test_the_compiled_engine_gives_the_same_bits_for_every_construct() -> None:
+    started = time.perf_counter()
+    for path in sample((path for path in FILES if outcome(path).status == "matches"), 24):
+        if time.perf_counter() - started > 60.0:
+            break  # a slow machine compiles what it can; the rest is in the slow test
+        assert_bit_equal(path)
+
+
+@pytest.mark.slow
+@pytest.mark.requires("conformance")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(FOLDER).as_posix())
+def test_the_compiled_engine_gives_the_same_bits_for_every_model(path: Path) -> None:
+    try:
+        read_model(path)
+    except ModelError:
+        return  # refused: the table above says whether rightly
+    if outcome(path).status != "unsupported":
+        assert_bit_equal(path)
+
+
+# --- other tools -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.requires("conformance", "pysimlin")
+def test_no_other_tool_matches_more_files(tmp_path: Path) -> None:
+    """The same files and tolerance through PySD and pysimlin, and on every disagreement the side that the vendor takes."""
+    text, counts = others.report(FILES, {path: outcome(path) for path in FILES}, tmp_path)
+    print("\n" + text)
+    for suffix in suite.SUFFIXES:
+        assert counts["flowreform", suffix] >= max(counts["PySD", suffix], counts["pysimlin", suffix]), suffix
