@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 import random
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from building import auxiliary, flow, model, parameter, stock, variable
 from flowreform import engine
 from flowreform.lower import lower
 from flowreform.model import Dimension, Lookup, LookupKind, Method, Model, Role
 from flowreform.program import Program
 from flowreform.run import simulate
 from flowreform.trace import first_failure
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from building import auxiliary, flow, model, parameter, stock, variable
 
 
 def everything(program: Program) -> list[int]:
