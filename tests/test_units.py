@@ -36,6 +36,8 @@ SAME = [
     ("year", "12 months", "365.25 days", "8766 hours", "years"),
     ("week", "7 day", "168 hr"),
     ("community place", "Community_Places", "community places"),
+    ("patient visit", "patient_visits"),  # two things side by side are a thing of its own
+    ("patient*visit", "patient-visits"),
     ("clinic", "clinics"),
     ("batch", "batches"),
     ("therapy", "therapies"),

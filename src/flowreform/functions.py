@@ -137,6 +137,9 @@ _ROWS = (
     # rewritten
     Builtin("if", 3, 3, "1, a, a -> a", Kind.FORM),
     Builtin("lookup", 2, 2, "?, ? -> ?", Kind.FORM),
+    Builtin("lookup_extrapolate", 2, 2, "?, ? -> ?", Kind.FORM),
+    Builtin("lookup_forward", 2, 2, "?, ? -> ?", Kind.FORM),
+    Builtin("lookup_backward", 2, 2, "?, ? -> ?", Kind.FORM),
     Builtin("game", 1, 1, "a -> a", Kind.FORM),
     Builtin("get_time_value", 3, 3, "1, T, 1 -> T", Kind.FORM),
     Builtin("active_initial", 2, 2, "a, a -> a", Kind.FORM),
@@ -156,7 +159,8 @@ _ROWS = (
     *(_refused(name, _RANDOM) for name in (
         "random", "uniform", "normal", "lognormal", "exprnd", "poisson", "beta", "binomial", "gamma", "geometric", "negbinomial",
         "pareto", "triangular", "weibull", "montecarlo", "random_0_1", "random_uniform", "random_normal", "random_exponential",
-        "random_poisson", "random_lognormal", "random_gamma", "random_beta", "random_triangular", "random_weibull", "random_pink_noise",
+        "random_poisson", "random_lognormal", "random_gamma", "random_beta", "random_triangular", "random_weibull",
+        "random_pink_noise",
     )),
     _refused("npv", "what is reported as a total is a stock; write the discounted sum as one"),
 )  # fmt: skip

@@ -20,6 +20,7 @@ from flowreform.names import join, split
 from flowreform.toml import toml_lines
 
 _NUMBER = re.compile(r"\s*([-+]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+_KEY = r"""(\s*{key}\s*=\s*)(?!\"\"\"|''')("(?:[^"\\]|\\.)*"|'[^']*')(.*)$"""
 _ROLES = ("aux", "flow", "stock")
 TABLES = ("levers", "uncertainties", "parameters")
 
@@ -141,7 +142,7 @@ def patched_case(text: str, entries: Mapping[str, Mapping[str, str]], file: str 
             if at is None:
                 edits.append((places[(where, spelling, "status")], False, line))
                 continue
-            match = re.match(rf'(\s*{key}\s*=\s*)("(?:[^"\\]|\\.)*"|\'[^\']*\')(.*)$', lines[at - 1], re.DOTALL)
+            match = re.match(_KEY.format(key=re.escape(key)), lines[at - 1], re.DOTALL)
             if match is None:
                 findings.append(error("patch", f"the value of {key} is not text on one line", "write it so", file=file, line=at,
                                       element=name))  # fmt: skip

@@ -176,13 +176,13 @@ def known(name: str) -> Unit | None:
     found = registry.parse_unit_name(name)
     if not found:
         return None
-    from pint.util import UnitsContainer
+    from pint.util import UnitsContainer, to_units_container
 
     prefix, base, _ = found[0]
     whole = prefix + base
     found_size, roots = registry.get_root_units(UnitsContainer({whole: 1}))
     size = float(str(found_size))
-    powers = tuple(sorted((root, float(str(power))) for root, power in roots._units.items()))
+    powers = tuple(sorted((root, float(str(power))) for root, power in to_units_container(roots).items()))
     shown = ((("k" if prefix else "") + base, 1.0),) if powers or size != 1.0 else ()
     return Unit(size, powers, shown)
 

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowreform.checks.consistency import units
-from flowreform.checks.signatures import signature
+from flowreform.checks.signatures import match, signature
 from flowreform.errors import Finding, Level
 from flowreform.formats import read_model
 from flowreform.formats.expressions import parse
 from flowreform.functions import BUILTINS, Kind
 from flowreform.model import Equation, Lookup, Model, Role, SimSpecs, Variable
+from flowreform.units import parse_units, same
 
 CLINIC = Path(__file__).parents[1] / "fixtures" / "checks" / "clinic.xmile"
 
@@ -152,6 +153,23 @@ def test_a_factor_is_named(text: str, unit: str, factor: str) -> None:
 def test_a_number_alone_takes_the_unit_declared(text: str) -> None:
     assert faults(text, "person", Role.PARAMETER) == []
     assert faults(text, "person", Role.STOCK) == []
+
+
+def test_letters_are_solved_for_with_their_powers() -> None:
+    area, length = parse_units("m^2"), parse_units("m")
+    result, misfits = match(signature("a^2, a -> a/T"), (area, length), None)
+    assert (result, misfits) == (None, ())  # the time unit is not known
+    result, misfits = match(signature("a^2, a -> a/T"), (area, area), parse_units("month"))
+    assert result is not None
+    assert same(result, "m/month")
+    assert [(misfit.at, misfit.wanted) for misfit in misfits] == [(1, length)]
+
+
+def test_without_a_time_unit_times_must_still_be_alike() -> None:
+    model = replace(model_of("RAMP(rate, when, people)", None), specs=SimSpecs(0.0, 10.0, 0.25))
+    found = [item for item in units(model) if item.rule == "units"]
+    assert len(found) == 1
+    assert "the third argument of RAMP, people, is in person and must be in month" in found[0].reason
 
 
 def test_one_fault_is_told_once() -> None:

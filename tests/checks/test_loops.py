@@ -144,7 +144,7 @@ def scalar_models(draw: st.DrawFn) -> Model:
 
 ROW = Dimension("row", "row", ("p", "q"))
 PART = Dimension("part", "part", ("q",), parent="row")
-READS = ["{0}", "{0}[row]", "{0}[p]", "{0}[q]", "SUM({0}[*])", "{0}[2]", "1", "PREVIOUS({0}, 1)"]
+READS = ["{0}", "{0}[row]", "{0}[p]", "{0}[q]", "SUM({0}[*])", "SUM({0})", "{0}[2]", "1", "PREVIOUS({0}, 1)"]
 WHOLE = ("{0}", "{0}[row]", "PREVIOUS({0}, 1)")
 """Not to be read where one element is written."""
 

@@ -57,9 +57,7 @@ def judge(run: Callable[[Path, Path], Flat], path: Path, scratch: Path) -> tuple
     return suite.Outcome("matches" if compared else "runs", "", compared), (times, columns)
 
 
-def report(
-    files: Sequence[Path], ours: Mapping[Path, suite.Outcome], scratch: Path
-) -> tuple[str, dict[tuple[str, str], int]]:
+def report(files: Sequence[Path], ours: Mapping[Path, suite.Outcome], scratch: Path) -> tuple[str, dict[tuple[str, str], int]]:
     """Numbers matched, run and tried for each tool and format, and the disagreements."""
     found = {tool: {path: judge(run, path, scratch)[0] for path in files} for tool, run in TOOLS.items()}
     found["flowreform"] = dict(ours)

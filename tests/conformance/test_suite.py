@@ -22,7 +22,8 @@ from flowreform.program import LookupRead, Op, Program, Read, Reduce, Term, Vect
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import others  # noqa: E402
 import suite  # noqa: E402
-from conftest import TOOLS, conformance_folder  # noqa: E402
+
+from conftest import conformance_folder  # noqa: E402
 
 FOLDER = conformance_folder()
 FILES = suite.models(FOLDER) if FOLDER.is_dir() else []

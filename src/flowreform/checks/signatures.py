@@ -91,9 +91,9 @@ def _made(terms: Terms, bound: Mapping[str, Unit]) -> Unit | None:
 
 
 def _bind(terms: Terms, unit: Unit, bound: dict[str, Unit]) -> None:
-    """Solve for the one letter of the terms that is not bound; the time unit is never solved for."""
+    """Solve for the one letter of the terms that is not bound."""
     free = [(letter, power) for letter, power in terms if letter not in bound]
-    if len(free) != 1 or free[0][0] == "T":
+    if len(free) != 1:
         return
     letter, power = free[0]
     rest = _made(tuple(term for term in terms if term[0] != letter), bound)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _HEADER = """\"\"\"A kernel emitted by flowreform {version}: numbered slots, loop indices and literals.\"\"\"
 from flowreform.engine import native
 from flowreform.engine.native import {decorator} as compiled
+from flowreform.engine.native import part
 
 globals().update(native.HELPERS)
 R = {lanes}

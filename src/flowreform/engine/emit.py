@@ -9,6 +9,7 @@ was read outside its points (`counters`), for Runge-Kutta the rates (`rates`), a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -32,25 +33,18 @@ def load(s, inputs, where, literals, first):
 """
 
 _COPY = """
-@compiled
+@part
 def keep(out, first, m, slots, s):
     for j in range(slots.shape[0]):
         for r in range(R):
             out[first + j, m, r] = s[W * slots[j] + r]
 
 
-@compiled
+@part
 def remember(s, hist, n, remembered):
     for j in range(remembered.shape[0]):
         for r in range(R):
             hist[j, n, r] = s[W * remembered[j] + r]
-
-
-@compiled
-def shift(s, to, source):
-    for j in range(to.shape[0]):
-        for r in range(R):
-            s[W * to[j] + r] = s[W * source[j] + r]
 """
 
 
@@ -88,6 +82,7 @@ class _Emitter:
         self.first_literal = self.rates + (0 if euler else len(self.stock_slots))
         self.literals: dict[float, int] = {}
         self.watched = watched(program)
+        self.calls: dict[str, list[str]] = {}
         self.outside = set(keep) | {slot for statement in program.memory for slot in reads(statement)} | set(program.remembered)
 
     def text(self) -> Text:
@@ -129,7 +124,7 @@ class _Emitter:
         return done
 
     def _phase(self, name: str, statements: tuple[Assign, ...], everything: bool = False) -> str:
-        """The functions of one phase, and one that calls them in order."""
+        """The functions of one phase; the driver calls them one after another."""
         groups: list[list[Segment]] = [[]]
         for segment in segments(statements):
             if groups[-1] and sum(len(other.statements) for other in groups[-1]) + len(segment.statements) > MOST:
@@ -141,15 +136,15 @@ class _Emitter:
             for statement in segment.statements:
                 for slot in reads(statement):
                     readers.setdefault(slot, set()).add(number)
-        texts, calls, number = [], [], 0
+        texts, number = [], 0
         for i, group in enumerate(groups):
-            lines = [f"@compiled\ndef {name}_{i}({_ARGUMENTS}):"]
+            lines = [f"@part\ndef {name}_{i}({_ARGUMENTS}):"]
             for segment in group:
                 lines.extend(self._segment(segment, number, readers, everything))
                 number += 1
             texts.append("\n".join(lines if len(lines) > 1 else [*lines, "    pass"]))
-            calls.append(f"    {name}_{i}({_ARGUMENTS})")
-        return "\n\n\n".join([*texts, f"@compiled\ndef {name}({_ARGUMENTS}):\n" + "\n".join(calls)])
+            self.calls.setdefault(name, []).append(f"{name}_{i}({_ARGUMENTS})")
+        return "\n\n\n".join(texts)
 
     def _segment(self, segment: Segment, number: int, readers: dict[int, set[int]], everything: bool) -> list[str]:
         lines, depth = [], 1
@@ -182,7 +177,7 @@ class _Emitter:
         stages = {Method.EULER: _EULER, Method.RK2: _RK2, Method.RK4: _RK4}[program.method]
         dt, half, sixth = repr(program.dt), repr(program.dt / 2.0), repr(program.dt / 6.0)
         clamp = any(stock.non_negative for stock in program.stocks) and program.method is not Method.EULER
-        return _RUN.format(
+        text = _RUN.format(
             load=_LOAD.strip("\n"),
             arguments=_ARGUMENTS,
             alarm=cell(self.alarm),
@@ -192,7 +187,14 @@ class _Emitter:
             stages=stages.format(dt=dt, half=half, sixth=sixth, arguments=_ARGUMENTS),
             clamp=_CLAMP if clamp else "",
         )
+        return _PHASE.sub(self._called, text)
 
+    def _called(self, place: re.Match[str]) -> str:
+        """A phase's name becomes the calls of its functions: one level less, and nothing is optimised twice."""
+        return "\n".join(place.group(1) + call for call in self.calls[place.group(2)])
+
+
+_PHASE = re.compile(r"^( *)(fixed|begin|advance)\(.*\)$", re.MULTILINE)
 
 _CLAMP = """
         for j in range(floors.shape[0]):
@@ -239,7 +241,7 @@ _RK4 = """
             for r in range(R):
                 s[W * stocks[j] + r] = y[W * j + r] + {sixth} * (g[W * j + r] + s[W * (rates + j) + r])"""
 
-_RUN = """@compiled
+_RUN = """@part
 {load}
 
 

@@ -158,7 +158,9 @@ def filling_level(s: Any, size: int, quantity: int, q: int, start: int, p: int, 
     return best + divide(supply - taken, rate)
 
 
-def inverse(s: Any, size: int, matrix: int, row: int, column: int, scratch: int, line: int, cell: int, i: float, j: float) -> float:
+def inverse(
+    s: Any, size: int, matrix: int, row: int, column: int, scratch: int, line: int, cell: int, i: float, j: float
+) -> float:
     """Element (i, j), from 1, of the inverse of a matrix: column j of the unit matrix solved for by elimination with
     pivots. `scratch` is room for `size` lines of `size + 1` cells. NaN, by 0/0, where the matrix has no inverse."""
     for a in range(size):
@@ -178,6 +180,8 @@ def inverse(s: Any, size: int, matrix: int, row: int, column: int, scratch: int,
             if a != k:
                 factor = divide(s[scratch + a * line + k * cell], s[scratch + k * line + k * cell])
                 for b in range(k, size + 1):
-                    s[scratch + a * line + b * cell] = s[scratch + a * line + b * cell] - factor * s[scratch + k * line + b * cell]
+                    s[scratch + a * line + b * cell] = (
+                        s[scratch + a * line + b * cell] - factor * s[scratch + k * line + b * cell]
+                    )
     at_i = int(i) - 1
     return divide(s[scratch + at_i * line + size * cell], s[scratch + at_i * line + at_i * cell])

@@ -18,8 +18,14 @@ from flowreform.engine import helpers
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """The decorator of every emitted function: no GIL, numpy's division, cached on disk beside its file."""
+    """The decorator of the function that runs a block: no GIL, numpy's division, kept on disk beside its file."""
     return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, boundscheck=False)(function)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """The decorator of what only emitted text calls: nothing that Python would need to call it, and no file of its own."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(nogil=True, error_model="numpy", fastmath=False, boundscheck=False, **options)(function)
 
 
 def passing(function: Callable[..., Any]) -> Any:

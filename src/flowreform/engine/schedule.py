@@ -14,7 +14,7 @@ from flowreform.functions import BUILTINS
 from flowreform.lower.order import reads
 from flowreform.program import Assign, Op, Read, spread, walk
 
-MOST = 200
+MOST = 100
 """Assignments in one emitted function: compile time grows faster than linearly beyond."""
 
 
@@ -73,7 +73,7 @@ def segments(statements: Sequence[Assign]) -> list[Segment]:
         members: set[int] = set()
         queue, put_off = sorted(ready[kind]), []
         ready[kind] = []
-        while queue and len(group) < 200:
+        while queue and len(group) < MOST:
             number = queue.pop(0)
             if not all(_fits(statements[other], statements[number]) for other in after[number] if other in members):
                 put_off.append(number)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowreform.export.numbers import number
-
 if TYPE_CHECKING:
     from flowreform.fit import Fit
 
@@ -34,6 +32,11 @@ def error_rows(fit: Fit) -> list[list[str]]:
          _percent(one.covariation)]
         for name, one in fit.errors.items()
     ]  # fmt: skip
+
+
+def number(value: float) -> str:
+    """Four significant digits."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _percent(share: float) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from flowreform.formats.expressions import fold
+from flowreform.formats.unfold import rebuilt
 from flowreform.formats.vensim_build import Built
-from flowreform.model import Binary, Call, Equation, Expr, Ref, Role, Unary, Variable, names_in
+from flowreform.model import Call, Equation, Expr, Ref, Role, names_in
 
 
 def with_plain_delays(built: Mapping[str, Built]) -> dict[str, Built]:
@@ -21,8 +22,7 @@ def _in_built(item: Built, fixed: frozenset[str]) -> Built:
     nets = tuple(_in_equation(net, fixed) for net in item.nets)
     if equations == item.variable.equations and nets == item.nets:
         return item
-    variable: Variable = replace(item.variable, equations=equations)
-    return Built(variable, nets)
+    return Built(replace(item.variable, equations=equations), nets)
 
 
 def _in_equation(equation: Equation, fixed: frozenset[str]) -> Equation:
@@ -32,15 +32,6 @@ def _in_equation(equation: Equation, fixed: frozenset[str]) -> Equation:
 
 
 def _settled(part: Expr, inside: tuple[Expr, ...], fixed: frozenset[str]) -> Expr:
-    match part:
-        case Call(function, _, column):
-            is_fixed = function == "delay_n" and isinstance(inside[1], Ref) and inside[1].name in fixed
-            return Call("delayn" if is_fixed else function, inside, column)
-        case Ref(name, _, column):
-            return Ref(name, inside, column)
-        case Unary(op, _):
-            return Unary(op, inside[0])
-        case Binary(op, _, _):
-            return Binary(op, inside[0], inside[1])
-        case _:
-            return part
+    if isinstance(part, Call) and part.function == "delay_n" and isinstance(inside[1], Ref) and inside[1].name in fixed:
+        return Call("delayn", inside, part.column)
+    return rebuilt(part, inside)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import nan
 
 from flowreform.errors import shorten
 from flowreform.formats.limits import how_to_raise
@@ -79,7 +80,9 @@ def _points(node: Node | None, what: str, label: str, reading: Reading, owner: N
         reading.fault("too-many-elements", reason, how_to_raise("elements"), at=node, element=label)
         return None
     values = [
-        reading.number(piece, f"point {place} of {what}", at=node, element=label, rule="bad-lookup")
+        nan
+        if what == "ypts" and piece.strip().lower() == "nan"  # a series that is there at its own times only
+        else reading.number(piece, f"point {place} of {what}", at=node, element=label, rule="bad-lookup")
         for place, piece in enumerate(pieces, 1)
     ]
     known = tuple(value for value in values if value is not None)

@@ -25,6 +25,7 @@ _METHODS = {
     "4thorderrungekutta": Method.RK4,
     "fourthorderrungekutta": Method.RK4,
 }
+_QUOTED_OR_NOT = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|[^,"]+?)\s*(?:,|$)""")
 _FALL_BACK = {"rk45": Method.RK4, "gear": Method.RK4, "rk4auto": Method.RK4, "rk2auto": Method.RK2}
 """Methods with a step of their own; XMILE 1.0 (section 3.4.1) lets a reader fall back to a fixed step."""
 
@@ -162,9 +163,29 @@ def read_dimensions(root: Node, reading: Reading) -> dict[str, Dimension]:
             reading.fault("duplicate-dimension", reason, "rename one or delete it", at=node, element=node.get("name"))
             continue
         room -= len(elements)
-        found[name] = Dimension(name, node.get("name"), tuple(elements), tuple(elements.values()), line_of(node))
+        labels, mappings = tuple(elements.values()), _mappings(node, elements, reading)
+        found[name] = Dimension(name, node.get("name"), tuple(elements), labels, line_of(node), mappings=mappings)
     members = members_of(found)
     return {name: replace(dimension, parent=_parent(name, members)) for name, dimension in found.items()}
+
+
+def _mappings(node: Node, elements: Mapping[str, str], reading: Reading) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Which elements of other dimensions these stand for, where `write_model` has noted it."""
+    found = []
+    for child in node:
+        if isinstance(child.tag, str) and child.tag.endswith("}map"):
+            mapped = tuple(canonical(part) for part in _QUOTED_OR_NOT.findall(text_of(child)))
+            if len(mapped) != len(elements):
+                reading.fault(
+                    "bad-dimension",
+                    "a mapping has another number of elements",
+                    "map each one",
+                    at=child,
+                    element=node.get("name"),
+                )
+                continue
+            found.append((canonical(child.get("to") or ""), mapped))
+    return tuple(found)
 
 
 def members_of(dimensions: Mapping[str, Dimension]) -> dict[str, frozenset[str]]:
@@ -199,17 +220,15 @@ def _elements(node: Node, room: int, reading: Reading) -> dict[str, str]:
 
 
 def _parent(name: str, members: Mapping[str, frozenset[str]]) -> str | None:
-    """The first dimension that holds all elements of this one: a larger one, or an equal one further up in the file."""
+    """The largest dimension that holds all elements of this one and more; else an equal one further up in the file."""
     inside = members[name]
     if "1" in inside:  # numbered elements of two dimensions are not the same elements
         return None
-    earlier = True
-    for other, elements in members.items():
-        if other == name:
-            earlier = False
-        elif inside < elements or (earlier and inside == elements):
-            return other
-    return None
+    larger = [other for other, elements in members.items() if inside < elements]
+    if larger:
+        return max(larger, key=lambda other: len(members[other]))
+    earlier = list(members)[: list(members).index(name)]
+    return next((other for other in earlier if members[other] == inside), None)
 
 
 def read_units(root: Node, reading: Reading) -> tuple[UnitAlias, ...]:

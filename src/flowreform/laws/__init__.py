@@ -26,11 +26,11 @@ def check_laws(
 ) -> Iterator[Outcome]:
     """Every law named in `only`, over `draws` draws of the uncertainties (and levers, where the law speaks of them).
 
-    The engine is told to choose for each batch; "numba" pays from some fifty draws on."""
-    monthly = _sparse(model)
+    Half steps are asked of the levers as they are and as gates set them. "numba" pays from some fifty draws on."""
+    monthly, save = _sparse(model), rules.saved_for(model, case, laws)
     if {"finite", "conserved", "never above", "never negative"} & set(only):
         runs = list(varied(model, case, draws, seed))
-        found = courses(model, runs, rules.saved_for(model, laws), save_every=monthly, engine=engine)
+        found = courses(model, runs, save, save_every=monthly, engine=engine)
         if "finite" in only:
             yield from rules.finite(found)
         if "conserved" in only:
@@ -43,16 +43,16 @@ def check_laws(
     few = [("as it stands", {}), *plain[: max(2, draws // 4)]]
     if "steady" in only and laws.steady is not None:
         still = [(label, {**settings, **laws.steady.settings}) for label, settings in [("as it stands", {}), *plain]]
-        found = courses(model, still, rules.saved_for(model, laws), save_every=monthly, engine=engine)
+        found = courses(model, still, save, save_every=monthly, engine=engine)
         yield from rules.finite(found)
         yield from rules.steady(model, laws, found)
     if "no demand" in only:
-        yield from rules.no_demand(model, laws, few, save_every=monthly, engine=engine)
+        yield from rules.no_demand(model, case, laws, few, save_every=monthly, engine=engine)
     if "scaling" in only:
         yield from rules.scaled(model, case, laws, list(varied(model, case, max(2, draws // 4), seed)), save_every=monthly,
                                 engine=engine)  # fmt: skip
     if "halved dt" in only:
-        yield from rules.halved(model, case, laws, list(varied(model, case, draws, seed)), engine=engine)
+        yield from rules.halved(model, case, laws, list(varied(model, case, draws, seed, anywhere=False)), engine=engine)
 
 
 def _sparse(model: Model) -> float:

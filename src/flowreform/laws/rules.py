@@ -13,7 +13,7 @@ from flowreform.kpi import NEVER, NONE_NEEDED, VALUE, kpi_unit, kpis
 from flowreform.laws.runs import Courses, Floats, Settings, columns, courses, elements, own
 from flowreform.laws.tables import Laws
 from flowreform.model import Model
-from flowreform.names import element_names, split
+from flowreform.names import split
 from flowreform.units import UnitError, parse_units
 
 CONSERVED = 1e-9
@@ -55,10 +55,20 @@ class Outcome:
         return f"{self.law}: {self.name} {self.worst:.3g} (limit {self.limit:g}){', ' + self.where if self.where else ''}"
 
 
-def saved_for(model: Model, laws: Laws) -> tuple[str, ...]:
-    """The variables that the laws over varied runs need."""
+def saved_for(model: Model, case: Case, laws: Laws) -> tuple[str, ...]:
+    """The variables that any law needs. All runs keep the same ones, so that they share one compiled kernel."""
     pairs = (*laws.conserved.items(), *laws.never_above.items())
-    return tuple(dict.fromkeys((*model.stocks, *(split(name)[0] for pair in pairs for name in pair))))
+    people = laws.no_demand.empties if laws.no_demand else ()
+    return tuple(
+        dict.fromkeys(
+            (
+                *model.stocks,
+                *(split(name)[0] for pair in pairs for name in pair),
+                *(flow for name in people for flow in model[split(name)[0]].outflows),
+                *(split(name)[0] for kpi in case.kpis.values() for name in kpi.variables),
+            )
+        )
+    )
 
 
 # --- laws of every run -----------------------------------------------------------------------------------------------
@@ -119,15 +129,16 @@ def _worst(law: str, name: str, values: Floats, limit: float, found: Courses) ->
     """The largest of float64[element, time, run], or the first that is not a number."""
     values = np.where(np.isfinite(values), values, inf)
     _, time, run = np.unravel_index(int(values.argmax()), values.shape)
-    return Outcome(law, name, float(values.max()), limit, f"{found.labels[run]}, time {found.times[time]:g}")
+    return Outcome(law, name, max(0.0, float(values.max())), limit, f"{found.labels[run]}, time {found.times[time]:g}")
 
 
 # --- no demand -------------------------------------------------------------------------------------------------------
 
 
 def no_demand(
-    model: Model, laws: Laws, runs: Sequence[tuple[str, Settings]], *, save_every: float | None = None, engine: str = "auto"
-) -> Iterator[Outcome]:
+    model: Model, case: Case, laws: Laws, runs: Sequence[tuple[str, Settings]], *, save_every: float | None = None,
+    engine: str = "auto",
+) -> Iterator[Outcome]:  # fmt: skip
     """Without demand every stock of people runs empty: under 1 % after five mean stays, its own and those of the stocks
     that feed it.
 
@@ -136,8 +147,8 @@ def no_demand(
         return
     empties = [split(name)[0] for name in laws.no_demand.empties]
     flows = {name: model[name].outflows for name in empties}
-    start = courses(model, runs, [*empties, *(flow for group in flows.values() for flow in group)], stop=model.specs.start
-                    + model.specs.dt, engine="python")  # fmt: skip
+    save = saved_for(model, case, laws)
+    start = courses(model, runs, save, stop=model.specs.start + model.specs.dt, engine="python")
     stays: dict[str, float] = {}
     for name in empties:
         leaving = np.sum([start.values[flow][:, 0] for flow in flows[name]], axis=0)
@@ -150,7 +161,7 @@ def no_demand(
     stop = model.specs.start + interval * np.ceil(longest / interval - 1e-9)
     settings = laws.no_demand.settings
     found = courses(
-        model, [(label, {**run, **settings}) for label, run in runs], empties, save_every=interval, stop=stop, engine=engine
+        model, [(label, {**run, **settings}) for label, run in runs], save, save_every=interval, stop=stop, engine=engine
     )
     yield from finite(found)
     for name in empties:
@@ -180,20 +191,18 @@ def halved(model: Model, case: Case, laws: Laws, runs: Sequence[tuple[str, Setti
     """Half the step gives the same KPIs: levels within 0.5 % of value or floor, times within one saving interval.
 
     "Never" and "none needed" have no value; runs that change from or to one are counted apart."""
-    import dataclasses
-
     from flowreform.experiment import experiment_of
     from flowreform.run import simulate
 
     experiment = experiment_of(model)
-    names = tuple(dict.fromkeys(split(name)[0] for kpi in case.kpis.values() for name in kpi.variables))
+    names = saved_for(model, case, laws)
     given = {name: list(column) for name, column in columns(model, [settings for _, settings in runs]).items()}
     results = []
     for share in (1.0, 0.5):
         dt = model.specs.dt * share
-        stepped = dataclasses.replace(model, specs=dataclasses.replace(model.specs, dt=dt))
+        stepped = replace(model, specs=replace(model.specs, dt=dt))
         ds = simulate(stepped, given, save=names, save_every=model.specs.dt, engine=engine)
-        results.append(kpis(ds, dataclasses.replace(experiment, model=stepped, dt=dt)))
+        results.append(kpis(ds, replace(experiment, model=stepped, dt=dt)))
     whole, half = results
     interval = laws.save_every or model.specs.save_every or model.specs.dt
     for name, kpi in case.kpis.items():
@@ -250,7 +259,7 @@ def scaled(
     for label, settings in runs:
         values = {name: settings.get(name, settings.get(split(name)[0], own(model, name))) for name in names}
         larger.append((label, {**settings, **{name: FACTOR * value for name, value in values.items()}}))
-    found = courses(model, [*runs, *larger], list(model.stocks), save_every=save_every, engine=engine)
+    found = courses(model, [*runs, *larger], saved_for(model, case, laws), save_every=save_every, engine=engine)
     yield from finite(found)
     half = replace(found, labels=found.labels[: len(runs)])
     for name in model.stocks:
@@ -264,8 +273,3 @@ def degree(model: Model, laws: Laws, name: str) -> float:
     """With what power of its size a variable scales: the exponents of the units that count things, added up."""
     resting = {power for unit in laws.intensive_units for power, _ in parse_units(unit, model).powers} | {"second"}
     return sum(exponent for unit, exponent in parse_units(model[name].units or "", model).powers if unit not in resting)
-
-
-def element_count(model: Model) -> int:
-    """How many numbers the stocks hold, for what a batch will take in memory."""
-    return sum(len(element_names(model, variable)) for variable in model.stocks.values())

@@ -107,17 +107,18 @@ def levers_anywhere(model: Model, case: Case, count: int, seed: int = 1) -> tupl
     return tuple({name: value(name, at) for name in names} for at in range(count))
 
 
-def varied(model: Model, case: Case, count: int, seed: int = 1) -> Iterator[tuple[str, Settings]]:
+def varied(model: Model, case: Case, count: int, seed: int = 1, *, anywhere: bool = True) -> Iterator[tuple[str, Settings]]:
     """`count` runs with drawn uncertainties, after the model as it stands: levers in turn as they are, as a gate sets them,
-    and anywhere in their ranges."""
+    and (with `anywhere`) anywhere in their ranges."""
     yield "as it stands", {}
     gates = list(case.gates.items())
-    anywhere = levers_anywhere(model, case, count, seed)
+    levers = levers_anywhere(model, case, count, seed)
+    turns = 3 if anywhere else 2
     for at, settings in enumerate(drawn(case, count, seed)):
-        if at % 3 == 1 and gates:
-            name, gate = gates[(at // 3) % len(gates)]
+        if at % turns == 1 and gates:
+            name, gate = gates[(at // turns) % len(gates)]
             yield f"draw {at}, gate {name}", {**settings, **gate.settings}
-        elif at % 3 == 2:
-            yield f"draw {at}, levers anywhere in range", {**anywhere[at], **settings}
+        elif at % turns == 2:
+            yield f"draw {at}, levers anywhere in range", {**levers[at], **settings}
         else:
             yield f"draw {at}", settings

@@ -157,9 +157,24 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
                 _equation(builder, variable, equation, place)
             except Fault as fault:
                 faults.append(_finding(builder.model, variable, equation.line or variable.line, fault))
+        _leave_open(builder, variable, place)
     if faults:
         raise ModelError(faults)
     return tuple(inputs)
+
+
+def _leave_open(builder: Builder, variable: Variable, place: Place) -> None:
+    """An element that no equation covers has no value: whatever reads it is NaN, and the run says so."""
+    if not variable.dimensions or variable.role is Role.STOCK:
+        return
+    axes = [builder.model.dimensions[name] for name in variable.dimensions]
+    try:
+        covered = {position for equation in variable.equations for position in _left_positions(builder, equation, axes)}
+    except (Fault, ValueError):
+        return  # a left side that fits nowhere has been told
+    for number, position in enumerate(product(*(range(size) for size in place.shape))):
+        if position not in covered:
+            builder.step.append(Assign(variable.name, Read(place.base + number), (), Const(math.nan)))
 
 
 def _finding(model: Model, variable: Variable, line: int, fault: Fault) -> Finding:
@@ -267,9 +282,7 @@ def _pretend(builder: Builder, scope: Scope, equation: Equation, element: tuple[
     return Scope(scope.name, tuple(running))
 
 
-def _one(
-    builder: Builder, variable: Variable, equation: Equation, target: Read, scope: Scope, left: tuple[str, ...]
-) -> None:
+def _one(builder: Builder, variable: Variable, equation: Equation, target: Read, scope: Scope, left: tuple[str, ...]) -> None:
     if equation.expr is None and equation.lookup is None:
         raise Fault("it has no equation" if variable.role is not Role.STOCK else "the stock has no initial value", "give it one")
     code = _right(builder, scope, equation, target, variable) if equation.expr is not None else Const(0.0)

@@ -289,11 +289,12 @@ def _form(builder: Builder, scope: Scope, name: str, call: Call) -> Code:
         return Op("if", tuple(resolve(builder, scope, arg) for arg in call.args))
     if name == "game":
         return resolve(builder, scope, call.args[0])
-    if name == "lookup":
+    if name.startswith("lookup"):
         table = call.args[0]
         if not isinstance(table, Ref) or table.name not in builder.table_of:
-            raise Fault("the first argument of LOOKUP must be a lookup", "name a graphical function", call.column)
-        return _look_up(builder, scope, table, call.args[1:])
+            word = call.function.upper().replace("_", " ")
+            raise Fault(f"the first argument of {word} must be a lookup", "name a graphical function", call.column)
+        return _look_up(builder, scope, table, call.args[1:], name.partition("_")[2])
     if name == "get_time_value":
         return _time_value(builder, scope, call)
     raise Fault(f"{call.function.upper()} must stand alone on the right side of an equation", column=call.column)
@@ -306,18 +307,20 @@ def _time_value(builder: Builder, scope: Scope, call: Call) -> Code:
         raise Fault("GET TIME VALUE(2, ...) reads the clock", "a run must be repeatable from its inputs alone", call.column)
     if relative not in (0.0, 1.0) or measure != 0.0:
         raise Fault(
-            "GET TIME VALUE is done for the model's own time only", "write 0 or 1 for its first argument and 0 for its last", call.column
+            "GET TIME VALUE is done for the model's own time only",
+            "write 0 or 1 for its first argument and 0 for its last",
+            call.column,
         )
     origin: Code = Now() if relative == 0.0 else Const(builder.model.specs.start)
     return Op("+", (origin, resolve(builder, scope, call.args[1])))
 
 
-def _look_up(builder: Builder, scope: Scope, table: Ref, args: tuple[Expr, ...]) -> Code:
+def _look_up(builder: Builder, scope: Scope, table: Ref, args: tuple[Expr, ...], how: str = "") -> Code:
     if len(args) != 1:
         raise Fault(f"lookup {table.name} takes one argument and is given {len(args)}", column=table.column)
     variable = builder.model.variables[table.name]
     shape = tuple(len(builder.model.dimensions[name].elements) for name in variable.dimensions)
-    first = builder.table_of[table.name]
+    first = builder.tables_read(table.name, how, math.prod(shape))
     place = Place(table.name, first, variable.dimensions, shape, variable.role)
     base, terms, picks = locate(builder, scope, table, place)
     if table.name in builder.shared:  # one table for all elements

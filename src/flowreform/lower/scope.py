@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from flowreform.model import Dimension, Model, Role
+from flowreform.model import Dimension, LookupKind, Model, Role
 from flowreform.program import Assign, Code, Loop, Place, Read, Stock, Table, Term
 
 
@@ -109,7 +109,29 @@ class Builder:
         """`target` is a hidden stock with that rate; the rate must read auxiliaries only."""
         self.stocks.append(Stock(scope.name, target, scope.loops, rate))
 
+    def tables_read(self, name: str, how: str, count: int) -> int:
+        """The first of the tables of a lookup, or of copies of them that are read another way: `extrapolate` beyond their
+        ends, `backward` (the point before) or `forward` (the point after)."""
+        if not how:
+            return self.table_of[name]
+        key = f"{name} {how}"
+        if key not in self.table_of:
+            first = self.table_of[name]
+            self.table_of[key] = len(self.tables)
+            self.tables.extend(_read_as(table, how) for table in self.tables[first : first + count])
+        return self.table_of[key]
+
     def table(self, table: Table) -> int:
         """The number of a graphical function."""
         self.tables.append(table)
         return len(self.tables) - 1
+
+
+def _read_as(table: Table, how: str) -> Table:
+    if how == "extrapolate":
+        return replace(table, kind=LookupKind.EXTRAPOLATE)
+    if how == "backward":
+        return replace(table, kind=LookupKind.DISCRETE)
+    # From a hair behind one point on, the value of the next: far over the rounding of times, far under any step.
+    behind = tuple(x + 1e-9 * max(1.0, abs(x)) for x in table.x[:-1])
+    return replace(table, x=(table.x[0], *behind), kind=LookupKind.DISCRETE)

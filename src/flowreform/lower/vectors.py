@@ -16,10 +16,10 @@ from flowreform.lower.known import known
 from flowreform.lower.resolve import locate, resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Binary, Call, Dimension, Expr, Ref, Star, Unary
-from flowreform.program import Assign, Code, Const, Op, Ordinal, Pick, Read, Reduce, Term, Vector, bind, walk
+from flowreform.program import Code, Const, Op, Ordinal, Pick, Read, Reduce, Term, Vector, bind, walk
 
-MISSING = -(2.0**109)
-"""Vensim's :NA:."""
+MISSING = float("nan")
+"""Vensim's :NA:, so that a run that goes on with it is told apart."""
 
 
 def expand(builder: Builder, scope: Scope, name: str, call: Call) -> Code:
@@ -28,6 +28,8 @@ def expand(builder: Builder, scope: Scope, name: str, call: Call) -> Code:
         raise Fault(
             f"{call.function.upper()} stands inside a reduction", "give it a variable of its own and reduce that", call.column
         )
+    from flowreform.lower import allocation
+
     table: dict[str, Callable[[Builder, Scope, Call], Code]] = {
         "rank": _rank,
         "vector_rank": _vector_rank,
@@ -36,8 +38,8 @@ def expand(builder: Builder, scope: Scope, name: str, call: Call) -> Code:
         "vector_elm_map": _element_map,
         "vector_select": _select,
         "invert_matrix": _invert,
-        "allocate_available": _allocate_available,
-        "allocate_by_priority": _allocate_by_priority,
+        "allocate_available": allocation.by_price,
+        "allocate_by_priority": allocation.by_priority,
     }
     return table[name](builder, scope, call)
 
@@ -59,7 +61,7 @@ class Values:
 
     def across(self, loop: int) -> Read:
         """The same values at another loop."""
-        return _moved(self.read, self.run.loop.number, Term(loop, 1))
+        return moved(self.read, self.run.loop.number, Term(loop, 1))
 
     @property
     def stride(self) -> int:
@@ -72,25 +74,27 @@ class Values:
         return replace(first, picks=(Pick(Const(1.0), self.stride, self.size),))
 
 
-def _values(builder: Builder, scope: Scope, expr: Expr, call: Call) -> Values:
+def values_of(builder: Builder, scope: Scope, expr: Expr, call: Call) -> Values:
     """The values of an argument along its last dimension."""
     axis = _last_dimension(builder, expr)
     if axis is None:
-        raise Fault(f"{call.function.upper()} takes an arrayed variable", "name one with a dimension as its last subscript", call.column)
-    return _collect(builder, scope, _starred(builder, expr, axis), call)
+        raise Fault(
+            f"{call.function.upper()} takes an arrayed variable", "name one with a dimension as its last subscript", call.column
+        )
+    return collect(builder, scope, starred(builder, expr, axis), call)
 
 
-def _collect(builder: Builder, scope: Scope, expr: Expr, call: Call) -> Values:
+def collect(builder: Builder, scope: Scope, expr: Expr, call: Call) -> Values:
     inner = scope.reducing()
     code = resolve(builder, inner, expr)
     runs = list((inner.stars or {}).values())
     if len(runs) != 1:
         raise Fault(f"{call.function.upper()} goes along one dimension", "name the others by element or dimension", call.column)
-    around = replace(scope, running=(*_used(scope, code), runs[0]), stars=None)
+    around = replace(scope, running=(*used(scope, code), runs[0]), stars=None)
     return Values(builder.auxiliary(around, code), runs[0], around)
 
 
-def _used(scope: Scope, code: Code) -> tuple[Running, ...]:
+def used(scope: Scope, code: Code) -> tuple[Running, ...]:
     """The loops around that the code depends on."""
     loops = {term.loop for part in walk(code) for term in getattr(part, "terms", ())}
     return tuple(run for run in scope.running if run.loop.number in loops)
@@ -123,7 +127,7 @@ def _parts(expr: Expr) -> list[Expr]:
             return [expr]
 
 
-def _starred(builder: Builder, expr: Expr, axis: Dimension) -> Expr:
+def starred(builder: Builder, expr: Expr, axis: Dimension) -> Expr:
     """The expression with `axis` as a whole dimension wherever it stands last in brackets (or is left out)."""
     match expr:
         case Ref(name, subscripts_, column) if name in builder.places and builder.places[name].dimensions:
@@ -132,23 +136,23 @@ def _starred(builder: Builder, expr: Expr, axis: Dimension) -> Expr:
             same = (isinstance(last, Ref) and last.name == axis.name) or isinstance(last, Star)
             return Ref(name, (*sides[:-1], Star(axis.name)), column) if same else expr
         case Unary(op, operand):
-            return Unary(op, _starred(builder, operand, axis))
+            return Unary(op, starred(builder, operand, axis))
         case Binary(op, left, right):
-            return Binary(op, _starred(builder, left, axis), _starred(builder, right, axis))
+            return Binary(op, starred(builder, left, axis), starred(builder, right, axis))
         case Call(function, args, column):
-            return Call(function, tuple(_starred(builder, arg, axis) for arg in args), column)
+            return Call(function, tuple(starred(builder, arg, axis) for arg in args), column)
         case _:
             return expr
 
 
-def _moved(read: Read, loop: int, to: Term, offset: int = 0) -> Read:
+def moved(read: Read, loop: int, to: Term, offset: int = 0) -> Read:
     """A read with one loop replaced by a term in steps of that loop."""
     stride = next(term.stride for term in read.terms if term.loop == loop)
     rest = tuple(term for term in read.terms if term.loop != loop)
     return Read(read.base + offset * stride, (*rest, Term(to.loop, to.stride * stride, to.table)), read.picks)
 
 
-def _here(builder: Builder, scope: Scope, values: Values) -> tuple[int, Term]:
+def here(builder: Builder, scope: Scope, values: Values) -> tuple[int, Term]:
     """Where along the vector the equation's own element stands: offset and term."""
     axis = values.run.dimension
     return subscripts.running(builder, scope, axis, axis, 1)
@@ -182,15 +186,15 @@ def _ranks(builder: Builder, values: Values, ascending: Code) -> Values:
 
 
 def _vector_rank(builder: Builder, scope: Scope, call: Call) -> Code:
-    values = _values(builder, scope, call.args[0], call)
+    values = values_of(builder, scope, call.args[0], call)
     ranks = _ranks(builder, values, _direction(builder, scope, values, call.args[1]))
-    offset, term = _here(builder, scope, values)
-    return _moved(ranks.read, values.run.loop.number, term, offset)
+    offset, term = here(builder, scope, values)
+    return moved(ranks.read, values.run.loop.number, term, offset)
 
 
 def _direction(builder: Builder, scope: Scope, values: Values, expr: Expr) -> Code:
     direction = resolve(builder, scope, expr)
-    if _used(scope, direction) and not set(_used(scope, direction)) <= set(values.scope.running):
+    if used(scope, direction) and not set(used(scope, direction)) <= set(values.scope.running):
         raise Fault("the direction of sorting is not the same for the whole vector", "sort each way in a variable of its own")
     return direction
 
@@ -205,20 +209,20 @@ def _position(builder: Builder, ranks: Values, place: Code, first: int) -> Code:
 
 
 def _sort_order(builder: Builder, scope: Scope, call: Call) -> Code:
-    values = _values(builder, scope, call.args[0], call)
+    values = values_of(builder, scope, call.args[0], call)
     ranks = _ranks(builder, values, _direction(builder, scope, values, call.args[1]))
-    offset, term = _here(builder, scope, values)
+    offset, term = here(builder, scope, values)
     return _position(builder, ranks, Ordinal(offset, (term,)), 0)
 
 
 def _rank(builder: Builder, scope: Scope, call: Call) -> Code:
     """RANK(array, n): the number of the element with the n-th smallest value."""
-    ranks = _ranks(builder, _values(builder, scope, call.args[0], call), Const(1.0))
+    ranks = _ranks(builder, values_of(builder, scope, call.args[0], call), Const(1.0))
     return _position(builder, ranks, resolve(builder, scope, call.args[1]), 1)
 
 
 def _reorder(builder: Builder, scope: Scope, call: Call) -> Code:
-    values = _values(builder, scope, call.args[0], call)
+    values = values_of(builder, scope, call.args[0], call)
     place = Op("+", (resolve(builder, scope, call.args[1]), Const(1.0)))
     first = values.whole()
     return replace(first, picks=(replace(first.picks[0], index=place),))
@@ -314,7 +318,9 @@ def _invert(builder: Builder, scope: Scope, call: Call) -> Code:
     """INVERT MATRIX(a[row, column], size)."""
     ref = call.args[0]
     if not isinstance(ref, Ref) or len(ref.subscripts) < 2 or len(scope.running) < 2:
-        raise Fault("INVERT MATRIX takes a variable with two dimensions in brackets, in an equation that runs over both", "", call.column)
+        raise Fault(
+            "INVERT MATRIX takes a variable with two dimensions in brackets, in an equation that runs over both", "", call.column
+        )
     inner = scope.reducing()
     stars = tuple(Star(side.name) if isinstance(side, Ref) else side for side in ref.subscripts[-2:])
     code = resolve(builder, inner, Ref(ref.name, (*ref.subscripts[:-2], *stars), ref.column))
@@ -325,7 +331,7 @@ def _invert(builder: Builder, scope: Scope, call: Call) -> Code:
     count = runs[0].loop.size
     if count > MOST_ROWS:
         raise Fault(f"INVERT MATRIX is done up to {MOST_ROWS} rows", "", call.column)
-    around = replace(scope, running=(*_used(scope, code), *runs), stars=None)
+    around = replace(scope, running=(*used(scope, code), *runs), stars=None)
     matrix = builder.auxiliary(around, code)
     at_first: Code = matrix
     for run in runs:
@@ -336,89 +342,3 @@ def _invert(builder: Builder, scope: Scope, call: Call) -> Code:
     room = Read(builder.slot(scope.name, count * (count + 1)), (), (Pick(nothing, count + 1, count), Pick(nothing, 1, count + 1)))
     rows, columns = (subscripts.running(builder, scope, run.dimension, run.dimension, 1) for run in runs)
     return Vector("inverse", count, (whole, room), (Ordinal(rows[0], (rows[1],)), Ordinal(columns[0], (columns[1],))))
-
-
-# --- allocations -----------------------------------------------------------------------------------------------------
-
-_FIELDS = 4
-
-
-def _allocate_available(builder: Builder, scope: Scope, call: Call) -> Code:
-    """ALLOCATE AVAILABLE(request[who], profile[who, type], available): each gets what it asks for at the price at which
-    all together ask for what is available."""
-    profile = call.args[1]
-    request = _values(builder, scope, call.args[0], call)
-    who = request.run.dimension
-    if not isinstance(profile, Ref) or len(profile.subscripts) < 2 or profile.name not in builder.places:
-        raise Fault("the profile of ALLOCATE AVAILABLE has two dimensions, as in profile[who, ptype]", "", call.column)
-    place = builder.places[profile.name]
-    axis = builder.model.dimensions[place.dimensions[-1]]
-    first = subscripts.element(axis, profile.subscripts[-1])
-    if first is None or first + 3 > len(axis.elements):
-        raise Fault("the last subscript of the profile is its first element (the type), with priority and width after it", "", call.column)
-    fields = []
-    for number in range(first, min(first + _FIELDS, len(axis.elements))):
-        sides = (*profile.subscripts[:-2], Star(who.name), Ref(axis.elements[number]))
-        fields.append(_collect(builder, scope, Ref(profile.name, sides, profile.column), call))
-    table = _table(builder, fields)
-    available = resolve(builder, scope, call.args[2])
-    outside = [run for run in scope.running if run.dimension.name not in _names_of(builder, scope, request)]
-    around = replace(scope, running=tuple(outside))
-    price = builder.auxiliary(around, Vector("clearing_price", request.size, (request.whole(), table), (available,)))
-    offset, term = _here(builder, scope, request)
-    loop = request.run.loop.number
-    own = [_moved(part.read, part.run.loop.number, term, offset) for part in fields[:3]]
-    return Op("demand_at_price", (_moved(request.read, loop, term, offset), *own, price))
-
-
-def _names_of(builder: Builder, scope: Scope, values: Values) -> set[str]:
-    """The dimensions of the loops around that stand for the vector's own dimension."""
-    _, term = _here(builder, scope, values)
-    return {run.dimension.name for run in scope.running if run.loop.number == term.loop}
-
-
-def _table(builder: Builder, fields: list[Values]) -> Read:
-    """The fields of every profile side by side, for a `Vector`."""
-    numbers = {run.loop.number for part in fields for run in part.scope.running[:-1]}
-    runs = tuple(run for run in _all_running(fields) if run.loop.number in numbers)
-    last = fields[0].run
-    scope = replace(fields[0].scope, running=(*runs, last, Running(builder.loop(len(fields)), last.dimension)))
-    room = builder.hidden(scope)
-    across = scope.running[-1].loop.number
-    for number, part in enumerate(fields):
-        target = bind(room, across, number)
-        assert isinstance(target, Read)
-        loops = tuple(run.loop for run in scope.running[:-1])
-        builder.step.append(Assign(scope.name, target, loops, part.across(last.loop.number)))
-    whole = bind(bind(room, across, 0), last.loop.number, 0)
-    assert isinstance(whole, Read)
-    nothing = Const(1.0)
-    return replace(whole, picks=(Pick(nothing, len(fields), last.loop.size), Pick(nothing, 1, len(fields))))
-
-
-def _all_running(fields: list[Values]) -> tuple[Running, ...]:
-    return tuple({run.loop.number: run for part in fields for run in part.scope.running[:-1]}.values())
-
-
-def _allocate_by_priority(builder: Builder, scope: Scope, call: Call) -> Code:
-    """ALLOCATE BY PRIORITY(request[who], priority[who], size, width, supply): requests fill evenly from the highest
-    priority down; the next starts once the one above has got as much of its request as they are widths apart."""
-    request = _values(builder, scope, call.args[0], call)
-    who = request.run.dimension
-    priority = _collect(builder, scope, _starred(builder, call.args[1], who), call)
-    width, supply = resolve(builder, scope, call.args[3]), resolve(builder, scope, call.args[4])
-    own_loop = priority.run.loop.number
-    running = {run.loop.number: run for run in (*request.scope.running[:-1], *priority.scope.running[:-1], *_used(scope, width))}
-    around = replace(scope, running=(*running.values(), priority.run))
-    vectors = (request.whole(), priority.whole())
-    start = builder.auxiliary(around, Vector("priority_start", request.size, vectors, (width, priority.read)))
-    starts = Values(start, priority.run, around)
-    outside = [run for run in scope.running if run.dimension.name not in _names_of(builder, scope, request)]
-    level = builder.auxiliary(
-        replace(scope, running=tuple(outside)),
-        Vector("filling_level", request.size, (request.whole(), starts.whole()), (supply,)),
-    )
-    offset, term = _here(builder, scope, request)
-    share = Op("-", (level, _moved(start, own_loop, term, offset)))
-    clipped = Op("min", (Op("max", (share, Const(0.0))), Const(1.0)))
-    return Op("*", (_moved(request.read, request.run.loop.number, term, offset), clipped))

@@ -1,0 +1,156 @@
+"""The laws over every bundled model, and a mutant for each law that it must catch.
+
+A law that nothing can break proves nothing: `mutants/<model>.toml` holds one fault each, as an edit of the model file, and
+the law that must notice it. `mutants/sound` is a small model that keeps every law, for mutants that need no large model.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flowreform as fr
+from flowreform.case import Case
+from flowreform.errors import ModelError
+from flowreform.formats import bundled
+from flowreform.laws import LAWS, Laws, Outcome, check_laws, read_rules
+from flowreform.laws.rules import degree
+from flowreform.model import Model
+
+MODELS = bundled("models")
+HERE = Path(__file__).parent / "mutants"
+
+
+def opened(path: str | Path) -> tuple[Model, Case, Laws]:
+    model = fr.read_model(path)
+    case = fr.read_case(model)
+    assert case is not None
+    laws = read_rules(model, case).laws
+    assert laws is not None, "a bundled model states its laws: add [laws] to model.toml"
+    return model, case, laws
+
+
+def broken(outcomes: Iterable[Outcome]) -> str:
+    return "\n".join(str(one) for one in outcomes if not one.ok)
+
+
+@functools.cache
+def few_draws(name: str) -> tuple[Outcome, ...]:
+    """Every law of a bundled model over a few draws, run once for all tests."""
+    return tuple(check_laws(*opened(name), draws=5, engine="python"))
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_bundled_model_keeps_the_law(name: str, law: str) -> None:
+    outcomes = [one for one in few_draws(name) if one.law == law]
+    assert outcomes, f"[laws] says nothing about {law}"
+    assert not broken(outcomes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_a_bundled_model_keeps_the_laws_over_many_draws(name: str) -> None:
+    outcomes = list(check_laws(*opened(name), draws=150, seed=2, engine="numba", only=[law for law in LAWS if law != "halved dt"]))
+    outcomes += check_laws(*opened(name), draws=50, seed=2, engine="numba", only=("halved dt",))
+    assert not broken(outcomes)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_laws_of_a_bundled_model_leave_nothing_out(name: str) -> None:
+    """What may be negative is money, and what the steady state leaves out neither counts people nor holds anything."""
+    model, case, laws = opened(name)
+    money = case.about.currency
+    for stock in laws.may_be_negative:
+        assert money in (model[stock].units or ""), f"{stock} is no money"
+    for stock in laws.running_totals:
+        variable = model[stock]
+        accumulates = not (variable.inflows and variable.outflows)
+        assert accumulates or money in (variable.units or ""), f"{stock} has flows both ways: it is no running total"
+    people = {stock for stock, variable in model.stocks.items() if variable.units == "person"}
+    assert laws.no_demand is not None
+    assert set(laws.no_demand.empties) <= people
+    assert len(laws.conserved) >= 2
+    assert any(degree(model, laws, stock) == 1 for stock in model.stocks)
+
+
+# --- mutants ---------------------------------------------------------------------------------------------------------
+
+
+def mutants(model: str) -> list[Any]:
+    found = tomllib.loads((HERE / f"{model}.toml").read_text())
+    return [pytest.param(model, item, id=f"{model}-{name}") for name, item in found.items()]
+
+
+def home(model: str) -> Path:
+    return HERE / "sound" if model == "sound" else MODELS[model].parent
+
+
+def mutated(model: str, item: dict[str, str], folder: Path) -> Path:
+    """A copy of a model with one edit inside one variable."""
+    for file in ("model.toml", "reference.csv"):
+        if (home(model) / file).is_file():
+            shutil.copy(home(model) / file, folder / file)
+    text = (home(model) / "model.xmile").read_text()
+    block = re.search(rf'<(aux|flow|stock) name="{item["variable"]}">.*?</\1>', text, re.DOTALL)
+    assert block, f"the model has no {item['variable']}: write the mutant anew"
+    assert item["old"] in block[0], f"{item['variable']} no longer holds {item['old']}: write the mutant anew"
+    after = text[: block.start()] + block[0].replace(item["old"], item["new"]) + text[block.end() :]
+    (folder / "model.xmile").write_text(after)
+    return folder / "model.xmile"
+
+
+def test_the_sound_model_keeps_every_law() -> None:
+    outcomes = list(check_laws(*opened(HERE / "sound" / "model.xmile"), draws=12, engine="python"))
+    assert {one.law for one in outcomes} == set(LAWS)
+    assert not broken(outcomes)
+
+
+def test_there_is_a_mutant_for_every_law() -> None:
+    assert {item["law"] for item in tomllib.loads((HERE / "sound.toml").read_text()).values()} == set(LAWS)
+
+
+MUTANTS = [item for name in ("sound", *MODELS) if (HERE / f"{name}.toml").is_file() for item in mutants(name)]
+
+
+@pytest.mark.parametrize(("model", "item"), MUTANTS)
+def test_a_mutant_is_caught_by_its_law(model: str, item: dict[str, str], tmp_path: Path) -> None:
+    path = mutated(model, item, tmp_path)
+    outcomes = list(check_laws(*opened(path), draws=5, engine="python", only=(item["law"],)))
+    assert any(one.law == item["law"] and not one.ok for one in outcomes), "the mutant lives"
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "element"),
+    [
+        ('empties = ["waiting"', 'empties = ["waitin"', "waitin"),
+        ('running_totals = ["entered"', 'running_totals = ["referral"', "referral"),
+        ('people_balance = "entered"', 'people_balance = "entred"', "entred"),
+        ("[laws.steady]", "[laws.stedy]", "laws.stedy"),
+        ("set = { growth = 0,", "set = { need = 0,", "need"),
+        ('kpi = "waiting_at_end"', 'kpi = "waiting_at_the_end"', "conclusions.closing_makes_people_wait.kpi"),
+        ('gate = "nothing_closes"', 'gate = "nothing"', "conclusions.closing_makes_people_wait.gate"),
+    ],
+)
+def test_faults_of_the_tables_are_findings(tmp_path: Path, old: str, new: str, element: str) -> None:
+    shutil.copy(HERE / "sound" / "model.xmile", tmp_path)
+    text = (HERE / "sound" / "model.toml").read_text()
+    assert old in text
+    (tmp_path / "model.toml").write_text(text.replace(old, new))
+    model = fr.read_model(tmp_path / "model.xmile")
+    case = fr.read_case(model)
+    assert case is not None
+    with pytest.raises(ModelError) as caught:
+        read_rules(model, case)
+    assert [finding.element for finding in caught.value.findings] == [element]
+    assert caught.value.findings[0].line > 0

@@ -1,0 +1,239 @@
+"""Estimators against SALib on the same samples, and against indices known in closed form."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from flowreform.sensitivity import designs
+from flowreform.sensitivity.designs import Design, problem
+from flowreform.sensitivity.estimators import Indices, Settings
+from flowreform.sensitivity.methods import METHODS
+
+Floats = NDArray[np.float64]
+
+SETTINGS = Settings(resamples=60, confidence=0.95, seed=7)
+G = np.array([0.0, 1.0, 4.5, 9.0])
+SAMPLES = {"sobol": 256, "morris": 64, "fast": 513, "rbd_fast": 500, "dgsm": 128, "pawn": 400, "delta": 200, "ff": 0}
+AT_ONCE = ("sobol", "morris", "fast", "rbd_fast", "dgsm")
+
+
+def ishigami(unit: Floats) -> Floats:
+    """Ishigami and Homma 1990, with a = 7 and b = 0.1."""
+    x = np.pi * (2.0 * unit - 1.0)
+    return np.asarray(np.sin(x[:, 0]) + 7.0 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0]))
+
+
+def sobol_g(unit: Floats) -> Floats:
+    """The g-function of Sobol, 1993."""
+    return np.asarray(np.prod((np.abs(4.0 * unit - 2.0) + G) / (1.0 + G), axis=1))
+
+
+def outputs(unit: Floats) -> Floats:
+    """Several columns of very different size, one of them with ties."""
+    one = ishigami(unit)
+    return np.stack([one, 1e6 + 1e3 * one, unit[:, 0] * unit[:, 1] + 1e-3 * unit[:, 2], np.round(3 * one)], axis=1)
+
+
+def estimate(design: Design, settings: Settings | None = SETTINGS) -> tuple[Floats, Indices]:
+    values = outputs(design.unit)
+    return values, METHODS[design.method].estimate(design, values, settings)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """SALib warns about its own intervals and sets how warnings look."""
+    look, stream = warnings.formatwarning, np.random.get_state()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    warnings.formatwarning = look
+    np.random.set_state(stream)
+
+
+def salib(design: Design, values: Floats) -> Any:
+    """SALib's own answer for one column."""
+    from SALib import analyze as kinds
+
+    module = __import__(f"SALib.analyze.{design.method}", fromlist=["analyze"])
+    assert kinds is not None
+    given = problem(design.parameters)
+    common = {"num_resamples": SETTINGS.resamples, "conf_level": SETTINGS.confidence, "seed": SETTINGS.seed}
+    match design.method:
+        case "sobol":
+            return module.analyze(given, values, calc_second_order=design.second_order, **common)
+        case "fast":
+            return module.analyze(given, values, **common)
+        case "pawn":
+            return module.analyze(given, design.unit, values, seed=SETTINGS.seed)
+        case "ff":
+            return module.analyze(given, design.unit, values, second_order=True)
+        case _:
+            return module.analyze(given, design.unit, values, **common)
+
+
+NAMES = {
+    "sobol": {"S1": "S1", "ST": "ST"},
+    "morris": {"mu": "mu", "mu_star": "mu_star", "sigma": "sigma"},
+    "fast": {"S1": "S1", "ST": "ST"},
+    "rbd_fast": {"S1": "S1"},
+    "dgsm": {"vi": "vi", "vi_std": "vi_std", "dgsm": "dgsm"},
+    "pawn": {name: name for name in ("minimum", "mean", "median", "maximum", "CV", "stdev")},
+    "delta": {"delta": "delta_raw", "S1": "S1"},
+    "ff": {"ME": "ME"},
+}
+WIDTHS = {
+    "sobol": {"S1": "S1_conf", "ST": "ST_conf"},
+    "morris": {"mu_star": "mu_star_conf"},
+    "fast": {"S1": "S1_conf", "ST": "ST_conf"},
+    "rbd_fast": {"S1": "S1_conf"},
+    "dgsm": {"vi": "dgsm_conf"},
+    "delta": {"delta": "delta_raw_conf", "S1": "S1_conf"},
+}
+
+
+@pytest.mark.parametrize("method", NAMES)
+def test_every_method_gives_what_salib_gives_on_the_same_sample(method: str) -> None:
+    design = designs.make(method, 3, SAMPLES[method], seed=5)
+    values, found = estimate(design)
+    for column in range(values.shape[1]):
+        witness = salib(design, values[:, column])
+        for name, theirs in NAMES[method].items():
+            theirs = theirs if theirs in witness else theirs.removesuffix("_raw")
+            expected = np.asarray(witness[theirs], dtype=float)[:3]
+            np.testing.assert_allclose(found.values[name][:, column], expected, rtol=1e-12, atol=1e-12 * scale(expected))
+        for name, theirs in WIDTHS.get(method, {}).items():
+            theirs = theirs if theirs in witness else theirs.replace("_raw", "")
+            expected = np.asarray(witness[theirs], dtype=float)
+            np.testing.assert_allclose(found.half_widths[name][:, column], expected, rtol=1e-9, atol=1e-9 * scale(expected))
+
+
+def scale(expected: Floats) -> float:
+    return max(1.0, float(np.abs(expected).max()))
+
+
+def test_second_order_and_its_intervals_are_those_of_salib() -> None:
+    design = designs.make("sobol", 4, 128, seed=3, second_order=True)
+    values, found = estimate(design)
+    assert found.pairs is not None
+    assert found.pair_half_widths is not None
+    for column in range(values.shape[1]):
+        witness = salib(design, values[:, column])
+        np.testing.assert_allclose(found.pairs[..., column], witness["S2"], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(found.pair_half_widths[..., column], witness["S2_conf"], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found.values["ST"][:, column], witness["ST"], rtol=1e-12, atol=1e-12)
+
+
+def test_pairs_of_the_fractional_factorial_are_those_of_salib() -> None:
+    design = designs.make("ff", 3, 0, seed=1)
+    values, found = estimate(design)
+    witness = salib(design, values[:, 0])
+    assert found.pairs is not None
+    for (one, other), effect in zip(witness["interaction_names"], witness["IE"], strict=True):
+        if not one.startswith("dummy") and not other.startswith("dummy"):
+            np.testing.assert_allclose(found.pairs[int(one[1:]), int(other[1:]), 0], effect, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", [*AT_ONCE, "pawn", "ff"])
+def test_nothing_but_delta_goes_through_salib_column_by_column(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("SALib's analyze was called")
+
+    for name in ("sobol", "morris", "fast", "rbd_fast", "dgsm", "pawn", "ff", "delta"):
+        monkeypatch.setattr(f"SALib.analyze.{name}.analyze", refuse)
+    estimate(designs.make(method, 3, SAMPLES[method], seed=5))
+    with pytest.raises(AssertionError, match="was called"):  # the guard itself works
+        estimate(designs.make("delta", 3, 100, seed=5))
+
+
+def test_columns_do_not_hang_on_what_lies_beside_them() -> None:
+    design = designs.make("sobol", 3, 64, seed=5, second_order=True)
+    one = ishigami(design.unit)[:, None]
+    estimator = METHODS["sobol"].estimate
+    many = estimator(design, np.repeat(one, 300, axis=1), SETTINGS)
+    alone = estimator(design, one, SETTINGS)
+    for name in ("S1", "ST"):
+        np.testing.assert_allclose(many.values[name], np.repeat(alone.values[name], 300, axis=1), rtol=1e-12, atol=1e-14)
+
+
+# --- closed forms ----------------------------------------------------------------------------------------------------
+
+VARIANCE = 7.0**2 / 8 + 0.1 * np.pi**4 / 5 + 0.1**2 * np.pi**8 / 18 + 0.5
+ISHIGAMI_FIRST = np.array([0.5 * (1 + 0.1 * np.pi**4 / 5) ** 2, 7.0**2 / 8, 0.0]) / VARIANCE
+ISHIGAMI_PAIR = 0.1**2 * np.pi**8 * (1 / 18 - 1 / 50) / VARIANCE
+ISHIGAMI_TOTAL = ISHIGAMI_FIRST + np.array([ISHIGAMI_PAIR, 0.0, ISHIGAMI_PAIR])
+G_PARTS = 1 / (3 * (1 + G) ** 2)
+G_VARIANCE = np.prod(1 + G_PARTS) - 1
+G_FIRST = G_PARTS / G_VARIANCE
+G_TOTAL = np.array([G_PARTS[at] * np.prod(np.delete(1 + G_PARTS, at)) for at in range(4)]) / G_VARIANCE
+
+
+def test_sobol_finds_the_indices_of_ishigami_and_of_the_g_function() -> None:
+    design = designs.make("sobol", 3, 4096, seed=11, second_order=True)
+    found = METHODS["sobol"].estimate(design, ishigami(design.unit)[:, None], SETTINGS)
+    np.testing.assert_allclose(found.values["S1"][:, 0], ISHIGAMI_FIRST, atol=0.01)
+    np.testing.assert_allclose(found.values["ST"][:, 0], ISHIGAMI_TOTAL, atol=0.01)
+    assert found.pairs is not None
+    np.testing.assert_allclose(found.pairs[[0, 0, 1], [1, 2, 2], 0], [0, ISHIGAMI_PAIR, 0], atol=0.02)
+    design = designs.make("sobol", 4, 4096, seed=11)
+    found = METHODS["sobol"].estimate(design, sobol_g(design.unit)[:, None], SETTINGS)
+    np.testing.assert_allclose(found.values["S1"][:, 0], G_FIRST, atol=0.01)
+    np.testing.assert_allclose(found.values["ST"][:, 0], G_TOTAL, atol=0.01)
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    """Independent samples of the g-function: nearly all of the 95 % intervals hold the true index."""
+    held = []
+    for seed in range(1, 31):
+        design = designs.make("sobol", 4, 128, seed=seed)
+        found = METHODS["sobol"].estimate(design, sobol_g(design.unit)[:, None], Settings(100, 0.95, seed))
+        held.append(np.abs(found.values["ST"][:, 0] - G_TOTAL) <= found.half_widths["ST"][:, 0])
+    assert np.mean(held) > 0.85
+
+
+@pytest.mark.parametrize(("method", "index", "tolerance"), [("fast", "S1", 0.02), ("fast", "ST", 0.06), ("rbd_fast", "S1", 0.05)])
+def test_fourier_methods_find_the_indices_of_ishigami(method: str, index: str, tolerance: float) -> None:
+    design = designs.make(method, 3, 2049, seed=2)
+    found = METHODS[method].estimate(design, ishigami(design.unit)[:, None], None)
+    truth = ISHIGAMI_FIRST if index == "S1" else ISHIGAMI_TOTAL
+    np.testing.assert_allclose(found.values[index][:, 0], truth, atol=tolerance)
+
+
+def test_screening_of_a_straight_line_gives_its_slopes() -> None:
+    slopes = np.array([3.0, -2.0, 0.0])
+    design = designs.make("morris", 3, 20, seed=1)
+    found = METHODS["morris"].estimate(design, (design.unit @ slopes)[:, None], SETTINGS)
+    np.testing.assert_allclose(found.values["mu"][:, 0], slopes, atol=1e-12)
+    np.testing.assert_allclose(found.values["mu_star"][:, 0], np.abs(slopes), atol=1e-12)
+    np.testing.assert_allclose(found.values["sigma"][:, 0], 0, atol=1e-12)
+    design = designs.make("tornado", 3, 0, seed=1)
+    found = METHODS["tornado"].estimate(design, (design.unit @ slopes)[:, None], None)
+    np.testing.assert_allclose(found.values["low"][:, 0], -0.45 * slopes, atol=1e-12)
+    np.testing.assert_allclose(found.values["swing"][:, 0], 0.9 * np.abs(slopes), atol=1e-12)
+    design = designs.make("ff", 3, 0, seed=1)
+    found = METHODS["ff"].estimate(design, (design.unit @ slopes)[:, None], None)
+    np.testing.assert_allclose(found.values["ME"][:, 0], slopes / 2, atol=1e-12)
+
+
+def test_derivative_measures_bound_the_total_index() -> None:
+    design = designs.make("dgsm", 3, 2048, seed=1)
+    found = METHODS["dgsm"].estimate(design, ishigami(design.unit)[:, None], SETTINGS)
+    assert (found.values["dgsm"][:, 0] >= ISHIGAMI_TOTAL).all()
+    np.testing.assert_allclose(
+        found.half_widths["dgsm"] / found.half_widths["vi"], found.values["dgsm"] / found.values["vi"], rtol=1e-12
+    )
+
+
+def test_filtering_finds_the_input_that_decides() -> None:
+    design = designs.make("regional", 3, 400, seed=1)
+    met = (design.unit[:, 1] > 0.7).astype(float)[:, None]
+    found = METHODS["regional"].estimate(design, met, None)
+    np.testing.assert_allclose(found.values["distance"][1, 0], 1.0)
+    assert found.values["shift"][1, 0] == pytest.approx(0.5, abs=0.01)
+    assert (found.values["distance"][[0, 2], 0] < 0.15).all()
+    assert found.values["p_value"][1, 0] < 1e-6 < found.values["p_value"][[0, 2], 0].min()
