@@ -54,7 +54,7 @@ def test_both_engines_agree_bit_for_bit(row: functions.Builtin) -> None:
         f"        out[i] = f({', '.join(f'a{i}[i]' for i in range(len(columns)))})\n"
     )
     scope = {"f": compiled}
-    exec(text, scope)  # noqa: S102 - the loop is written here
+    exec(text, scope)
     fast = np.empty(COUNT)
     numba.njit(error_model="numpy")(scope["loop"])(fast, *columns)
     slow = np.array([row.python(*values) for values in zip(*(column.tolist() for column in columns), strict=True)])

@@ -20,7 +20,8 @@ SOURCE = b"""<?xml version="1.0" encoding="utf-8"?>\r
 <xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
   <model><variables>
     <aux name="A Rate"><doc>Not <b/>1 &lt; 2 but 0.5, caf\xc3\xa9.</doc><eqn > -0.5 </eqn><range min="-0.5" max="1"/></aux>
-    <aux name="beds"><element subscript="Losing"><eqn>10</eqn></element><element subscript="gaining"><eqn>20.0</eqn></element></aux>
+    <aux name="beds"><element subscript="Losing"><eqn>10</eqn></element>
+    <element subscript="gaining"><eqn>20.0</eqn></element></aux>
     <aux name="sum"><eqn>a_rate + 1</eqn></aux>
     <aux name="wrapped"><eqn><![CDATA[5]]></eqn></aux>
     <stock name="s"><eqn>0.5</eqn><inflow>f</inflow></stock>
@@ -53,7 +54,7 @@ def test_all_that_cannot_be_patched_is_named() -> None:
     with pytest.raises(ModelError) as caught:
         patched_model(SOURCE, {"sum": 1, "wrapped": 2, "rate": 3, "beds[other]": 4})
     assert [finding.element for finding in caught.value.findings] == ["sum", "wrapped", "rate", "beds[other]"]
-    assert [finding.line for finding in caught.value.findings] == [7, 8, 0, 0]
+    assert [finding.line for finding in caught.value.findings] == [8, 9, 0, 0]
 
 
 @pytest.mark.parametrize("data", [b"<xmile>", b"\xff\xfe", b'<!DOCTYPE x [<!ENTITY a "1">]><xmile/>'])
@@ -74,7 +75,7 @@ def test_every_parameter_of_a_bundled_model_can_be_patched(name: str, tmp_path: 
     assert model.path is not None
     data = model.path.read_bytes()
     wanted = {}
-    for parameter, variable in model.parameters.items():
+    for variable in model.parameters.values():
         for element in element_names(model, variable):
             named = find(model, element)
             assert isinstance(named, Named)

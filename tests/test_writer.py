@@ -37,7 +37,15 @@ names = (
         st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=8),
     )
     .map(canonical)
-    .filter(lambda name: bool(name) and not name.startswith((".", "std.")) and canonical(name) == name)
+    .filter(
+        lambda name: (
+            bool(name)
+            and not name.endswith("\\")
+            and '\\"' not in name
+            and not name.startswith((".", "std."))
+            and canonical(name) == name
+        )
+    )
 )
 numbers = st.floats(min_value=0.0, allow_nan=False, allow_infinity=False)
 
@@ -55,7 +63,11 @@ def expressions() -> st.SearchStrategy[Expr]:
                 inner,
                 inner,
             ),
-            st.builds(lambda function, args: Call(function, tuple(args)), names, st.lists(inner, min_size=1, max_size=3)),
+            st.builds(
+                lambda function, args: Call(function, tuple(args)),
+                names.filter(lambda name: name not in ("if", "range", "lookup", "safediv")),
+                st.lists(inner, min_size=1, max_size=3),
+            ),
             st.builds(lambda a, b, c: Call("if", (a, b, c)), inner, inner, inner),
             st.builds(lambda name, indexes: Ref(name, tuple(indexes)), names, st.lists(index, min_size=1, max_size=2)),
         )

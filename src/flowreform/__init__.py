@@ -32,6 +32,7 @@ _HOMES = {
     "assess": "assess",
     "check": "checks",
     "contrast": "kpi",
+    "fit": "fit",
     "kpis": "kpi",
     "read_case": "case",
     "read_experiment": "experiment",
@@ -39,6 +40,7 @@ _HOMES = {
     "read_netcdf": "results",
     "run": "run",
     "simulate": "run",
+    "write_model": "formats.writer",
     "write_netcdf": "results",
 }
 
@@ -54,7 +56,9 @@ if TYPE_CHECKING:
     from flowreform.errors import InternalError as InternalError
     from flowreform.errors import ModelError as ModelError
     from flowreform.experiment import read_experiment as read_experiment
+    from flowreform.fit import fit as fit
     from flowreform.formats import read_model as read_model
+    from flowreform.formats.writer import write_model as write_model
     from flowreform.kpi import contrast as contrast
     from flowreform.kpi import kpis as kpis
     from flowreform.model import Model as Model

@@ -172,10 +172,10 @@ def _series(model: Model, case: Case, engine: str) -> Iterator[Row]:
                 pairs.append((value, row.value))
         if len(pairs) < 3:
             continue
-        split_of = theil(*(np.array(side) for side in zip(*pairs, strict=True)))
-        note = f"{len(pairs)} rows; bias {split_of.bias:.0%}, variation {split_of.variation:.0%}, covariation {split_of.covariation:.0%}"
+        found = theil(*(np.array(side) for side in zip(*pairs, strict=True)))
+        note = f"{len(pairs)} rows; bias {found.bias:.0%}, variation {found.variation:.0%}, covariation {found.covariation:.0%}"
         label = f"Behaviour: {reference.label or name.replace('_', ' ')}, root mean square error over mean"
-        yield Row(KIND, f"series {name}", label, "", split_of.relative, "", True, note)
+        yield Row(KIND, f"series {name}", label, "", found.relative, "", True, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,9 @@ def conclusions(
         ok = holds and sign.share >= item.share
         note = f"{item.sign} by {abs(sign.difference):.4g} as it stands" if holds else "not so in the model as it stands"
         note += f"; {sign.counted} of {draws} draws have a value"
-        yield _row(f"conclusion {name}", f"Conclusion: {item.label}: share of draws", f"at least {item.share:g}", sign.share, ok, note)
+        yield _row(
+            f"conclusion {name}", f"Conclusion: {item.label}: share of draws", f"at least {item.share:g}", sign.share, ok, note
+        )
 
 
 def signs(
@@ -254,7 +256,13 @@ def markdown(model: Model, rows: Iterable[Row]) -> str:
     lines = [f"# Tests of {model.name}", "", "| test | wanted | found | verdict | note |", "| --- | --- | --- | --- | --- |"]
     for row in rows:
         if row.verdict != "needs a human":
-            cells = (row.label, row.wanted, "" if row.simulated != row.simulated else f"{row.simulated:.3g}", row.verdict, row.note)
+            cells = (
+                row.label,
+                row.wanted,
+                "" if row.simulated != row.simulated else f"{row.simulated:.3g}",
+                row.verdict,
+                row.note,
+            )
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     lines += ["", "## What needs a human", ""]
     lines += [f"- **{row.label}**: {row.note}" for row in rows if row.verdict == "needs a human"]

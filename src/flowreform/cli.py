@@ -128,11 +128,55 @@ def check(name: AnyName, json: Json = False) -> int | None:
 
 @app.command(short_help="Run a model against what was observed.", epilog="Example: flowreform assess va_transformation")
 @command
-def assess(name: ModelName, json: Json = False) -> int | None:
+def assess(
+    name: ModelName,
+    battery: Annotated[
+        bool, typer.Option("--battery", help="Also the standard battery of model tests: conservation, extremes, dt and more.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the battery as Markdown, with what needs a person.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare with PySD over the whole horizon; this takes minutes.")] = False,
+    json: Json = False,
+) -> int | None:
     """Run a model against what was observed: reference data, targets, gates, and other simulators."""
     from flowreform.commands.quality import assess
 
-    return assess(name, as_json=json)
+    return assess(name, tests=battery, full=full, markdown=markdown, as_json=json)
+
+
+@app.command(
+    short_help="Write a model as XMILE, for other programs.",
+    epilog="Example: flowreform export old_model.mdl -o new_model.xmile",
+)
+@command
+def export(
+    name: ModelName,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: .xmile, .stmx or .xml.")],
+    json: Json = False,
+) -> int | None:
+    """Write a model as XMILE 1.0, whatever format it was read from. An existing file is replaced in one step."""
+    from flowreform.commands.export import export
+
+    return export(name, output, as_json=json)
+
+
+@app.command(
+    short_help="Fit parameters of a model to what was observed.",
+    epilog="Examples: flowreform fit va_transformation; flowreform fit my_model.xmile --write --chart fit.png",
+)
+@command
+def fit(
+    name: ModelName,
+    write: Annotated[bool, typer.Option("--write", help="Write the values into the model, their origin into its case.")] = False,
+    chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw fit against data as a PNG.")] = None,
+    json: Json = False,
+) -> int | None:
+    """Fit the parameters that [fit] of the case file names to its series, by least squares within their ranges.
+
+    Prints values, what the data know of them, and the error of every series. Nothing is written without --write.
+    """
+    from flowreform.commands.fit import fit
+
+    return fit(name, write=write, chart=chart, as_json=json)
 
 
 @app.command(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from flowreform.case import Case, read_case
+from flowreform.case import Case, Lever, Parameter, Uncertainty, read_case
 from flowreform.errors import ModelError, error
 from flowreform.fitting.identify import AT_BOUND, known
 from flowreform.fitting.search import Problem, search
@@ -89,7 +89,7 @@ class Fit:
 
     def as_dict(self) -> dict[str, Any]:
         """For scripts: plain values, what is not finite as None."""
-        return _plain(asdict(self))
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
     def __str__(self) -> str:
         from flowreform.fitting.report import markdown
@@ -99,16 +99,19 @@ class Fit:
     __repr__ = __str__
 
 
-def fit(
-    model: Model, *, engine: str = "auto", seed: int | None = None, progress: Callable[[str], None] | None = None
-) -> Fit:
+def fit(model: Model, *, engine: str = "auto", seed: int | None = None, progress: Callable[[str], None] | None = None) -> Fit:
     """Fit the parameters that `[fit]` of the case file names; nothing is written.
 
     `seed` stands in for the file's. Raises ModelError when there is no case file or no [fit], with every fault of it."""
     case = read_case(model)
     if case is None:
         raise ModelError(
-            error("no-case", "there is no model.toml beside the model, so nothing to fit to", "write one with [fit]", file=model.file)
+            error(
+                "no-case",
+                "there is no model.toml beside the model, so nothing to fit to",
+                "write one with [fit]",
+                file=model.file,
+            )
         )
     question = read_fit(model, case)
     if seed is not None:
@@ -119,7 +122,8 @@ def fit(
 def _fit(model: Model, case: Case, question: Question, engine: str, progress: Callable[[str], None] | None) -> Fit:
     problem = Problem(model, case, question, engine)
     found = search(problem, progress)
-    values = np.array([float(f"{value:.{DIGITS}g}") for value in problem.values(found.u)])
+    ends = np.where(found.u < AT_BOUND, 0.0, np.where(found.u > 1 - AT_BOUND, 1.0, found.u))
+    values = np.array([float(f"{value:.{DIGITS}g}") for value in problem.values(ends)])
     values = np.clip(values, problem.low, problem.high)
     both = problem.simulate(np.vstack([problem.share(np.array(question.before)), problem.share(values)]))
     costs = (problem.residuals(both) ** 2).sum(axis=0)
@@ -134,7 +138,12 @@ def _fit(model: Model, case: Case, question: Question, engine: str, progress: Ca
         if not sure:
             together = [group for group in about.groups if at in group]
             others = sorted({question.parameters[other] for group in together for other in group if other != at})
-            notes.append(f"only known together with {', '.join(others)}" if others else "the data hardly move with it")
+            if others:
+                notes.append(f"only known together with {', '.join(others)}")
+            elif isfinite(half) and not together:
+                notes.append(f"its 95 % interval is {2 * half / width:.2g} times its range")
+            else:
+                notes.append("the data hardly move with it")
         if u < AT_BOUND or u > 1 - AT_BOUND:
             notes.append("on the end of its range")
         estimates.append(
@@ -196,9 +205,8 @@ def write_fit(model: Model, found: Fit) -> None:
     assert case is not None
     entries = {}
     for item in found.estimates:
-        there = [table[key] for table in (case.levers, case.uncertainties, case.parameters) for key in (item.name, split(item.name)[0])
-                 if key in table]  # fmt: skip
-        old = there[0].note.partition(_MARK)[0].rstrip("; ") if there else ""
+        there = _entry(case, item.name)
+        old = there.note.partition(_MARK)[0].rstrip("; ") if there else ""
         how = "" if item.identified else " (not identified)"
         entries[item.name] = {
             "status": "fitted",
@@ -208,6 +216,15 @@ def write_fit(model: Model, found: Fit) -> None:
 
 
 _MARK = "fitted to"
+
+
+def _entry(case: Case, name: str) -> Lever | Uncertainty | Parameter | None:
+    """What the case file says of a parameter, or of the array it is an element of."""
+    for spelling in (name, split(name)[0]):
+        found = case.levers.get(spelling) or case.uncertainties.get(spelling) or case.parameters.get(spelling)
+        if found is not None:
+            return found
+    return None
 
 
 def _plain(value: Any) -> Any:

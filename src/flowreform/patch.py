@@ -49,7 +49,9 @@ def patched_model(data: bytes, values: Mapping[str, float], file: str = "") -> b
     for name, value in values.items():
         found = _places(places, name)
         if not found:
-            findings.append(error("patch", "no equation of this name stands in the file", "check the name", file=file, element=name))
+            findings.append(
+                error("patch", "no equation of this name stands in the file", "check the name", file=file, element=name)
+            )
         for place in found:
             written = data[place.start : place.stop].decode()
             match = _NUMBER.fullmatch(written)
@@ -212,4 +214,6 @@ def _same_otherwise(before: bytes, after: bytes, path: Path, values: Mapping[str
         for subscripts, place in equations.items():
             then = new[name][subscripts]
             if place.start not in wanted and before[place.start : place.stop] != after[then.start : then.stop]:
-                raise ModelError(error("patch", "patching would change this as well", "report this", file=str(path), element=name))
+                raise ModelError(
+                    error("patch", "patching would change this as well", "report this", file=str(path), element=name)
+                )

@@ -58,7 +58,9 @@ def test_a_bundled_model_keeps_the_law(name: str, law: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_bundled_model_keeps_the_laws_over_many_draws(name: str) -> None:
-    outcomes = list(check_laws(*opened(name), draws=150, seed=2, engine="numba", only=[law for law in LAWS if law != "halved dt"]))
+    outcomes = list(
+        check_laws(*opened(name), draws=150, seed=2, engine="numba", only=[law for law in LAWS if law != "halved dt"])
+    )
     outcomes += check_laws(*opened(name), draws=50, seed=2, engine="numba", only=("halved dt",))
     assert not broken(outcomes)
 

@@ -81,22 +81,40 @@ def _unique(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(findings))
 
 
-def assess(name: str, *, as_json: bool) -> int:
-    """Print every target, gate and witness of a model; 4 when one that should hold does not."""
+def assess(name: str, *, tests: bool, full: bool, markdown: bool, as_json: bool) -> int:
+    """Print every target, gate and witness of a model, with `tests` the standard battery too; 4 when one that should hold
+    does not."""
     import flowreform as fr
     from flowreform.formats import read_model
 
     with at_work("assessing"):
         model = read_model(name)
-        result = fr.assess(model)
+        result = fr.assess(model, full=full)
+        if tests or markdown:
+            result = _with_battery(model, result)
     if as_json:
         print_json(result.as_dict())
+    elif markdown:
+        from flowreform.battery import markdown as as_markdown
+
+        print(as_markdown(model, result.rows))
     else:
         show(*_assessment(result))
     return DONE if result.ok else DIFFERENT
 
 
+def _with_battery(model: Model, result: Assessment) -> Assessment:
+    from dataclasses import replace
+
+    from flowreform.battery import battery
+    from flowreform.case import read_case
+
+    case = read_case(model)
+    return replace(result, rows=(*result.rows, *battery(model, case))) if case else result
+
+
 TITLES = {
+    "test": "The standard battery of model tests",
     "target": "Targets",
     "gate": "Gates: a mechanism is switched off",
     "reference": "Reference series",

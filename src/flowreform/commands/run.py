@@ -14,7 +14,7 @@ from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, compla
 from flowreform.export.numbers import number
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
     from xarray import Dataset
 
     from flowreform.experiment import Experiment
@@ -162,7 +162,7 @@ def _series(ds: Dataset, experiment: Experiment) -> dict[str, Any]:
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _tables(ds: Dataset, kpis: Dataset, experiment: Experiment) -> Iterator[str | Table]:
+def _tables(ds: Dataset, kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType]:
     yield experiment.title
     if experiment.question:
         yield experiment.question
@@ -171,7 +171,7 @@ def _tables(ds: Dataset, kpis: Dataset, experiment: Experiment) -> Iterator[str 
     yield from _kpi_tables(kpis, experiment)
 
 
-def _path_table(ds: Dataset, experiment: Experiment) -> Table:
+def _path_table(ds: Dataset, experiment: Experiment) -> RenderableType:
     """The saved stocks of one run (or whatever was saved) at the start, in the middle and at the end."""
     from flowreform.export.panels import select
     from flowreform.export.tables import unit_of
@@ -192,7 +192,7 @@ def _path_table(ds: Dataset, experiment: Experiment) -> Table:
     return table("", ("stock" if stocks else "variable", "unit", *heads), rows, right=range(2, 2 + len(places)))
 
 
-def _kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[Table]:
+def _kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType]:
     import flowreform as fr
     from flowreform.export.describe import short
     from flowreform.export.tables import by_kpi, heading, spread

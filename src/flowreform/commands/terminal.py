@@ -23,7 +23,6 @@ from flowreform.errors import Finding, FlowreformError, InternalError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.table import Table
 
 P = ParamSpec("P")
 
@@ -139,18 +138,20 @@ def show(*parts: RenderableType) -> None:
         place.print(part)
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, right: Iterable[int] = ()) -> Table:
-    """A table for people; the columns numbered in `right` hold numbers."""
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, right: Iterable[int] = ()) -> RenderableType:
+    """A table for people under its title; the columns numbered in `right` hold numbers."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     numbers = set(right)
-    grid = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(columns):
         grid.add_column(name, justify="right" if place in numbers else "left", no_wrap=place in numbers, overflow="fold")
     for row in rows:
         grid.add_row(*(one_line(cell, 2000) for cell in row))
-    return grid
+    return Group(Text(title, style="bold"), grid) if title else grid
 
 
 def print_json(value: Any) -> None:

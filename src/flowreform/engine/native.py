@@ -24,7 +24,7 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 def part(function: Callable[..., Any]) -> Any:
     """The decorator of what only emitted text calls: nothing that Python would need to call it, and no file of its own."""
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return numba.njit(nogil=True, error_model="numpy", fastmath=False, boundscheck=False, **options)(function)
 
 

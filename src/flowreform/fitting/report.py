@@ -52,8 +52,8 @@ def closing(fit: Fit) -> str:
     lost = fit.not_identified
     said = f"; not identified: {', '.join(lost)}" if lost else ""
     return (
-        f"sum of squares {number(fit.cost_before)} before, {number(fit.cost_after)} after, over {len(fit.points)} rows of {fit.data}; "
-        f"{len(fit.starts)} local searches, {fit.runs} runs{said}"
+        f"sum of squares {number(fit.cost_before)} before, {number(fit.cost_after)} after, "
+        f"over {len(fit.points)} rows of {fit.data}; {len(fit.starts)} local searches, {fit.runs} runs{said}"
     )
 
 

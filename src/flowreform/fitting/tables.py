@@ -133,9 +133,9 @@ def read_fit(model: Model, case: Case) -> Question:
         findings.append(document.fault("no-data", ("fit", "series"), "there are fewer than two rows to fit to", "add data"))
     if findings:
         raise ModelError(findings)
-    low, high = zip(*ranges, strict=True)
+    lows, highs = tuple(low for low, _ in ranges), tuple(high for _, high in ranges)
     before = tuple(own(model, name) for name in names)
-    return Question(tuple(names), low, high, before, tuple(rows), table.model_copy(update={"settings": settings}), base)
+    return Question(tuple(names), lows, highs, before, tuple(rows), table.model_copy(update={"settings": settings}), base)
 
 
 def _rows(

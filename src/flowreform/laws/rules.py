@@ -187,7 +187,9 @@ def _feeding(model: Model, name: str, among: Sequence[str]) -> set[str]:
 # --- halving dt ------------------------------------------------------------------------------------------------------
 
 
-def halved(model: Model, case: Case, laws: Laws, runs: Sequence[tuple[str, Settings]], *, engine: str = "auto") -> Iterator[Outcome]:
+def halved(
+    model: Model, case: Case, laws: Laws, runs: Sequence[tuple[str, Settings]], *, engine: str = "auto"
+) -> Iterator[Outcome]:
     """Half the step gives the same KPIs: levels within 0.5 % of value or floor, times within one saving interval.
 
     "Never" and "none needed" have no value; runs that change from or to one are counted apart."""

@@ -51,9 +51,7 @@ def courses(
         model = replace(model, specs=replace(model.specs, stop=stop))
     order = tuple(name for name in model.variables if name in set(save))
     found = Batch(model, order, save_every, engine).run(columns(model, [settings for _, settings in runs]), {}, len(runs))
-    values = {
-        name: np.asarray(block, dtype=np.float64).reshape(-1, *block.shape[-2:]) for name, block in found.values.items()
-    }
+    values = {name: np.asarray(block, dtype=np.float64).reshape(-1, *block.shape[-2:]) for name, block in found.values.items()}
     bad = ["" for _ in runs]
     for failure in found.failures:
         bad[failure.run] = failure.variable

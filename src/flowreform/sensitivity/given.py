@@ -183,13 +183,14 @@ def delta(design: Design, outputs: Floats, settings: Settings | None) -> Indices
     names = ("delta", "S1")
     shape = (design.parameters, outputs.shape[1])
     found = Indices({name: np.empty(shape) for name in names}, {name: np.empty(shape) for name in names})
-    options = {"num_resamples": 2} if settings is None else {"num_resamples": settings.resamples, "conf_level": settings.confidence}
+    options = (
+        {"num_resamples": 2} if settings is None else {"num_resamples": settings.resamples, "conf_level": settings.confidence}
+    )
     seed = 1 if settings is None else settings.seed
     format_before, random_before = warnings.formatwarning, np.random.get_state()
     try:  # SALib changes how warnings look and seeds numpy's own stream: both are put back
         for column in range(outputs.shape[1]):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(record=True):
                 result = salib.analyze(problem(design.parameters), design.unit, outputs[:, column], seed=seed, **options)
             key = "delta" if "delta" in result else "delta_raw"
             for name, salib_name in zip(names, (key, "S1"), strict=True):

@@ -27,8 +27,6 @@ class Method:
     partial: bool = True
     fixed: bool = False
     slow: bool = False
-    independent: bool = True
-    """Whether parameters must be independent."""
 
 
 METHODS: dict[str, Method] = {
@@ -37,7 +35,7 @@ METHODS: dict[str, Method] = {
     "fast": Method("FAST", given.fast, ("S1", "ST"), "ST", 130, shares=True, partial=False),
     "rbd_fast": Method("RBD-FAST", given.rbd_fast, ("S1",), "S1", 64, shares=True),
     "delta": Method("delta moment-independent", given.delta, ("delta", "S1"), "delta", 50, shares=True, slow=True),
-    "pawn": Method("PAWN", given.pawn, ("median", "minimum", "mean", "maximum", "CV", "stdev"), "median", 50, independent=False),
+    "pawn": Method("PAWN", given.pawn, ("median", "minimum", "mean", "maximum", "CV", "stdev"), "median", 50),
     "dgsm": Method("derivative-based (DGSM)", estimators.dgsm, ("vi", "vi_std", "dgsm"), "dgsm", 2),
     "ff": Method("fractional factorial", estimators.ff, ("ME",), "ME", 0, in_units=True, partial=False, fixed=True),
     "tornado": Method("one at a time", estimators.tornado, ("low", "high", "swing"), "swing", 0, in_units=True, partial=False,
