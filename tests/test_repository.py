@@ -136,3 +136,9 @@ def test_ci_script_is_bash_and_runs() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+def test_public_names_are_not_hidden_by_modules_of_the_same_name() -> None:
+    """`flowreform.run` is a function and a module; importing the module must not put it in the function's place."""
+    code = "import flowreform as fr, flowreform.run, flowreform.fit; assert callable(fr.run) and callable(fr.fit)"
+    subprocess.run([sys.executable, "-c", code], check=True)

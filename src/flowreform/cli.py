@@ -88,7 +88,10 @@ def models(json: Json = False) -> int | None:
 @app.command(epilog="Example: flowreform experiments --write my_question.toml")
 @command
 def experiments(
-    write: Annotated[Path | None, typer.Option("--write", metavar="FILE", help="Write one as a file to start from.")] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FILE", help="Copy one to start from (.toml), or run all and write their answers (.md)."),
+    ] = None,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which one to write, where there are several.")] = None,
     json: Json = False,
 ) -> int | None:
@@ -133,7 +136,9 @@ def assess(
     battery: Annotated[
         bool, typer.Option("--battery", help="Also the standard battery of model tests: conservation, extremes, dt and more.")
     ] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the battery as Markdown, with what needs a person.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the battery as Markdown, with what needs a person.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Compare with PySD over the whole horizon; this takes minutes.")] = False,
     json: Json = False,
 ) -> int | None:

@@ -30,10 +30,14 @@ def models(*, as_json: bool) -> int:
 
 
 def experiments(*, write: Path | None, name: str | None, as_json: bool) -> int:
-    """List the bundled experiments with their question, or write one as a file to start from."""
+    """List the bundled experiments with their question, write one as a file to start from, or run all and write their answers."""
     from flowreform.formats import bundled
 
     known = bundled("experiments")
+    if write is not None and write.suffix.lower() == ".md" and name is None:
+        from flowreform.commands.answers import answers
+
+        return answers(known, write)
     if write is not None:
         return _write(known, name, write)
     if name is not None and name not in known:

@@ -31,7 +31,9 @@ def chart(fit: Fit) -> Figure:
         axes.plot(years, [point.observed for point in points], "o", color=OBSERVED, markersize=5, fillstyle="none",
                   label="observed")  # fmt: skip
         axes.set_title(name.replace("_", " "), loc="left", fontsize=10)
-        axes.set_ylim(bottom=min(0.0, *(value for point in points for value in (point.before, point.after, point.observed))))
+        values = [value for point in points for value in (point.before, point.after, point.observed)]
+        axes.set_ylim(min(0.0, *values) * 1.1, max(0.0, *values) * 1.1 or 1.0)
+        axes.set_xlim(years[0] - 0.5, years[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[len(names) :]:

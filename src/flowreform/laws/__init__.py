@@ -26,7 +26,7 @@ def check_laws(
 ) -> Iterator[Outcome]:
     """Every law named in `only`, over `draws` draws of the uncertainties (and levers, where the law speaks of them).
 
-    Half steps are asked of the levers as they are and as gates set them. "numba" pays from some fifty draws on."""
+    Half steps are asked of the levers as they are. "numba" pays from some fifty draws on."""
     monthly, save = _sparse(model), rules.saved_for(model, case, laws)
     if {"finite", "conserved", "never above", "never negative"} & set(only):
         runs = list(varied(model, case, draws, seed))
@@ -52,7 +52,7 @@ def check_laws(
         yield from rules.scaled(model, case, laws, list(varied(model, case, max(2, draws // 4), seed)), save_every=monthly,
                                 engine=engine)  # fmt: skip
     if "halved dt" in only:
-        yield from rules.halved(model, case, laws, list(varied(model, case, draws, seed, anywhere=False)), engine=engine)
+        yield from rules.halved(model, case, laws, [("as it stands", {}), *plain], engine=engine)
 
 
 def _sparse(model: Model) -> float:

@@ -111,7 +111,8 @@ def assemble(found: Findings, *, engine: str, command: str) -> Dataset:
     for key in ("draws", "design"):
         attributes.pop(key, None)
     attributes |= {
-        "method": found.method, "integration": str(found.experiment.model.specs.method), "runs_per_scenario": len(found.design.unit),
+        "method": found.method, "integration": str(found.experiment.model.specs.method),
+        "runs_per_scenario": len(found.design.unit),
         "blocks": found.design.blocks, "seed": found.settings.seed, "resamples": found.settings.resamples,
         "confidence": found.settings.confidence, "second_order": int(found.design.second_order),
         "versions": f"{attributes['versions']}, SALib {_salib()}",

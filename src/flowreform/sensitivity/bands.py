@@ -23,9 +23,9 @@ QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95)
 
 
 def bands(ds: Dataset, variables: Sequence[str] | None = None, quantiles: Sequence[float] = QUANTILES) -> Dataset:
-    """Quantiles over the draws of every saved variable: dimensions (scenario, quantile, time, its own), runs that failed left out.
+    """Quantiles over the draws of every saved variable: dimensions (scenario, quantile, time, its own).
 
-    `ds` is what `run` returned; `draws_used` (scenario) counts the draws behind each band. Raises ExperimentError for a
+    `ds` is what `run` returned; runs that failed are left out, and `draws_used` (scenario) counts the draws behind each band. Raises ExperimentError for a
     variable that was not saved, and where there is one draw only."""
     import xarray as xr
 

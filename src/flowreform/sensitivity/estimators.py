@@ -75,7 +75,7 @@ def parts(columns: int) -> Iterator[slice]:
 def over(value: Floats, divisor: Floats) -> Floats:
     """The quotient, 0 where the divisor is as good as 0."""
     out = np.zeros(np.broadcast_shapes(value.shape, divisor.shape))
-    return np.divide(value, divisor, out=out, where=divisor > TINY)
+    return np.asarray(np.divide(value, divisor, out=out, where=divisor > TINY))
 
 
 # --- Sobol -----------------------------------------------------------------------------------------------------------

@@ -40,8 +40,7 @@ METHODS: dict[str, Method] = {
     "ff": Method("fractional factorial", estimators.ff, ("ME",), "ME", 0, in_units=True, partial=False, fixed=True),
     "tornado": Method("one at a time", estimators.tornado, ("low", "high", "swing"), "swing", 0, in_units=True, partial=False,
                       fixed=True),
-    "regional": Method("Monte Carlo filtering", given.regional, ("distance", "p_value", "shift"), "distance", 20,
-                       independent=False),
+    "regional": Method("Monte Carlo filtering", given.regional, ("distance", "p_value", "shift"), "distance", 20),
 }  # fmt: skip
 
 MEANINGS: dict[str, str] = {

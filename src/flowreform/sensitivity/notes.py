@@ -70,9 +70,7 @@ def _missing(ds: Dataset, found: Findings) -> Iterator[str]:
         failed = int(one["failed_runs"])
         few = [str(name) for name in ds["kpi"].values if int(one["kpi_status"].sel(kpi=name)) == TOO_FEW]
         if few and not (failed and whole == 1):
-            yield (
-                f'{label}: too few runs have a value of {_named(few)}: no index was estimated; ask for a target such as "KPI <= 60"'
-            )
+            yield (f'{label}: too few runs have a value of {_named(few)}: no index; ask for a target such as "KPI <= 60"')
         partly = [
             f"{name} ({int(one['kpi_blocks'].sel(kpi=name)):,})"
             for name in ds["kpi"].values
@@ -92,7 +90,7 @@ def _constant(ds: Dataset) -> Iterator[str]:
             flags = ds["variable_status"].sel(scenario=label).values
             names += [str(n) for n, flag in zip(ds["variable"].values, flags, strict=True) if (flag == CONSTANT).all()]
         if names:
-            yield f"{label}: the same in every run, so that nothing matters to it (indices 0): {_named(list(dict.fromkeys(names)))}"
+            yield f"{label}: the same in every run, so that nothing matters (indices 0): {_named(list(dict.fromkeys(names)))}"
 
 
 def _fixed(found: Findings, scenarios: Sequence[tuple[str, Mapping[str, object]]]) -> Iterator[str]:
@@ -105,7 +103,7 @@ def _fixed(found: Findings, scenarios: Sequence[tuple[str, Mapping[str, object]]
 def _sample(found: Findings, method: Method, samples: int) -> Iterator[str]:
     if found.method == "sobol" and samples & (samples - 1):
         below = 1 << (samples.bit_length() - 1)
-        yield f"{samples:,} samples are not a power of 2, which Sobol points need for their balance: take {below:,} or {2 * below:,}"
+        yield f"{samples:,} samples are no power of 2, which Sobol points need: take {below:,} or {2 * below:,}"
     if found.method == "fast":
         yield "intervals of fast come from halves of its curves and are a hint, not a level of confidence"
     if not method.partial and not method.fixed:
@@ -145,7 +143,7 @@ def _converged(ds: Dataset, method: Method) -> Iterator[str]:
     if "kpi_convergence" not in ds or not method.shares:
         return
     parts = ds["kpi_convergence"].sel(index=method.leading)
-    change = np.asarray(np.abs(parts.sel(fraction=1.0) - parts.sel(fraction=0.5)).max("parameter").values)
+    change = np.abs(parts.sel(fraction=1.0).values - parts.sel(fraction=0.5).values).max(axis=-1)
     for at, label in enumerate(ds["scenario"].values):
         with np.errstate(invalid="ignore"):
             moved = [str(name) for name, much in zip(ds["kpi"].values, change[at], strict=True) if much > UNSTEADY]
@@ -176,4 +174,4 @@ def _outside(ds: Dataset, method: Method) -> Iterator[str]:
 def _tails(found: Findings) -> Iterator[str]:
     endless = [name for name in found.values if found.experiment.uncertainties[name].distribution in ENDLESS]
     if endless and found.method in ("morris", "ff"):
-        yield f"{found.method} goes to the ends of each input; for endless distributions these are 0.5 % and 99.5 %: {_named(endless)}"
+        yield f"{found.method} goes to the ends of inputs; those of endless distributions are 0.5 and 99.5 %: {_named(endless)}"

@@ -105,8 +105,7 @@ def met(target: Target, ds: Dataset, kpis: Dataset) -> DataArray:
     A time that never comes lies beyond every number, and one that was not needed before every number."""
     if not target.when:
         values = comparable(kpis, target.name)
-        held = target.holds(np.asarray(values.values)).astype(np.float64)
-        return values.copy(data=np.where(np.isnan(values.values), np.nan, held))
+        return values.copy(data=np.where(np.isnan(values.values), np.nan, target.holds(np.asarray(values.values))))
     base, elements = split(target.name)
     if base not in ds.data_vars:
         raise ExperimentError(error("not-saved", "the variable was not saved", f'add "{base}" to save', element=target.text))
@@ -116,8 +115,8 @@ def met(target: Target, ds: Dataset, kpis: Dataset) -> DataArray:
         data = data.sel(dict(zip(inner, elements, strict=True)), drop=True)
     course = data.transpose("scenario", "draw", "time")
     held = target.holds(np.asarray(course.values))
-    one = {"throughout": held.all(axis=-1), "ever": held.any(axis=-1), "at_end": held[..., -1]}[target.when]
-    result = course.isel(time=0, drop=True).copy(data=one.astype(np.float64))
+    ends = {"throughout": held.all(axis=-1), "ever": held.any(axis=-1), "at_end": held[..., -1]}
+    result = course.isel(time=0, drop=True).copy(data=ends[target.when].astype(np.float64))
     return result.where(~failures(ds).transpose("scenario", "draw"))
 
 

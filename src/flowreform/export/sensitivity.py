@@ -1,0 +1,168 @@
+"""The folder of a sensitivity analysis: sensitivity.nc, indices.csv, summary.md and the pictures, all of them or none."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flowreform.export.describe import short
+from flowreform.export.numbers import exact, number
+from flowreform.export.tables import cell, markdown, shown_unit
+from flowreform.files import Writer, write_files
+from flowreform.sensitivity.analysis import warnings_of
+from flowreform.sensitivity.columns import STATUS
+from flowreform.sensitivity.methods import MEANINGS, METHODS
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+    from flowreform.experiment import Experiment
+
+LEADING = 5
+"""Inputs named for each KPI on the screen and in summary.md."""
+
+
+def write_sensitivity(folder: Path, ds: Dataset, experiment: Experiment) -> tuple[str, ...]:
+    """Write the analysis into `folder` and return the names of its files; what else stands there stays.
+
+    Raises ExperimentError where the folder cannot be written to; then nothing in it has changed."""
+    from flowreform.export.panels import axis_of
+    from flowreform.export.sensitivity_pictures import pictures, writers
+
+    calendar = experiment.case.calendar if experiment.case else None
+    axis = axis_of(experiment.start, experiment.stop, experiment.model.specs.time_unit, calendar)
+    files: dict[str, Writer] = {
+        "sensitivity.nc": lambda path: _netcdf(ds, path),
+        "indices.csv": lambda path: _text(path, indices_csv(ds)),
+        "summary.md": lambda path: _text(path, summary_text(ds, experiment)),
+        **writers(pictures(ds, axis, titles(ds, experiment))),
+    }
+    write_files(folder, files)
+    return tuple(files)
+
+
+def titles(ds: Dataset, experiment: Experiment) -> dict[str, str]:
+    """A heading for each scenario of the analysis, or for its one difference."""
+    found = {name: short(scenario.label) for name, scenario in experiment.scenarios.items()}
+    if "contrast" in ds.attrs:
+        label = str(ds["scenario"].values[0])
+        one, _, other = label.partition(" - ")
+        return {label: f"{found.get(one, one)} less {found.get(other, other)}"}
+    return found
+
+
+def indices_csv(ds: Dataset) -> str:
+    """One row for every scenario, KPI or variable and time, parameter (or pair) and index, with all digits."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["scenario", "of", "time", "parameter", "other", "index", "value", "half_width", "status"])
+    for kind in ("kpi", "variable"):
+        if f"{kind}_index" in ds:
+            writer.writerows(_rows(ds, kind))
+            if f"{kind}_pair" in ds:
+                writer.writerows(_pair_rows(ds, kind))
+    return out.getvalue()
+
+
+def _rows(ds: Dataset, kind: str) -> Iterator[list[str]]:
+    index, width = np.asarray(ds[f"{kind}_index"].values), np.asarray(ds[f"{kind}_confidence"].values)
+    status = np.asarray(ds[f"{kind}_status"].values)
+    for place in np.ndindex(index.shape):
+        *column, parameter, name = place
+        yield [
+            *_column(ds, kind, tuple(column)), str(ds["parameter"].values[parameter]), "", str(ds["index"].values[name]),
+            exact(float(index[place])), exact(float(width[place])), STATUS[int(status[tuple(column)])],
+        ]  # fmt: skip
+
+
+def _pair_rows(ds: Dataset, kind: str) -> Iterator[list[str]]:
+    pair, width = np.asarray(ds[f"{kind}_pair"].values), np.asarray(ds[f"{kind}_pair_confidence"].values)
+    status, names = np.asarray(ds[f"{kind}_status"].values), ds["parameter"].values
+    for column in np.ndindex(pair.shape[:-2]):
+        for one in range(len(names)):
+            for other in range(one + 1, len(names)):
+                place = (*column, one, other)
+                yield [
+                    *_column(ds, kind, column), str(names[one]), str(names[other]), "S2" if ds.attrs["method"] == "sobol" else "IE",
+                    exact(float(pair[place])), exact(float(width[place])), STATUS[int(status[column])],
+                ]  # fmt: skip
+
+
+def _column(ds: Dataset, kind: str, place: tuple[int, ...]) -> list[str]:
+    time = exact(float(ds["time"].values[place[2]])) if kind == "variable" else ""
+    return [str(ds["scenario"].values[place[0]]), str(ds[kind].values[place[1]]), time]
+
+
+def leading_rows(ds: Dataset, scenario: str) -> list[list[str]]:
+    """For each KPI its name with unit and its leading inputs with the index and its interval."""
+    method = METHODS[str(ds.attrs["method"])]
+    rows = []
+    for kpi in map(str, ds["kpi"].values) if "kpi_index" in ds else ():
+        one = ds.sel(scenario=scenario, kpi=kpi)
+        unit = shown_unit(str(one["kpi_units"].values))
+        head = f"{one['kpi_label'].values}{f' [{unit}]' if unit else ''}"
+        status = int(one["kpi_status"])
+        if status:
+            rows.append([head, STATUS[status].replace("_", " ")])
+            continue
+        values = np.asarray(one["kpi_index"].sel(index=method.leading).values)
+        widths = np.asarray(one["kpi_confidence"].sel(index=method.leading).values)
+        order = np.argsort(-np.abs(values), kind="stable")[:LEADING]
+        rows.append([head, ", ".join(f"{ds['parameter'].values[at]} {interval(values[at], widths[at])}" for at in order)])
+    return rows
+
+
+def interval(value: float, width: float) -> str:
+    """`0.43 ± 0.05`, or the number alone where the method gives no interval."""
+    shown = number(float(value), 3)
+    return f"{shown} ± {number(float(width), 2)}" if np.isfinite(width) else shown
+
+
+def summary_text(ds: Dataset, experiment: Experiment) -> str:
+    """The analysis for people: what leads each KPI, convergence, warnings, where the numbers come from."""
+    method = METHODS[str(ds.attrs["method"])]
+    found = [f"# {cell(experiment.title)}: {method.label}\n"]
+    found += [f"`{name}`: {MEANINGS[name]}.\n" for name in method.indices]
+    heads = titles(ds, experiment)
+    for label in map(str, ds["scenario"].values):
+        rows = leading_rows(ds, label)
+        if rows:
+            found.append(f"## {cell(heads[label])}\n")
+            found.append(markdown(["KPI", f"leading inputs ({method.leading})"], rows, right=False))
+            if "kpi_convergence" in ds:
+                found.append(_convergence(ds, label))
+    lines = warnings_of(ds)
+    if lines:
+        found.append("## Warnings\n")
+        found.append("\n".join(f"- {cell(line)}" for line in lines) + "\n")
+    found.append("## Where it comes from\n")
+    skipped = ("warnings", "title", "question")
+    found.append(markdown(["", ""], [[key, str(value)] for key, value in ds.attrs.items() if key not in skipped], right=False))
+    return "\n".join(found)
+
+
+def _convergence(ds: Dataset, scenario: str) -> str:
+    """The leading input of every KPI from a quarter, half and all of the sample."""
+    method = METHODS[str(ds.attrs["method"])]
+    rows = []
+    for kpi in map(str, ds["kpi"].values):
+        one = ds.sel(scenario=scenario, kpi=kpi)
+        if int(one["kpi_status"]):
+            continue
+        at = int(np.argmax(np.abs(one["kpi_index"].sel(index=method.leading).values)))
+        parts = np.asarray(one["kpi_convergence"].sel(index=method.leading).isel(parameter=at).values)
+        rows.append([kpi, str(ds["parameter"].values[at]), *(number(float(part), 3) for part in parts)])
+    return markdown(["KPI", "leading input", "a quarter of the sample", "half", "all"], rows) if rows else ""
+
+
+def _netcdf(ds: Dataset, path: Path) -> None:
+    ds.to_netcdf(path, engine="h5netcdf")
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_bytes(text.encode())

@@ -1,0 +1,325 @@
+"""Pictures of a sensitivity analysis: bars, tornado, mu*-sigma, areas and fans over time, scatter; PNG and SVG.
+
+The same bytes for the same numbers and versions. Colours are those of Okabe and Ito and, for a scale, viridis: both can be
+told apart by people with the common kinds of colour blindness.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from functools import partial
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowreform.errors import one_line
+from flowreform.export.chart import BASELINE_COLOUR, COLOURS, GREY, SCALES, Axis, _x_axis
+from flowreform.export.tables import shown_unit
+from flowreform.sensitivity.methods import MEANINGS, METHODS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from xarray import Dataset
+
+Floats = NDArray[np.float64]
+Picture = Callable[[], "Figure"]
+
+BLUE, ORANGE, VERMILION = "#0072B2", "#E69F00", "#D55E00"
+REST = "#c9c9c9"
+MOST_PANELS = 8
+MOST_BARS = 7
+MOST_AREAS = 5
+FORMATS = ("png", "svg")
+
+
+def pictures(ds: Dataset, axis: Axis, titles: dict[str, str]) -> Iterator[tuple[str, Picture]]:
+    """A name and a maker for each picture that the analysis allows; `titles` are the headings of its scenarios."""
+    method = str(ds.attrs["method"])
+    kind = {"morris": _morris, "tornado": _tornado}.get(method, _bars)
+    for at, label in enumerate(map(str, ds["scenario"].values), start=1):
+        one, title = ds.sel(scenario=label), titles[label]
+        if kpis := _shown(one):
+            yield f"{_NAMES.get(method, 'indices')}_{at}", partial(kind, one, kpis, title)
+            if "kpi_value" in ds and ds.sizes["parameter"] > 1 and method != "regional":
+                yield f"scatter_{at}", partial(_scatter, one, kpis, title)
+        if "variable_index" in ds and (method == "morris" or METHODS[method].shares) and _moving(one):
+            yield f"over_time_{at}", partial(_over_time, one, axis, title)
+        if "band" in ds:
+            yield f"fan_{at}", partial(_fan, one, axis, title)
+
+
+_NAMES = {"morris": "morris", "tornado": "tornado"}
+
+
+def save(path: Path, make: Picture, form: str) -> None:
+    """Write a picture as `png` or `svg`."""
+    import matplotlib
+
+    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(("backend", "webagg"))}
+    with matplotlib.rc_context(defaults | {"text.parse_math": False, "svg.hashsalt": "flowreform"}):
+        metadata = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
+        make().savefig(path, format=form, dpi=140, metadata=metadata)
+
+
+def _shown(one: Dataset) -> list[str]:
+    """The KPIs with estimates that are not all 0, as many as a page takes."""
+    if "kpi_index" not in one:
+        return []
+    names = [str(name) for name in one["kpi"].values]
+    return [name for name in names if int(one["kpi_status"].sel(kpi=name)) == 0][:MOST_PANELS]
+
+
+def _moving(one: Dataset) -> list[str]:
+    """The variables that something matters to at some time."""
+    names = [str(name) for name in one["variable"].values]
+    return [name for name in names if (one["variable_status"].sel(variable=name).values == 0).any()][:MOST_PANELS]
+
+
+def _page(count: int, title: str, note: str, *, columns: int = 2, tall: float = 3.1) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, a heading and a note below."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    columns = min(columns, count)
+    rows = ceil(count / columns)
+    width = 6.4 * columns if columns > 1 else 8.0
+    below = textwrap.wrap(one_line(note, 700), int(15.5 * width))
+    heading = textwrap.wrap(one_line(title, 300), int(7.4 * width))
+    top, bottom = 0.2 + 0.29 * len(heading), 0.18 * len(below) + 0.12
+    height = tall * rows + top + bottom
+    rect = (0.005, bottom / height, 0.99, 1 - (top + bottom) / height)
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=rect, h_pad=0.1, w_pad=0.12))
+    grid = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for place in grid[count:]:
+        place.set_axis_off()
+    figure.text(0.012, 1 - 0.1 / height, "\n".join(heading), ha="left", va="top", fontsize=14, weight="bold", linespacing=1.2)
+    figure.text(0.012, 0.07 / height, "\n".join(below), ha="left", va="bottom", fontsize=8.5, color=GREY, linespacing=1.25)
+    return figure, grid[:count]
+
+
+def _dress(place: Axes, title: str) -> None:
+    place.set_title("\n".join(textwrap.wrap(one_line(title, 110), 56)), loc="left", fontsize=10.5, weight="bold")
+    for side in ("top", "right"):
+        place.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        place.spines[side].set_color("#9a9a9a")
+    place.tick_params(colors=GREY, labelsize=8.5)
+    place.set_axisbelow(True)
+
+
+def _text(one: Dataset, kind: str, name: str) -> str:
+    text = str(one[f"{kind}_label"].sel({kind: name}).values).replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def _unit(one: Dataset, kind: str, name: str) -> str:
+    return shown_unit(str(one[f"{kind}_units"].sel({kind: name}).values))
+
+
+def _input(one: Dataset, at: int, width: int = 34) -> str:
+    text = str(one["parameter_label"].values[at]).replace("_", " ")
+    return "\n".join(textwrap.wrap(one_line(text, 70), width)[:2])
+
+
+def _scaled(largest: float) -> tuple[float, str]:
+    for factor, word in SCALES:
+        if largest >= factor:
+            return factor, word
+    return 1.0, ""
+
+
+def _axis_label(*words: str) -> str:
+    return " ".join(one_line(word, 40) for word in words if word)
+
+
+def _leading(one: Dataset, kpi: str) -> NDArray[np.int_]:
+    """The numbers of the parameters, the most important first."""
+    method = METHODS[str(one.attrs["method"])]
+    values = np.abs(np.asarray(one["kpi_index"].sel(kpi=kpi, index=method.leading).values))
+    return np.argsort(-np.nan_to_num(values), kind="stable")
+
+
+def _note(one: Dataset, more: str, kpis: int | None = None) -> str:
+    about = one.attrs
+    total = one.sizes.get("kpi", 0)
+    part = f" {kpis} of {total} KPIs; all are in indices.csv." if kpis is not None and kpis < total else ""
+    source = f"Model {about['model']} {str(about['model_sha256'])[:8]}, {int(about['runs_per_scenario']):,} runs, seed {about['seed']}."
+    return f"{more}{part} {source}"
+
+
+# --- one moment -------------------------------------------------------------------------------------------------------
+
+
+def _bars(one: Dataset, kpis: list[str], title: str) -> Figure:
+    """Bars with intervals: every index that is a share, or the leading one."""
+    method = METHODS[str(one.attrs["method"])]
+    indices = [name for name in method.indices if method.shares] or [method.leading]
+    meaning = "; ".join(f"{name}: {MEANINGS[name]}" for name in indices)
+    level = f" Lines: {100 * float(one.attrs['confidence']):g} % intervals."
+    has_width = bool(np.isfinite(one["kpi_confidence"].sel(index=indices).values).any())
+    figure, grid = _page(len(kpis), f"{title}: {method.label}", _note(one, f"{meaning}.{level if has_width else ''}", len(kpis)))
+    for place, kpi in zip(grid, kpis, strict=True):
+        order = _leading(one, kpi)[:MOST_BARS]
+        high = 0.8 / len(indices)
+        for number, name in enumerate(indices):
+            values = np.asarray(one["kpi_index"].sel(kpi=kpi, index=name).values)[order]
+            widths = np.asarray(one["kpi_confidence"].sel(kpi=kpi, index=name).values)[order]
+            where = np.arange(len(order)) + (number - (len(indices) - 1) / 2) * high
+            colour = (BLUE, ORANGE)[number % 2]
+            place.barh(where, values, height=high, color=colour, label=name, edgecolor="white", linewidth=0.5)
+            if np.isfinite(widths).any():
+                place.errorbar(values, where, xerr=widths, fmt="none", ecolor=BASELINE_COLOUR, elinewidth=1, capsize=2)
+        _inputs_axis(place, one, order)
+        unit = _unit(one, "kpi", kpi) if method.in_units else ""
+        place.set_xlabel(_axis_label("share of the variance" if method.shares else MEANINGS[indices[0]], unit and f"[{unit}]"),
+                         fontsize=9, color=GREY)  # fmt: skip
+        _dress(place, _text(one, "kpi", kpi))
+        if len(indices) > 1:
+            place.legend(fontsize=8.5, frameon=False, loc="lower right")
+    return figure
+
+
+def _inputs_axis(place: Axes, one: Dataset, order: NDArray[np.int_]) -> None:
+    place.set_yticks(np.arange(len(order)), [_input(one, int(at)) for at in order])
+    place.invert_yaxis()
+    place.axvline(0, color="#9a9a9a", linewidth=0.8)
+    place.grid(axis="x", color="#e4e4e4", linewidth=0.8)
+
+
+def _tornado(one: Dataset, kpis: list[str], title: str) -> Figure:
+    """For each input what its low and its high end change, the widest on top."""
+    note = "Each input alone at its 5th and 95th percentile, all others at their medians; what inputs do together is not seen."
+    figure, grid = _page(len(kpis), f"{title}: one at a time", _note(one, note, len(kpis)))
+    for place, kpi in zip(grid, kpis, strict=True):
+        order = _leading(one, kpi)[:MOST_BARS]
+        table = one["kpi_index"].sel(kpi=kpi)
+        ends = {name: np.asarray(table.sel(index=name).values)[order] for name in ("low", "high")}
+        factor, word = _scaled(max(float(np.abs(part).max()) for part in ends.values()))
+        for name, colour, label in (("low", BLUE, "input low (P5)"), ("high", VERMILION, "input high (P95)")):
+            place.barh(np.arange(len(order)), ends[name] / factor, height=0.7, color=colour, label=label, alpha=0.9)
+        _inputs_axis(place, one, order)
+        place.set_xlabel(_axis_label("change,", word, _unit(one, "kpi", kpi)).rstrip(", "), fontsize=9, color=GREY)
+        _dress(place, _text(one, "kpi", kpi))
+        place.legend(fontsize=8.5, frameon=False, loc="lower right")
+    return figure
+
+
+def _morris(one: Dataset, kpis: list[str], title: str) -> Figure:
+    """Mean size of elementary effects against their spread: far right matters, high up bends or depends on others."""
+    note = "mu*: mean size of the effect over an input's whole range, with intervals; sigma: its spread. Above the line sigma = mu*."
+    figure, grid = _page(len(kpis), f"{title}: Morris elementary effects", _note(one, note, len(kpis)), tall=3.6)
+    for place, kpi in zip(grid, kpis, strict=True):
+        table = one["kpi_index"].sel(kpi=kpi)
+        size, bend = (np.asarray(table.sel(index=name).values) for name in ("mu_star", "sigma"))
+        width = np.asarray(one["kpi_confidence"].sel(kpi=kpi, index="mu_star").values)
+        factor, word = _scaled(float(max(size.max(), bend.max())))
+        place.errorbar(size / factor, bend / factor, xerr=width / factor, fmt="o", color=BLUE, markersize=5, elinewidth=0.9)
+        reach = float(max(size.max(), bend.max())) / factor
+        place.plot([0, reach], [0, reach], color=GREY, linestyle=(0, (3, 3)), linewidth=0.9)
+        for at in _leading(one, kpi)[:4]:
+            spot = (float(size[at] / factor), float(bend[at] / factor))
+            side = "right" if spot[0] > 0.6 * size.max() / factor else "left"
+            away = (-7 if side == "right" else 7, 5)
+            place.annotate(_input(one, int(at), 26), spot, xytext=away, textcoords="offset points", fontsize=8, ha=side)
+        unit = _axis_label(word, _unit(one, "kpi", kpi))
+        place.set_xlabel(f"mu* [{unit}]" if unit else "mu*", fontsize=9, color=GREY)
+        place.set_ylabel(f"sigma [{unit}]" if unit else "sigma", fontsize=9, color=GREY)
+        place.set_xlim(left=0)
+        place.set_ylim(bottom=0)
+        place.grid(color="#ececec", linewidth=0.8)
+        _dress(place, _text(one, "kpi", kpi))
+    return figure
+
+
+def _scatter(one: Dataset, kpis: list[str], title: str) -> Figure:
+    """A KPI over its two leading inputs, its value as colour."""
+    kpis = kpis[:6]
+    figure, grid = _page(len(kpis), f"{title}: KPIs on their two leading inputs", _note(one, "A point is one run.", len(kpis)))
+    drawn = np.asarray(one["drawn"].values)
+    for place, kpi in zip(grid, kpis, strict=True):
+        order = _leading(one, kpi)[:2]
+        values = np.asarray(one["kpi_value"].sel(kpi=kpi).values)
+        known = np.flatnonzero(np.isfinite(values))[:2000]
+        factor, word = _scaled(float(np.abs(values[known]).max()))
+        x, y = (drawn[known, at] for at in order)
+        points = place.scatter(x, y, c=values[known] / factor, s=9, cmap="viridis", linewidths=0, rasterized=True)
+        bar = figure.colorbar(points, ax=place, pad=0.02)
+        bar.set_label(_axis_label(word, _unit(one, "kpi", kpi)), fontsize=9, color=GREY)
+        bar.ax.tick_params(labelsize=8.5, colors=GREY)
+        bar.outline.set_visible(False)  # type: ignore[operator]
+        for at, label in zip(order, (place.set_xlabel, place.set_ylabel), strict=True):
+            unit = shown_unit(str(one["parameter_units"].values[at]))
+            label(f"{_input(one, int(at))}{f' [{unit}]' if unit else ''}", fontsize=9, color=GREY)
+        _dress(place, _text(one, "kpi", kpi))
+    return figure
+
+
+# --- over time --------------------------------------------------------------------------------------------------------
+
+
+def _over_time(one: Dataset, axis: Axis, title: str) -> Figure:
+    """Shares of the variance over time, one area for each leading input and one for the rest."""
+    method = METHODS[str(one.attrs["method"])]
+    names = _moving(one)
+    index = "S1" if "S1" in method.indices else method.leading
+    note = (
+        "First-order shares, those below 0 drawn as 0; grey: all other inputs, and what inputs do together. Gaps: nothing varies yet."
+        if index == "S1"
+        else f"{index} of each input as a share of the sum over all inputs."
+    )
+    figure, grid = _page(len(names), f"{title}: what matters when", _note(one, note), tall=3.3)
+    times = np.asarray(one["time"].values)
+    for place, name in zip(grid, names, strict=True):
+        shares = np.clip(np.nan_to_num(one["variable_index"].sel(variable=name, index=index).values), 0, None)  # [time, parameter]
+        whole = shares.sum(axis=1, keepdims=True)
+        limit = np.maximum(whole, 1.0) if index == "S1" else whole
+        shares = np.divide(shares, limit, out=np.zeros_like(shares), where=limit > 0)
+        varies = np.asarray(one["variable_status"].sel(variable=name).values) == 0
+        order = np.argsort(-shares[varies].mean(axis=0), kind="stable")[:MOST_AREAS]
+        rest = np.where(varies, np.clip(1.0 - shares[:, order].sum(axis=1), 0.0, None), 0.0)
+        stack = place.stackplot(
+            times, *shares[:, order].T, rest, colors=[*COLOURS[:MOST_AREAS][: len(order)], REST], linewidth=0.4, edgecolor="white"
+        )
+        for area, mark in zip(stack, ("", "///", "...", "\\\\\\", "xx"), strict=False):
+            area.set_hatch(mark)  # areas are told apart without colour too
+        labels = [*(_input(one, int(at), 30) for at in order), "others, and together"]
+        place.legend(stack[::-1], labels[::-1], fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        place.set_ylim(0, 1)
+        place.set_ylabel("share of the variance" if index == "S1" else "share of the sum", fontsize=9, color=GREY)
+        _x_axis(place, axis)
+        unit = _unit(one, "variable", name)
+        _dress(place, _text(one, "variable", name) + (f" [{unit}]" if unit else ""))
+    return figure
+
+
+def _fan(one: Dataset, axis: Axis, title: str) -> Figure:
+    """The median and two bands of every variable."""
+    names = [str(name) for name in one["variable"].values][:MOST_PANELS]
+    note = "Line: median; bands: 10th to 90th and 5th to 95th percentile of the draws."
+    figure, grid = _page(len(names), f"{title}: range of outcomes", _note(one, note))
+    times = np.asarray(one["time"].values)
+    for place, name in zip(grid, names, strict=True):
+        low, tenth, middle, ninetieth, high = np.asarray(one["band"].sel(variable=name).values)
+        factor, word = _scaled(float(np.nanmax(np.abs(np.stack([low, high])))))
+        place.fill_between(times, low / factor, high / factor, color=BLUE, alpha=0.18, linewidth=0)
+        place.fill_between(times, tenth / factor, ninetieth / factor, color=BLUE, alpha=0.28, linewidth=0)
+        place.plot(times, middle / factor, color=BLUE, linewidth=2.0)
+        place.set_ylabel(_axis_label(word, _unit(one, "variable", name)), fontsize=9, color=GREY)
+        place.grid(axis="y", color="#e4e4e4", linewidth=0.8)
+        _x_axis(place, axis)
+        _dress(place, _text(one, "variable", name))
+    return figure
+
+
+def writers(made: Iterator[tuple[str, Any]]) -> dict[str, Callable[[Path], None]]:
+    """A writer for each picture and format, by file name."""
+    return {f"{name}.{form}": partial(_write, make, form) for name, make in made for form in FORMATS}
+
+
+def _write(make: Picture, form: str, path: Path) -> None:
+    save(path, make, form)
