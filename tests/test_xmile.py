@@ -678,7 +678,7 @@ def curve(points: str, attributes: str = "") -> str:
     [
         "<xpts>0,1</xpts><ypts>0,abc</ypts>",
         "<xpts>0,1</xpts><ypts>0,1e999</ypts>",
-        "<xpts>0,1</xpts><ypts>0,nan</ypts>",
+        "<xpts>0,1</xpts><ypts>0,inf</ypts>",
         "<xpts>0,1,</xpts><ypts>0,1,2</ypts>",
         "<xpts>0,1,2</xpts><ypts>0,1</ypts>",
         "<xpts>0,2,1</xpts><ypts>0,1,2</ypts>",

@@ -41,6 +41,7 @@ _HOMES = {
     "read_model": "formats",
     "read_netcdf": "results",
     "run": "run",
+    "sensitivity": "sensitivity",
     "simulate": "run",
     "write_model": "formats.writer",
     "write_netcdf": "results",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from flowreform.results import write_netcdf as write_netcdf
     from flowreform.run import run as run
     from flowreform.run import simulate as simulate
+    from flowreform.sensitivity import sensitivity as sensitivity
 
 
 def __getattr__(name: str) -> Any:

@@ -47,6 +47,21 @@ app = typer.Typer(
 )
 
 
+class Sensitivity(StrEnum):
+    """How what matters is found."""
+
+    SOBOL = "sobol"
+    MORRIS = "morris"
+    FAST = "fast"
+    RBD_FAST = "rbd_fast"
+    DELTA = "delta"
+    PAWN = "pawn"
+    DGSM = "dgsm"
+    FF = "ff"
+    TORNADO = "tornado"
+    REGIONAL = "regional"
+
+
 class Engine(StrEnum):
     """What does the arithmetic."""
 
@@ -212,6 +227,37 @@ def run(
 
     options = Options(output, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
     return run(name, options)
+
+
+@app.command(
+    short_help="What matters to an experiment's KPIs, and when.",
+    epilog="Examples: flowreform sensitivity va_beds_to_community --scenario as_was; "
+    "flowreform sensitivity care_shift_build_or_close_first --contrast build_first close_first -o out",
+)
+@command
+def sensitivity(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A bundled experiment's name, or a path.")],
+    method: Annotated[Sensitivity, typer.Option(help="How what matters is found.")] = Sensitivity.SOBOL,
+    samples: Annotated[int, typer.Option(min=1, help="Base points (sobol, dgsm), trajectories (morris) or runs.")] = 1024,
+    scenario: Annotated[str | None, typer.Option(metavar="NAME", help="One scenario; all of them when missing.")] = None,
+    contrast: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="A B", help="What decides the difference of two scenarios, A less B.")
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help='What is wanted: "payback <= 60", "occupancy < 0.92 throughout".')
+    ] = None,
+    second_order: Annotated[bool, typer.Option("--second-order", help="Pairs of inputs too (twice the runs).")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Write sensitivity.nc, indices.csv, summary.md and pictures there."),
+    ] = None,
+    json: Json = False,
+) -> int | None:
+    """What matters to an experiment's KPIs, when it matters, and how sure that is."""
+    from flowreform.commands.sensitivity import Asked, sensitivity
+
+    asked = Asked(method.value, samples, scenario, contrast, tuple(target or ()), second_order, output, json)
+    return sensitivity(name, asked)
 
 
 def main() -> None:

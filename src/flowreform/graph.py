@@ -26,6 +26,10 @@ def causes(model: Model) -> Causes:
                     read.update(dict.fromkeys(name for name in names_in(expr) if name in known))
         read.update(dict.fromkeys(name for name in (*variable.inflows, *variable.outflows) if name in known))
         found[variable.name] = tuple(read)
+    for conveyor in model:
+        for flow in conveyor.outflows if conveyor.conveyor is not None else ():
+            if flow in found and conveyor.name not in found[flow]:  # the equation of a leak is its fraction alone
+                found[flow] = (*found[flow], conveyor.name)
     return found
 
 

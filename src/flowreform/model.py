@@ -169,11 +169,31 @@ class Equation:
 
 
 @dataclass(frozen=True, slots=True)
+class Conveyor:
+    """What makes a stock a conveyor (XMILE 1.0, section 4.2.1): what flows in comes out `length` units of time later.
+
+    The run takes the value that `length` has at its start. The one outflow that is no leak leaves at the end of the belt;
+    its equation, `stock / length`, is what it comes to in balance, and the run works out its own."""
+
+    length: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """What makes an outflow of a conveyor a leak: its equation is the fraction of what flowed in that it takes, in equal
+    parts, between `start` and `end` of the way (0 is where material comes in, 1 where it leaves)."""
+
+    start: float = 0.0
+    end: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
     """A stock, flow, auxiliary, parameter or lookup.
 
     `units` is the text as written (None: not given, which is unlike "dimensionless"), `range` is (low, high) with None
-    for an open side, `group` the canonical name of its sector. `inflows` and `outflows` are a stock's flows.
+    for an open side, `group` the canonical name of its sector. `inflows` and `outflows` are a stock's flows. A stock may be a
+    `conveyor`, a flow out of one a `leak`.
     """
 
     name: str
@@ -189,6 +209,8 @@ class Variable:
     non_negative: bool = False
     inflows: tuple[str, ...] = ()
     outflows: tuple[str, ...] = ()
+    conveyor: Conveyor | None = None
+    leak: Leak | None = None
 
     @property
     def text(self) -> str:

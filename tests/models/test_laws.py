@@ -52,7 +52,10 @@ def few_draws(name: str) -> tuple[Outcome, ...]:
 def test_a_bundled_model_keeps_the_law(name: str, law: str) -> None:
     outcomes = [one for one in few_draws(name) if one.law == law]
     assert outcomes, f"[laws] says nothing about {law}"
-    assert not broken(outcomes)
+    declared = opened(name)[2].halved_dt_misses if law == "halved dt" else {}
+    assert not broken(one for one in outcomes if one.name not in declared)
+    known = [one for one in outcomes if one.name in declared]
+    assert not known or broken(known), "a declared miss has begun to pass: take it out of halved_dt_misses"
 
 
 @pytest.mark.slow
@@ -61,7 +64,9 @@ def test_a_bundled_model_keeps_the_laws_over_many_draws(name: str) -> None:
     outcomes = list(
         check_laws(*opened(name), draws=150, seed=2, engine="numba", only=[law for law in LAWS if law != "halved dt"])
     )
-    outcomes += check_laws(*opened(name), draws=50, seed=2, engine="numba", only=("halved dt",))
+    declared = opened(name)[2].halved_dt_misses
+    halved = check_laws(*opened(name), draws=50, seed=2, engine="numba", only=("halved dt",))
+    outcomes += [one for one in halved if one.name not in declared]
     assert not broken(outcomes)
 
 

@@ -51,7 +51,8 @@ def estimate(design: Design, settings: Settings | None = SETTINGS) -> tuple[Floa
 def quiet() -> Iterator[None]:
     """SALib warns about its own intervals and sets how warnings look."""
     look, stream = warnings.formatwarning, np.random.get_state()
-    with warnings.catch_warnings(record=True):
+    with warnings.catch_warnings(record=True):  # delta turns its warnings on again: they end here
+        warnings.simplefilter("ignore")
         yield
     warnings.formatwarning = look
     np.random.set_state(stream)

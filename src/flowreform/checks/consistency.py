@@ -134,7 +134,8 @@ class _Equation:
         if _is_number(line.expr):
             return []
         found = self.unit(line.expr)
-        wanted = self.declared[line.variable.name]
+        # The equation of a leak is its fraction of what flows into the conveyor.
+        wanted = self.declared[line.variable.name] if line.variable.leak is None else NUMBER
         if line.equation.lookup is None and found is not None and wanted is not None and ratio(found, wanted) != 1.0:
             what = "its initial value" if line.starting or line.variable.role is Role.STOCK else "its equation"
             reason = f"it is in {wanted} and {what} {spell(line.expr)} comes to {found}{_apart(found, wanted)}"

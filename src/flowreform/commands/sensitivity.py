@@ -113,7 +113,9 @@ def as_json(ds: Dataset, experiment: Experiment) -> dict[str, Any]:
         "title": experiment.title,
         "method": str(ds.attrs["method"]),
         "indices": found,
-        "failed_runs": {str(label): int(count) for label, count in zip(ds["scenario"].values, ds["failed_runs"].values, strict=True)},
+        "failed_runs": {
+            str(label): int(count) for label, count in zip(ds["scenario"].values, ds["failed_runs"].values, strict=True)
+        },
         "warnings": list(warnings_of(ds)),
         "provenance": {key: value for key, value in ds.attrs.items() if key != "warnings"},
     }

@@ -1,9 +1,9 @@
 """Program -> text: one Python text that CPython interprets and numba compiles, to the same last bit.
 
-The text holds numbered slots, loop indices and float literals, and nothing else that came from a model: no names, no
-strings. Its layout: `s[W * slot + r]` is the state of run r of a block, W the width of a row; every function walks
-`for r in range(R)` innermost. Slots beyond the program's own hold the sum that turns NaN when a watched value is not finite (`alarm`), how often each table
-was read outside its points (`counters`), for Runge-Kutta the rates (`rates`), and literals that must not be folded
+The text holds numbered slots, loop indices and float literals, and nothing else that came from a model: no names, no strings.
+Its layout: `s[W * slot + r]` is the state of run r of a block, W the width of a row; every function walks `for r in range(R)`
+innermost. Slots beyond the program's own hold the sum that turns NaN when a watched value is not finite (`alarm`), how often
+each table was read outside its points (`counters`), for Runge-Kutta the rates (`rates`), and literals that must not be folded
 (`literals`). They are rows of the same array because a second one would make a compiler ask whether the two overlap.
 """
 

@@ -57,45 +57,39 @@ def titles(ds: Dataset, experiment: Experiment) -> dict[str, str]:
 
 
 def indices_csv(ds: Dataset) -> str:
-    """One row for every scenario, KPI or variable and time, parameter (or pair) and index, with all digits."""
+    """One row for every scenario, KPI, parameter (or pair) and index, with all digits; indices over time are in the netCDF."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["scenario", "of", "time", "parameter", "other", "index", "value", "half_width", "status"])
-    for kind in ("kpi", "variable"):
-        if f"{kind}_index" in ds:
-            writer.writerows(_rows(ds, kind))
-            if f"{kind}_pair" in ds:
-                writer.writerows(_pair_rows(ds, kind))
+    writer.writerow(["scenario", "kpi", "parameter", "other", "index", "value", "half_width", "status"])
+    if "kpi_index" in ds:
+        writer.writerows(_rows(ds))
+    if "kpi_pair" in ds:
+        writer.writerows(_pair_rows(ds))
     return out.getvalue()
 
 
-def _rows(ds: Dataset, kind: str) -> Iterator[list[str]]:
-    index, width = np.asarray(ds[f"{kind}_index"].values), np.asarray(ds[f"{kind}_confidence"].values)
-    status = np.asarray(ds[f"{kind}_status"].values)
-    for place in np.ndindex(index.shape):
-        *column, parameter, name = place
-        yield [
-            *_column(ds, kind, tuple(column)), str(ds["parameter"].values[parameter]), "", str(ds["index"].values[name]),
-            exact(float(index[place])), exact(float(width[place])), STATUS[int(status[tuple(column)])],
-        ]  # fmt: skip
+def _rows(ds: Dataset) -> Iterator[list[str]]:
+    index, width = np.asarray(ds["kpi_index"].values), np.asarray(ds["kpi_confidence"].values)
+    status, names, kinds = np.asarray(ds["kpi_status"].values), ds["parameter"].values, ds["index"].values
+    for scenario, kpi, parameter, kind in np.ndindex(index.shape):
+        place = (scenario, kpi, parameter, kind)
+        numbers = [exact(float(index[place])), exact(float(width[place])), STATUS[int(status[scenario, kpi])]]
+        yield [*_column(ds, scenario, kpi), str(names[parameter]), "", str(kinds[kind]), *numbers]
 
 
-def _pair_rows(ds: Dataset, kind: str) -> Iterator[list[str]]:
-    pair, width = np.asarray(ds[f"{kind}_pair"].values), np.asarray(ds[f"{kind}_pair_confidence"].values)
-    status, names = np.asarray(ds[f"{kind}_status"].values), ds["parameter"].values
-    for column in np.ndindex(pair.shape[:-2]):
-        for one in range(len(names)):
-            for other in range(one + 1, len(names)):
-                place = (*column, one, other)
-                yield [
-                    *_column(ds, kind, column), str(names[one]), str(names[other]), "S2" if ds.attrs["method"] == "sobol" else "IE",
-                    exact(float(pair[place])), exact(float(width[place])), STATUS[int(status[column])],
-                ]  # fmt: skip
+def _pair_rows(ds: Dataset) -> Iterator[list[str]]:
+    pair, width = np.asarray(ds["kpi_pair"].values), np.asarray(ds["kpi_pair_confidence"].values)
+    status, names = np.asarray(ds["kpi_status"].values), ds["parameter"].values
+    kind = "S2" if ds.attrs["method"] == "sobol" else "IE"
+    for scenario, kpi, one, other in np.ndindex(pair.shape):
+        if one < other:
+            place = (scenario, kpi, one, other)
+            numbers = [exact(float(pair[place])), exact(float(width[place])), STATUS[int(status[scenario, kpi])]]
+            yield [*_column(ds, scenario, kpi), str(names[one]), str(names[other]), kind, *numbers]
 
 
-def _column(ds: Dataset, kind: str, place: tuple[int, ...]) -> list[str]:
-    time = exact(float(ds["time"].values[place[2]])) if kind == "variable" else ""
-    return [str(ds["scenario"].values[place[0]]), str(ds[kind].values[place[1]]), time]
+def _column(ds: Dataset, scenario: int, kpi: int) -> list[str]:
+    return [str(ds["scenario"].values[scenario]), str(ds["kpi"].values[kpi])]
 
 
 def leading_rows(ds: Dataset, scenario: str) -> list[list[str]]:

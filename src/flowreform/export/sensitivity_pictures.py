@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ REST = "#c9c9c9"
 MOST_PANELS = 8
 MOST_BARS = 7
 MOST_AREAS = 5
+MARKS = ("o", "s", "^", "D", "v")
 FORMATS = ("png", "svg")
 
 
@@ -103,7 +104,7 @@ def _page(count: int, title: str, note: str, *, columns: int = 2, tall: float = 
 
 
 def _dress(place: Axes, title: str) -> None:
-    place.set_title("\n".join(textwrap.wrap(one_line(title, 110), 56)), loc="left", fontsize=10.5, weight="bold")
+    place.set_title("\n".join(textwrap.wrap(one_line(title, 110), 40)), loc="left", fontsize=10.5, weight="bold")
     for side in ("top", "right"):
         place.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -121,8 +122,18 @@ def _unit(one: Dataset, kind: str, name: str) -> str:
     return shown_unit(str(one[f"{kind}_units"].sel({kind: name}).values))
 
 
+def _plain_numbers(place: Axes, which: Literal["x", "y", "both"]) -> None:
+    """Few enough ticks that their numbers do not touch, with commas between thousands."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    for axis in (place.xaxis, place.yaxis) if which == "both" else (getattr(place, f"{which}axis"),):
+        axis.set_major_locator(MaxNLocator(nbins=5))
+        axis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:,.10g}"))
+
+
 def _input(one: Dataset, at: int, width: int = 34) -> str:
     text = str(one["parameter_label"].values[at]).replace("_", " ")
+    text = text[:1].upper() + text[1:]
     return "\n".join(textwrap.wrap(one_line(text, 70), width)[:2])
 
 
@@ -148,8 +159,8 @@ def _note(one: Dataset, more: str, kpis: int | None = None) -> str:
     about = one.attrs
     total = one.sizes.get("kpi", 0)
     part = f" {kpis} of {total} KPIs; all are in indices.csv." if kpis is not None and kpis < total else ""
-    source = f"Model {about['model']} {str(about['model_sha256'])[:8]}, {int(about['runs_per_scenario']):,} runs, seed {about['seed']}."
-    return f"{more}{part} {source}"
+    runs = f"{int(about['runs_per_scenario']):,} runs, seed {about['seed']}."
+    return f"{more}{part} Model {about['model']} {str(about['model_sha256'])[:8]}, {runs}"
 
 
 # --- one moment -------------------------------------------------------------------------------------------------------
@@ -187,6 +198,7 @@ def _bars(one: Dataset, kpis: list[str], title: str) -> Figure:
 def _inputs_axis(place: Axes, one: Dataset, order: NDArray[np.int_]) -> None:
     place.set_yticks(np.arange(len(order)), [_input(one, int(at)) for at in order])
     place.invert_yaxis()
+    _plain_numbers(place, "x")
     place.axvline(0, color="#9a9a9a", linewidth=0.8)
     place.grid(axis="x", color="#e4e4e4", linewidth=0.8)
 
@@ -205,27 +217,28 @@ def _tornado(one: Dataset, kpis: list[str], title: str) -> Figure:
         _inputs_axis(place, one, order)
         place.set_xlabel(_axis_label("change,", word, _unit(one, "kpi", kpi)).rstrip(", "), fontsize=9, color=GREY)
         _dress(place, _text(one, "kpi", kpi))
-        place.legend(fontsize=8.5, frameon=False, loc="lower right")
+    figure.legend(*grid[0].get_legend_handles_labels(), fontsize=9.5, frameon=False, loc="upper right", ncols=2)
     return figure
 
 
 def _morris(one: Dataset, kpis: list[str], title: str) -> Figure:
     """Mean size of elementary effects against their spread: far right matters, high up bends or depends on others."""
-    note = "mu*: mean size of the effect over an input's whole range, with intervals; sigma: its spread. Above the line sigma = mu*."
+    note = "mu*: mean size of the effect over an input's range, with interval; sigma: its spread. Broken line: sigma = mu*."
     figure, grid = _page(len(kpis), f"{title}: Morris elementary effects", _note(one, note, len(kpis)), tall=3.6)
     for place, kpi in zip(grid, kpis, strict=True):
         table = one["kpi_index"].sel(kpi=kpi)
         size, bend = (np.asarray(table.sel(index=name).values) for name in ("mu_star", "sigma"))
         width = np.asarray(one["kpi_confidence"].sel(kpi=kpi, index="mu_star").values)
         factor, word = _scaled(float(max(size.max(), bend.max())))
-        place.errorbar(size / factor, bend / factor, xerr=width / factor, fmt="o", color=BLUE, markersize=5, elinewidth=0.9)
+        place.errorbar(size / factor, bend / factor, xerr=width / factor, fmt="o", color=GREY, markersize=4, elinewidth=0.8)
         reach = float(max(size.max(), bend.max())) / factor
         place.plot([0, reach], [0, reach], color=GREY, linestyle=(0, (3, 3)), linewidth=0.9)
-        for at in _leading(one, kpi)[:4]:
-            spot = (float(size[at] / factor), float(bend[at] / factor))
-            side = "right" if spot[0] > 0.6 * size.max() / factor else "left"
-            away = (-7 if side == "right" else 7, 5)
-            place.annotate(_input(one, int(at), 26), spot, xytext=away, textcoords="offset points", fontsize=8, ha=side)
+        handles = []
+        for number, at in enumerate(_leading(one, kpi)[:MOST_AREAS]):
+            look: dict[str, Any] = {"color": COLOURS[number], "marker": MARKS[number], "markersize": 7.5, "linestyle": ""}
+            handles += place.plot(size[at] / factor, bend[at] / factor, **look, label=_input(one, int(at), 30), zorder=3)
+        place.legend(handles=handles, fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        _plain_numbers(place, "both")
         unit = _axis_label(word, _unit(one, "kpi", kpi))
         place.set_xlabel(f"mu* [{unit}]" if unit else "mu*", fontsize=9, color=GREY)
         place.set_ylabel(f"sigma [{unit}]" if unit else "sigma", fontsize=9, color=GREY)
@@ -251,10 +264,11 @@ def _scatter(one: Dataset, kpis: list[str], title: str) -> Figure:
         bar = figure.colorbar(points, ax=place, pad=0.02)
         bar.set_label(_axis_label(word, _unit(one, "kpi", kpi)), fontsize=9, color=GREY)
         bar.ax.tick_params(labelsize=8.5, colors=GREY)
-        bar.outline.set_visible(False)  # type: ignore[operator]
-        for at, label in zip(order, (place.set_xlabel, place.set_ylabel), strict=True):
-            unit = shown_unit(str(one["parameter_units"].values[at]))
-            label(f"{_input(one, int(at))}{f' [{unit}]' if unit else ''}", fontsize=9, color=GREY)
+        bar.outline.set_visible(False)
+        units = [shown_unit(str(one["parameter_units"].values[at])) for at in order]
+        words = [_input(one, int(at)) + (f" [{unit}]" if unit else "") for at, unit in zip(order, units, strict=True)]
+        place.set_xlabel(words[0], fontsize=9, color=GREY)
+        place.set_ylabel(words[1], fontsize=9, color=GREY)
         _dress(place, _text(one, "kpi", kpi))
     return figure
 
@@ -268,14 +282,16 @@ def _over_time(one: Dataset, axis: Axis, title: str) -> Figure:
     names = _moving(one)
     index = "S1" if "S1" in method.indices else method.leading
     note = (
-        "First-order shares, those below 0 drawn as 0; grey: all other inputs, and what inputs do together. Gaps: nothing varies yet."
+        "First-order shares, those below 0 drawn as 0; grey: other inputs, and what inputs do together. Gaps: nothing varies."
         if index == "S1"
         else f"{index} of each input as a share of the sum over all inputs."
     )
     figure, grid = _page(len(names), f"{title}: what matters when", _note(one, note), tall=3.3)
     times = np.asarray(one["time"].values)
     for place, name in zip(grid, names, strict=True):
-        shares = np.clip(np.nan_to_num(one["variable_index"].sel(variable=name, index=index).values), 0, None)  # [time, parameter]
+        shares = np.clip(
+            np.nan_to_num(one["variable_index"].sel(variable=name, index=index).values), 0, None
+        )  # [time, parameter]
         whole = shares.sum(axis=1, keepdims=True)
         limit = np.maximum(whole, 1.0) if index == "S1" else whole
         shares = np.divide(shares, limit, out=np.zeros_like(shares), where=limit > 0)

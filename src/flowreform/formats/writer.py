@@ -19,6 +19,7 @@ from flowreform.formats.spelling import number, spell, spell_name
 from flowreform.formats.unfold import unfolded
 from flowreform.formats.xmile_document import Node
 from flowreform.model import (
+    Conveyor,
     Dimension,
     Equation,
     Expr,
@@ -72,6 +73,9 @@ def to_xmile(model: Model) -> bytes:
     _add(header, "vendor", "flowreform")
     _add(header, "product", _version(), version=_version())
     _add(header, "name", model.name)
+    if any(variable.conveyor for variable in model):
+        leaky = {"leak": "true"} if any(variable.leak for variable in model) else {}
+        _add(_add(header, "options"), "uses_conveyor", **leaky)
     _specs(root, model)
     _units(root, model)
     if model.dimensions:
@@ -115,7 +119,9 @@ def _plain_macro(macro: Macro) -> Macro:
 
 
 def _plain_variable(variable: Variable) -> Variable:
-    return replace(variable, line=0, doc=_clean(variable.doc), equations=tuple(map(_plain_equation, variable.equations)))
+    conveyor = variable.conveyor and Conveyor(_plain_expr(variable.conveyor.length))
+    equations = tuple(map(_plain_equation, variable.equations))
+    return replace(variable, line=0, doc=_clean(variable.doc), equations=equations, conveyor=conveyor)
 
 
 def _plain_equation(equation: Equation) -> Equation:
@@ -267,6 +273,12 @@ def _variable(owner: Node, variable: Variable, model: Model, flows: Iterable[str
     for side, names in (("inflow", variable.inflows), ("outflow", variable.outflows)):
         for name in names:
             _add(node, side, spell_name(name))
+    if variable.conveyor is not None:
+        _add(_add(node, "conveyor"), "len", spell(variable.conveyor.length))
+    if variable.leak is not None:
+        node.set("leak_start", number(variable.leak.start))
+        node.set("leak_end", number(variable.leak.end))
+        _add(node, "leak")
     if variable.non_negative:
         _add(node, "non_negative")
     if variable.units is not None:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from flowreform.errors import shorten
 from flowreform.formats.expressions import qualified
 from flowreform.formats.limits import Limits, from_environment, how_to_raise
+from flowreform.formats.xmile_conveyors import driven_flows, settle_conveyors
 from flowreform.formats.xmile_document import Node, load
 from flowreform.formats.xmile_lookalikes import warn_of_lookalikes
 from flowreform.formats.xmile_lookups import is_reference, read_lookup
@@ -56,6 +57,7 @@ def read_xmile(path: Path, limits: Limits | None = None) -> Model:
     indexes = frozenset(name for dimension in dimensions.values() for name in (dimension.name, *dimension.elements))
     flat = flatten(sections[""], sections, indexes, reading)
     _require_flows(flat, reading)
+    settle_conveyors(flat.variables, reading)
     warn_of_lookalikes(flat.variables.values(), reading)
     reading.raise_faults()
     header = root.find("header")
@@ -154,6 +156,7 @@ def _variables(nodes: list[Node], around: Surroundings) -> dict[str, Variable]:
         reason = f"the model has {len(nodes):,} variables, the limit is {reading.limits.variables:,}"
         reading.fault("too-many-variables", reason, how_to_raise("variables"), at=nodes[0])
         return {}
+    around = replace(around, driven=driven_flows(nodes))
     variables: dict[str, Variable] = {}
     for node in nodes:
         variable = read_variable(node, around)

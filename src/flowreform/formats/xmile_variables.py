@@ -12,6 +12,7 @@ from flowreform import arithmetic as ieee
 from flowreform.errors import shorten
 from flowreform.formats.expressions import NUMBER, fold, qualified
 from flowreform.formats.limits import how_to_raise
+from flowreform.formats.xmile_conveyors import driven_equation, read_conveyor, read_leak
 from flowreform.formats.xmile_document import Node
 from flowreform.formats.xmile_lookups import is_reference, read_lookup
 from flowreform.formats.xmile_nodes import Reading, line_of, text_of
@@ -25,23 +26,24 @@ _LIST = re.compile(rf"\s*[+-]?{NUMBER}(?:\s*[,;]\s*[+-]?{NUMBER})+\s*")
 _BLANK = re.compile(r"\{[^}]*\}|[?\s]+")
 
 _NOT_DONE = {
-    "conveyor": ("conveyors are", "write the stages as stocks, or a delay"),
     "queue": ("queues are", "write the queue as a stock with an outflow"),
     "overflow": ("overflows of a queue are", "write the overflow as a flow with its own equation"),
-    "leak": ("leaks of a conveyor are", "write the leak as an outflow of a stock"),
+    "leak_integers": ("leaks of whole units only are", "delete <leak_integers> and let fractions leak"),
     "multiplier": ("unit multipliers on a flow are", "write two flows, one the multiple of the other"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a variable is read against: the file, dimensions and their elements, the model's defaults, lookups with a name."""
+    """What a variable is read against: the file, dimensions and their elements, the model's defaults, lookups with a name,
+    and the outflows of conveyors, which need no equation."""
 
     reading: Reading
     dimensions: Mapping[str, Dimension]
     members: Mapping[str, frozenset[str]]
     behavior: Behavior
     lookups: Mapping[str, Lookup]
+    driven: frozenset[str] = frozenset()
 
 
 def read_variable(node: Node, around: Surroundings) -> Variable | None:
@@ -52,14 +54,17 @@ def read_variable(node: Node, around: Surroundings) -> Variable | None:
     if not name:
         return None
     label = node.get("name")
-    for child in node:
+    for child in (*node, *(part for inner in node.findall("element") for part in inner)):
         if child.tag in _NOT_DONE:
             what, repair = _NOT_DONE[child.tag]
             reading.fault("unsupported", f"{what} not supported", repair, at=child, element=label)
     axes = _axes(node, label, around)
     if axes is None:
         return None
-    equations = _equations(node, role, label, axes, around)
+    conveyor = read_conveyor(node, label, reading) if role is Role.STOCK else None
+    leak = read_leak(node, label, reading) if role in (Role.FLOW, Role.AUXILIARY) else None
+    own = driven_equation(node, name, leak, label, around.driven, reading)
+    equations = own if own is not None else _equations(node, role, label, axes, around)
     variable = Variable(
         name,
         label,
@@ -71,11 +76,13 @@ def read_variable(node: Node, around: Surroundings) -> Variable | None:
         _range(node, label, reading),
         None,
         line_of(node),
-        _non_negative(node, role, label, around),
+        _non_negative(node, role, label, around) and conveyor is None and leak is None,
         _flows(node, "inflow", reading),
         _flows(node, "outflow", reading),
+        conveyor,
+        leak,
     )
-    return _settle(variable) if role is Role.AUXILIARY else variable
+    return _settle(variable) if role is Role.AUXILIARY and leak is None else variable
 
 
 def _settle(variable: Variable) -> Variable:

@@ -9,13 +9,13 @@ import math
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
-from types import MappingProxyType
 
 from flowreform.arithmetic import divide, power
 from flowreform.errors import Finding, ModelError, error
-from flowreform.lower import subscripts
-from flowreform.lower.order import Circle, in_order, reads
+from flowreform.lower import conveyors, subscripts
+from flowreform.lower.assemble import assemble
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Binary, Dimension, Equation, Expr, Model, Number, Ref, Role, Unary, Variable, canonical
@@ -26,15 +26,12 @@ from flowreform.program import (
     Drive,
     Input,
     LookupRead,
-    Now,
     Op,
-    Past,
     Place,
     Program,
     Read,
     Stock,
     Table,
-    walk,
 )
 
 _DEPTH = 20_000
@@ -48,7 +45,7 @@ def lower(model: Model, timed: Collection[str] = (), save_every: float | None = 
         builder = Builder(model)
         _place(builder)
         inputs = _write(builder, {canonical(name) for name in timed})
-        return _assemble(builder, inputs, save_every)
+        return assemble(builder, inputs, save_every)
 
 
 @contextmanager
@@ -136,8 +133,9 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
     faults: list[Finding] = []
     inputs: list[Input] = []
     drives = 0
+    builder.driven, builder.belted = conveyors.driven(builder.model), conveyors.belted(builder.model)
     for variable in builder.model:
-        if variable.role is Role.LOOKUP:
+        if variable.role is Role.LOOKUP or variable.name in builder.driven:
             continue
         try:
             place = builder.places[variable.name]
@@ -158,9 +156,32 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
             except Fault as fault:
                 faults.append(_finding(builder.model, variable, equation.line or variable.line, fault))
         _leave_open(builder, variable, place)
+        if variable.conveyor is not None:
+            try:
+                _conveyor(builder, variable, place, timed)
+            except Fault as fault:
+                faults.append(_finding(builder.model, variable, variable.line, fault))
     if faults:
         raise ModelError(faults)
     return tuple(inputs)
+
+
+def _conveyor(builder: Builder, variable: Variable, place: Place, timed: set[str]) -> None:
+    """The outflows of a conveyor. What a leak's equation gives, its fraction, is put beside the leak itself."""
+    axes = [builder.model.dimensions[name] for name in variable.dimensions]
+    target, scope = _left(builder, variable, variable.dimensions, axes, place)
+    fractions: dict[str, Read] = {}
+    for leak in conveyors.leaks(builder.model, variable):
+        given = builder.places[leak.name]
+        if given.dimensions != place.dimensions:
+            raise Fault(f"its leak {leak.label} has not the dimensions of the conveyor", "give both the same dimensions")
+        beside = replace(given, base=builder.slot(leak.name, given.size))
+        for equation in leak.equations:
+            if equation.lookup is not None:
+                raise Fault(f"its leak {leak.label} has a graphical function", "give the graph to an auxiliary and name it")
+            _equation(builder, replace(leak, role=Role.AUXILIARY), equation, beside)
+        fractions[leak.name] = replace(target, base=beside.base)
+    conveyors.expand(builder, scope, variable, target, fractions, timed)
 
 
 def _leave_open(builder: Builder, variable: Variable, place: Place) -> None:
@@ -291,7 +312,7 @@ def _one(builder: Builder, variable: Variable, equation: Equation, target: Read,
         rate = _net(builder, scope, variable, left)
         builder.stocks.append(Stock(variable.name, target, scope.loops, rate, variable.non_negative))
         return
-    if variable.role is Role.FLOW and variable.non_negative:
+    if variable.role is Role.FLOW and (variable.non_negative or variable.name in builder.belted):
         code = Op("max", (code, Const(0.0)))
     if equation.initial is not None:
         start = Assign(variable.name, target, scope.loops, resolve(builder, scope, equation.initial))
@@ -331,97 +352,6 @@ def _net(builder: Builder, scope: Scope, variable: Variable, left: tuple[str, ..
     if out is None:
         return into or Const(0.0)
     return Op("-", (into, out)) if into is not None else Op("neg", (out,))
-
-
-# --- order -----------------------------------------------------------------------------------------------------------
-
-
-def _assemble(builder: Builder, inputs: tuple[Input, ...], save_every: float | None) -> Program:
-    model, specs = builder.model, builder.model.specs
-    try:
-        ordered = in_order(builder.step)
-    except Circle as circle:
-        raise ModelError(_circle(model, circle, "the equations")) from None
-    constant, step = _split(builder, ordered)
-    fixed = {slot for statement in constant for slot in statement.slots()}
-    try:
-        initial = _initial(builder, step)
-    except Circle as circle:
-        raise ModelError(_circle(model, circle, "the initial values")) from None
-    places = {
-        name: Place(name, p.base, p.dimensions, p.shape, p.role, p.role is Role.PARAMETER or fixed.issuperset(p.slots))
-        for name, p in builder.places.items()
-    }
-    return Program(
-        places=MappingProxyType(places),
-        slots=len(builder.owners),
-        inputs=inputs,
-        constant=constant,
-        initial=initial,
-        step=step,
-        stocks=tuple(builder.stocks),
-        memory=tuple(builder.memory),
-        tables=tuple(builder.tables),
-        remembered=tuple(builder.remembered),
-        owners=tuple(builder.owners),
-        start=specs.start,
-        stop=specs.stop,
-        dt=specs.dt,
-        method=specs.method,
-        save_every=save_every or specs.save_every or specs.dt,
-    )
-
-
-def _circle(model: Model, circle: Circle, what: str) -> Finding:
-    first = model.variables[circle.names[0]]
-    return error(
-        "loop",
-        f"{what} go round in a circle: {circle}",
-        "put a stock, a delay or a smooth into the loop",
-        file=model.file,
-        line=first.line,
-        element=first.label,
-    )
-
-
-def _split(builder: Builder, ordered: tuple[Assign, ...]) -> tuple[tuple[Assign, ...], tuple[Assign, ...]]:
-    """What is the same at every step, worked out once, and the rest."""
-    moving = {slot for stock in builder.stocks for slot in Assign(stock.name, stock.target, stock.loops, Const(0.0)).slots()}
-    moving.update(slot for statement in (*builder.memory, *builder.begin) for slot in statement.slots())
-    constant, step = [], []
-    for statement in ordered:
-        own = statement.slots()
-        timed = any(isinstance(part, Now | Drive | Past) or _is_timed(part) for part in walk(statement.code))
-        if timed or not moving.isdisjoint(reads(statement)) or any(slot in builder.instead for slot in own):
-            moving.update(own)
-            step.append(statement)
-        else:
-            constant.append(statement)
-    return tuple(constant), tuple(step)
-
-
-def _is_timed(code: Code) -> bool:
-    return isinstance(code, Op) and code.name in ("step", "ramp", "pulse", "pulse_width", "pulse_train")
-
-
-def _initial(builder: Builder, step: tuple[Assign, ...]) -> tuple[Assign, ...]:
-    """The initial values and whatever must be worked out at the start time to have them, in order."""
-    replaced: list[Assign] = []
-    for statement in step:
-        parts = statement.unrolled() if any(slot in builder.instead for slot in statement.slots()) else (statement,)
-        for part in parts:
-            code = builder.instead.get(part.target.base, part.code) if not part.loops else part.code
-            replaced.append(Assign(part.name, part.target, part.loops, code))
-    candidates = [*replaced, *builder.begin]
-    owner = {slot: number for number, statement in enumerate(candidates) for slot in statement.slots()}
-    wanted: set[int] = set()
-    stack = list(range(len(replaced), len(candidates)))
-    while stack:
-        number = stack.pop()
-        if number not in wanted:
-            wanted.add(number)
-            stack.extend(owner[slot] for slot in reads(candidates[number]) if slot in owner)
-    return in_order([candidates[number] for number in sorted(wanted)])
 
 
 __all__ = ["fold", "lower"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from flowreform import functions
 from flowreform.arithmetic import divide, modulo, power
@@ -90,15 +90,17 @@ class _Values:
         return None
 
 
-def is_fixed(model: Model, expr: Expr) -> bool:
-    """Whether an expression has one value throughout a run: literals, parameters and plain functions of them."""
+def is_fixed(model: Model, expr: Expr, timed: Collection[str] = ()) -> bool:
+    """Whether an expression has one value throughout a run: literals, parameters and plain functions of them.
+
+    `timed` names parameters that vary over time."""
     waiting: list[Expr] = [expr]
     seen: set[str] = set()
     while waiting:
         for part in walk(waiting.pop()):
             if isinstance(part, Ref):
                 variable = model.variables.get(part.name)
-                if variable is None and part.name in ("time", "self"):
+                if (variable is None and part.name in ("time", "self")) or part.name in timed:
                     return False
                 if variable is None or variable.role is Role.PARAMETER or variable.name in seen:
                     continue

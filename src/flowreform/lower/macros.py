@@ -48,6 +48,8 @@ def expand(builder: Builder, scope: Scope, macro: Macro, call: Call) -> Code:
 def _write(builder: Builder, scope: Scope, macro: Macro, variable: Variable, target: Read) -> None:
     if len(variable.equations) != 1 or variable.equations[0].expr is None:
         raise Fault(f"{variable.label} in macro {macro.name} must have one equation")
+    if variable.conveyor is not None or variable.leak is not None:
+        raise Fault(f"{variable.label} in macro {macro.name} is part of a conveyor", "write the conveyor outside the macro")
     equation = variable.equations[0]
     assert equation.expr is not None
     code = resolve(builder, scope, equation.expr)

@@ -66,6 +66,8 @@ class Builder:
         self.stocks: list[Stock] = []
         self.memory: list[Assign] = []
         self.remembered: list[int] = []
+        self.driven: frozenset[str] = frozenset()  # flows out of conveyors: the belt gives their values
+        self.belted: frozenset[str] = frozenset()  # flows into conveyors: never below zero
         self._loops = 0
 
     def loop(self, size: int) -> Loop:

@@ -25,8 +25,8 @@ QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95)
 def bands(ds: Dataset, variables: Sequence[str] | None = None, quantiles: Sequence[float] = QUANTILES) -> Dataset:
     """Quantiles over the draws of every saved variable: dimensions (scenario, quantile, time, its own).
 
-    `ds` is what `run` returned; runs that failed are left out, and `draws_used` (scenario) counts the draws behind each band. Raises ExperimentError for a
-    variable that was not saved, and where there is one draw only."""
+    `ds` is what `run` returned; runs that failed are left out, and `draws_used` (scenario) counts the draws behind each
+    band. Raises ExperimentError for a variable that was not saved, and where there is one draw only."""
     import xarray as xr
 
     _several_draws(ds)
@@ -88,7 +88,9 @@ def wilson(successes: NDArray[np.floating], count: NDArray[np.integer], reach: f
     divisor = 1 + reach**2 / n
     middle = (share + reach**2 / (2 * n)) / divisor
     half = reach * np.sqrt(share * (1 - share) / n + reach**2 / (4 * n**2)) / divisor
-    return share, np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+    low = np.where(successes == 0, 0.0, middle - half)  # rounding must not part an end from a share of 0 or 1
+    high = np.where(successes == count, 1.0, middle + half)
+    return share, np.where(count > 0, low, np.nan), np.where(count > 0, high, np.nan)
 
 
 def beats(kpis: Dataset) -> Dataset:

@@ -40,7 +40,7 @@ def estimate(method: Method, design: Design, outputs: Floats, settings: Settings
     """Indices of every column of `outputs` float64[row, column]; blocks with a missing value are left out of a column."""
     count, columns = design.parameters, outputs.shape[1]
     shape = (len(method.indices), count, columns)
-    pairs = np.full((count, count, columns), np.nan) if design.second_order or method.fixed else None
+    pairs = np.full((count, count, columns), np.nan) if design.second_order or design.method == "ff" else None
     found = Cells(
         np.full(shape, np.nan), np.full(shape, np.nan), pairs, None if pairs is None else pairs.copy(),
         np.full(columns, ESTIMATED, dtype=np.int8), np.zeros(columns, dtype=int),
@@ -52,7 +52,7 @@ def estimate(method: Method, design: Design, outputs: Floats, settings: Settings
             continue
         block = outputs[:, chosen] if kept.all() else outputs[design.rows(kept)][:, chosen]
         flat = np.ptp(block, axis=0) <= FLAT * np.abs(block).max(axis=0)
-        if method.estimate.__name__ == "dgsm":  # its scale is the variance of the base points alone
+        if design.method == "dgsm":  # its scale is the variance of the base points alone
             flat |= np.ptp(block[:: design.block], axis=0) <= FLAT * np.abs(block).max(axis=0)
         steady = chosen[flat]
         found.status[steady] = CONSTANT

@@ -58,7 +58,7 @@ def counts(picked: NDArray[np.integer], size: int) -> Counts:
     """float64[resample, row]: how often each row was picked, over how many picks; `picked` is [resample, pick]."""
     resamples, picks = picked.shape
     flat = (picked + np.arange(resamples)[:, None] * size).ravel()
-    return np.bincount(flat, minlength=resamples * size).reshape(resamples, size) / picks
+    return np.asarray(np.bincount(flat, minlength=resamples * size).reshape(resamples, size) / picks)
 
 
 def spread(values: Floats) -> Floats:

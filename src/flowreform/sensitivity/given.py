@@ -190,7 +190,8 @@ def delta(design: Design, outputs: Floats, settings: Settings | None) -> Indices
     format_before, random_before = warnings.formatwarning, np.random.get_state()
     try:  # SALib changes how warnings look and seeds numpy's own stream: both are put back
         for column in range(outputs.shape[1]):
-            with warnings.catch_warnings(record=True):
+            with warnings.catch_warnings(record=True):  # SALib turns its warnings on again: they end here
+                warnings.simplefilter("ignore")
                 result = salib.analyze(problem(design.parameters), design.unit, outputs[:, column], seed=seed, **options)
             key = "delta" if "delta" in result else "delta_raw"
             for name, salib_name in zip(names, (key, "S1"), strict=True):
