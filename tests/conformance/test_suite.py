@@ -146,8 +146,11 @@ def test_the_compiled_engine_gives_the_same_bits_for_every_model(path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.requires("conformance", "pysimlin")
 def test_no_other_tool_matches_more_files(tmp_path: Path) -> None:
-    """The same files and tolerance through PySD and pysimlin, and on every disagreement the side that the vendor takes."""
-    text, counts = others.report(FILES, {path: outcome(path) for path in FILES}, tmp_path)
+    """The same sound files and tolerance through PySD and pysimlin, and on every disagreement the side the vendor takes.
+
+    Files that are themselves broken are refused here, and a tool that guesses what they meant gains nothing by it."""
+    sound = [path for path in FILES if outcome(path).status != "broken"]
+    text, counts = others.report(sound, {path: outcome(path) for path in sound}, tmp_path)
     print("\n" + text)
     for suffix in suite.SUFFIXES:
         assert counts["flowreform", suffix] >= max(counts["PySD", suffix], counts["pysimlin", suffix]), suffix
