@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from flowreform import functions
 from flowreform.arithmetic import divide, modulo, power
 from flowreform.functions import Kind
-from flowreform.model import Binary, Call, Expr, Model, Number, Ref, Role, Unary, walk
+from flowreform.model import Binary, Call, Expr, Model, Number, Ref, Role, SimSpecs, Unary, walk
 
 DEEPEST = 50
 
@@ -20,6 +20,19 @@ _OPERATORS: dict[str, Callable[[float, float], float]] = {
     "^": power,
     "mod": modulo,
 }
+
+
+def clock(specs: SimSpecs) -> dict[str, float]:
+    """The names that stand for a number of the simulation's own settings."""
+    return {
+        "dt": specs.dt,
+        "time_step": specs.dt,
+        "starttime": specs.start,
+        "initial_time": specs.start,
+        "stoptime": specs.stop,
+        "final_time": specs.stop,
+        "saveper": specs.save_every or specs.dt,
+    }
 
 
 def known(model: Model, expr: Expr | None) -> float | None:
@@ -68,16 +81,7 @@ class _Values:
             plain = not variable.dimensions and len(variable.equations) == 1 and variable.equations[0].lookup is None
             moving = variable.role in ("stock", "lookup")
             return self.of(variable.equations[0].expr, depth + 1) if plain and not moving else None
-        specs = self.model.specs
-        return {
-            "time": specs.start,
-            "dt": specs.dt,
-            "time_step": specs.dt,
-            "starttime": specs.start,
-            "initial_time": specs.start,
-            "stoptime": specs.stop,
-            "final_time": specs.stop,
-        }.get(name)
+        return self.model.specs.start if name == "time" else clock(self.model.specs).get(name)
 
     def _called(self, function: str, numbers: list[float]) -> float | None:
         row = functions.find(function)

@@ -9,7 +9,7 @@ from flowreform import functions
 from flowreform.errors import did_you_mean
 from flowreform.functions import Builtin, Kind
 from flowreform.lower import state, subscripts
-from flowreform.lower.known import known
+from flowreform.lower.known import clock, known
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Binary, Call, Dimension, Expr, Number, Ref, Star, Unary
 from flowreform.program import Code, Const, LookupRead, Now, Op, Ordinal, Pick, Place, Read, Reduce, Term
@@ -84,26 +84,13 @@ def _reference(builder: Builder, scope: Scope, ref: Ref) -> Code:
 
 
 def _value(builder: Builder, row: Builtin, ref: Ref) -> Code:
-    specs = builder.model.specs
     if row.kind is Kind.REFUSED:
         raise Fault(f"{row.name.upper()} is not done here: {row.note}", column=ref.column)
     if row.kind is not Kind.VALUE:
         raise Fault(f"{row.name.upper()} is a function and needs arguments", f"write {row.name.upper()}(...)", ref.column)
     if row.name == "time":
         return Now()
-    numbers = {
-        "dt": specs.dt,
-        "time_step": specs.dt,
-        "starttime": specs.start,
-        "initial_time": specs.start,
-        "stoptime": specs.stop,
-        "final_time": specs.stop,
-        "saveper": specs.save_every or specs.dt,
-        "pi": math.pi,
-        "inf": math.inf,
-        "nan": math.nan,
-    }
-    return Const(numbers[row.name])
+    return Const({**clock(builder.model.specs), "pi": math.pi, "inf": math.inf, "nan": math.nan}[row.name])
 
 
 def locate(builder: Builder, scope: Scope, ref: Ref, place: Place) -> tuple[int, tuple[Term, ...], tuple[Pick, ...]]:
