@@ -82,7 +82,7 @@ def sensitivity(
     for outcome in outcomes:
         found.failed.append(int(outcome.failed.sum()))
         found.kpis.append(columns.estimate(chosen, design, outcome.kpis, settings))
-        found.convergence.append(columns.convergence(chosen, design, outcome.kpis, settings))
+        found.convergence.append(columns.convergence(chosen, design, outcome.kpis, settings, found.kpis[-1]))
         found.variables.append(columns.estimate(chosen, design, outcome.variables, settings))
         found.keep(outcome)
     ds = assemble(found, engine=runner.engine, command=command)
