@@ -12,6 +12,7 @@ from flowreform.calendar import Calendar
 from flowreform.case.tables import Case
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import Finding, Level, did_you_mean
+from flowreform.experiment.correlations import correlations_of
 from flowreform.experiment.horizon import horizon_of
 from flowreform.experiment.measures import kpis_of, saved
 from flowreform.experiment.named import warn
@@ -21,7 +22,7 @@ from flowreform.experiment.uncertainties import uncertainties_of
 from flowreform.model import Model
 from flowreform.toml import Document, Loc, parse, required_table, table_of, unknown_keys
 
-KEYS = ("experiment", "scenarios", "uncertainty", "kpi")
+KEYS = ("experiment", "scenarios", "uncertainty", "correlation", "kpi")
 
 
 def build_experiment(
@@ -37,6 +38,8 @@ def build_experiment(
     start, stop, every = horizon_of(settled, model, document, findings)
     origins: dict[str, Origin] = {}
     uncertainties = uncertainties_of(settled, document, model, case, origins, findings)
+    varies = settled.draws > 1 or settled.uncertainties is not None
+    correlations = correlations_of(document, uncertainties, varies, findings)
     kpis = kpis_of(settled, document, model, case, (start, stop, every), origins, findings)
     baseline = settled.baseline if settled.baseline is not None else next(iter(scenarios))
     if baseline not in scenarios:
@@ -62,6 +65,7 @@ def build_experiment(
         scenarios=MappingProxyType(scenarios),
         baseline=baseline,
         uncertainties=MappingProxyType(uncertainties),
+        correlations=correlations,
         kpis=MappingProxyType(kpis),
         charts=case.charts if case else (),
         origins=MappingProxyType(origins),
