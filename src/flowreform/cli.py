@@ -164,19 +164,49 @@ def assess(
 
 
 @app.command(
-    short_help="Write a model as XMILE, for other programs.",
-    epilog="Example: flowreform export old_model.mdl -o new_model.xmile",
+    short_help="Write a model or its results as a file for other programs.",
+    epilog="Examples: flowreform export va_beds_to_community -o results.csv; "
+    "flowreform export va_beds_to_community -o results.kpis.csv; "
+    "flowreform export care_shift_build_or_close_first -o results.xlsx --values; "
+    "flowreform export care_shift -o plan_filled.xlsx --template plan.xlsx --map map.toml; "
+    "flowreform export old_model.mdl -o new_model.xmile",
 )
 @command
 def export(
-    name: ModelName,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: .xmile, .stmx or .xml.")],
+    name: Annotated[str, typer.Argument(metavar="MODEL|EXPERIMENT|DIR", help="A bundled name, a path, or a sweep's folder.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to; its suffix says what: .xlsx .csv .parquet .nc .xmile."),
+    ],
+    kpis: Annotated[
+        bool, typer.Option("--kpis", help="The KPI table, one row per run, and not the tidy table (.csv, .parquet).")
+    ] = False,
+    values: Annotated[bool, typer.Option("--values", help="A workbook of results without formulas (.xlsx).")] = False,
+    template: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Fill this workbook of yours (.xlsx, .xlsm) with yearly results.")
+    ] = None,
+    map_: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Which result goes into which of its cells (.toml).")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="What does the arithmetic; auto chooses by the number of runs.")] = Engine.AUTO,
+    draws: Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")] = None,
+    save: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this variable (repeatable).")] = None,
+    save_every: Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")] = None,
     json: Json = False,
 ) -> int | None:
-    """Write a model as XMILE 1.0, whatever format it was read from. An existing file is replaced in one step."""
-    from flowreform.commands.export import export
+    """Write results as a tidy table (.csv, .parquet), a KPI table, netCDF (.nc) or a workbook; or a model as XMILE 1.0.
 
-    return export(name, output, as_json=json)
+    The tidy table has one row for every scenario, draw, time and variable. An existing file is replaced in one step.
+    """
+    from flowreform.commands.export import Asked, export
+    from flowreform.commands.run import Options
+
+    options = Options(None, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
+    return export(name, Asked(output, options, kpis, values, template, map_))
 
 
 @app.command(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flowreform.export.describe import short
+from flowreform.export.fields import harmless
 from flowreform.export.numbers import exact, number
 from flowreform.export.tables import cell, markdown, shown_unit
 from flowreform.files import Writer, write_files
@@ -74,7 +75,7 @@ def _rows(ds: Dataset) -> Iterator[list[str]]:
     for scenario, kpi, parameter, kind in np.ndindex(index.shape):
         place = (scenario, kpi, parameter, kind)
         numbers = [exact(float(index[place])), exact(float(width[place])), STATUS[int(status[scenario, kpi])]]
-        yield [*_column(ds, scenario, kpi), str(names[parameter]), "", str(kinds[kind]), *numbers]
+        yield [*_column(ds, scenario, kpi), harmless(str(names[parameter])), "", str(kinds[kind]), *numbers]
 
 
 def _pair_rows(ds: Dataset) -> Iterator[list[str]]:
@@ -85,11 +86,11 @@ def _pair_rows(ds: Dataset) -> Iterator[list[str]]:
         if one < other:
             place = (scenario, kpi, one, other)
             numbers = [exact(float(pair[place])), exact(float(width[place])), STATUS[int(status[scenario, kpi])]]
-            yield [*_column(ds, scenario, kpi), str(names[one]), str(names[other]), kind, *numbers]
+            yield [*_column(ds, scenario, kpi), harmless(str(names[one])), harmless(str(names[other])), kind, *numbers]
 
 
 def _column(ds: Dataset, scenario: int, kpi: int) -> list[str]:
-    return [str(ds["scenario"].values[scenario]), str(ds["kpi"].values[kpi])]
+    return [harmless(str(ds["scenario"].values[scenario])), harmless(str(ds["kpi"].values[kpi]))]
 
 
 def leading_rows(ds: Dataset, scenario: str) -> list[list[str]]:
