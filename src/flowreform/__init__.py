@@ -32,16 +32,20 @@ _HOMES = {
     "Model": "model",
     "ModelError": "errors",
     "assess": "assess",
+    "bands": "sensitivity",
+    "beats": "sensitivity",
     "check": "checks",
     "contrast": "kpi",
     "fit": "fit",
     "kpis": "kpi",
+    "probabilities": "sensitivity",
     "read_case": "case",
     "read_experiment": "experiment",
     "read_model": "formats",
     "read_netcdf": "results",
     "run": "run",
     "sensitivity": "sensitivity",
+    "sensitivity_of": "sensitivity",
     "simulate": "run",
     "write_model": "formats.writer",
     "write_netcdf": "results",
@@ -70,6 +74,10 @@ if TYPE_CHECKING:
     from flowreform.run import run as run
     from flowreform.run import simulate as simulate
     from flowreform.sensitivity import sensitivity as sensitivity
+    from flowreform.sensitivity.chances import bands as bands
+    from flowreform.sensitivity.chances import beats as beats
+    from flowreform.sensitivity.chances import probabilities as probabilities
+    from flowreform.sensitivity.stored import sensitivity_of as sensitivity_of
 
 
 def __getattr__(name: str) -> Any:
