@@ -38,6 +38,7 @@ _HOMES = {
     "contrast": "kpi",
     "fit": "fit",
     "kpis": "kpi",
+    "open_sweep": "sweep",
     "probabilities": "sensitivity",
     "read_case": "case",
     "read_experiment": "experiment",
@@ -47,6 +48,7 @@ _HOMES = {
     "sensitivity": "sensitivity",
     "sensitivity_of": "sensitivity",
     "simulate": "run",
+    "sweep": "sweep",
     "write_model": "formats.writer",
     "write_netcdf": "results",
 }
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from flowreform.sensitivity.chances import beats as beats
     from flowreform.sensitivity.chances import probabilities as probabilities
     from flowreform.sensitivity.stored import sensitivity_of as sensitivity_of
+    from flowreform.sweep import open_sweep as open_sweep
+    from flowreform.sweep import sweep as sweep
 
 
 def __getattr__(name: str) -> Any:

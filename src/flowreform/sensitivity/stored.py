@@ -5,7 +5,7 @@ Methods that take any sample of all inputs can be used; those with a design of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ from flowreform.sensitivity.designs import Design
 from flowreform.sensitivity.estimators import Settings
 from flowreform.sensitivity.methods import METHODS
 from flowreform.sensitivity.runs import Outcome, Wanted, keep, without_failed
+from flowreform.sensitivity.targets import Target, read_targets
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -52,12 +53,11 @@ def sensitivity_of(
     """Sensitivity indices from finished runs, as `sensitivity` gives them; nothing is run.
 
     `ds` has (scenario, draw[, time]) with the drawn inputs in it: what `run` returned, or an opened sweep, lazily read. KPIs
-    are taken from variables of their names, or measured on the trajectories. `method` is one that takes any sample: rbd_fast,
+    are those that a sweep stored, or are measured on the trajectories. `method` is one that takes any sample: rbd_fast,
     delta, pawn or regional. `samples` is how many draws to use, the first ones (default: all, 16,384 at most). Raises
     ExperimentError for a method that needs a design of its own, for what was not kept, and for one draw only."""
     faults: list[Finding] = []
     draws = int(ds.sizes.get("draw", 1))
-    used = min(draws, MOST_DRAWS) if samples is None else min(draws, samples)
     if method in METHODS and not METHODS[method].given:
         sample = str(ds.attrs.get("design", "random")).replace("_", " ")
         reason = f"{method} needs runs at points of its own, and these are a {sample} sample"
@@ -67,12 +67,17 @@ def sensitivity_of(
     if draws < 2:
         reason = "one draw says nothing about uncertainty"
         raise ExperimentError(error("one-draw", reason, "set draws to 100 or more, in the file or with --draws"))
+    used = min(draws, MOST_DRAWS if samples is None else samples)
+    if variables is None:
+        stored = _kept_variables(ds, experiment) if method not in ("delta", "regional") else []
+        variables = stored if _kept_draws(ds, [split(name)[0] for name in stored]) >= used else []
+    timed = [split(target.name)[0] for target in _readable(targets, experiment) if target.when]
+    used = min(used, _kept_draws(ds, [split(name)[0] for name in variables] + timed))
     ds = ds.isel(draw=slice(0, used))
     chosen = asked.method_of(method, used, faults)
     columns = _inputs(ds, experiment, asked.parameters_of(experiment, parameters, faults), faults)
     scenarios = asked.scenarios_of(experiment, scenario, contrast, faults)
-    stored = _kept_variables(ds, experiment) if variables is None and method not in ("delta", "regional") else variables
-    narrowed, wanted = asked.wanted_of(experiment, method, kpis, stored or (), targets, faults)
+    narrowed, wanted = asked.wanted_of(experiment, method, kpis, variables, targets, faults)
     asked.check_numbers(resamples, confidence, seed, faults)
     faults += _missing(ds, narrowed, wanted, scenarios)
     if chosen is not None:
@@ -85,7 +90,7 @@ def sensitivity_of(
     )
     design = Design(method, np.stack([percentiles(column) for column in columns.values()], axis=1), 1, (0,))
     found = Findings(narrowed, method, design, columns, wanted, settings, contrast)
-    values = _kpis(ds, narrowed)
+    values = kpis_of(ds, experiment if "kpi_value" in ds.data_vars else narrowed)
 
     def outcome_of(name: str) -> Outcome:
         size = len(wanted.kpis), len(wanted.kpis) + len(wanted.targets), len(wanted.variables) * len(wanted.times)
@@ -97,6 +102,8 @@ def sensitivity_of(
     result = assemble(found, engine=str(ds.attrs.get("engine", "")), command=command)
     result.attrs |= {key: ds.attrs[key] for key in ("draws", "design") if key in ds.attrs}
     more = [f"of {draws:,} draws the first {used:,} are used"] if used < draws else []
+    if missing := int(ds.attrs.get("missing_runs", 0)):
+        more.append(f"{missing:,} runs of the sweep are not there yet: draws without them are left out")
     return with_warnings(result, found, used, scenarios, more)
 
 
@@ -127,6 +134,14 @@ def _inputs(ds: Dataset, experiment: Experiment, names: Sequence[str], faults: l
     return found
 
 
+def _readable(texts: Sequence[str], experiment: Experiment) -> tuple[Target, ...]:
+    """The targets, or none where one of them is at fault, which is said elsewhere."""
+    try:
+        return read_targets(texts, experiment)
+    except ExperimentError:
+        return ()
+
+
 def _kept_variables(ds: Dataset, experiment: Experiment) -> list[str]:
     """The variables of the experiment's charts that were kept over time."""
     names = [name for chart in experiment.charts for name in chart.variables]
@@ -137,11 +152,6 @@ def _is_course(ds: Dataset, name: str) -> bool:
     return name in ds.data_vars and {"draw", "time"} <= set(map(str, ds[name].dims))
 
 
-def _is_kept(ds: Dataset, name: str) -> bool:
-    """Whether a KPI stands in the Dataset with its values."""
-    return name in ds.data_vars and {str(dim) for dim in ds[name].dims} == {"scenario", "draw"}
-
-
 def _missing(ds: Dataset, experiment: Experiment, wanted: Wanted, scenarios: Sequence[str]) -> list[Finding]:
     """What was asked for and not kept."""
     found = [
@@ -150,7 +160,14 @@ def _missing(ds: Dataset, experiment: Experiment, wanted: Wanted, scenarios: Seq
         if name in experiment.scenarios and name not in ds["scenario"].values
     ]
     courses = [split(name)[0] for name in wanted.variables] + [split(t.name)[0] for t in wanted.targets if t.when]
-    courses += [split(part)[0] for name, kpi in experiment.kpis.items() if not _is_kept(ds, name) for part in kpi.variables]
+    if "kpi_value" in ds.data_vars:
+        found += [
+            error("not-kept", "the runs do not hold this KPI", "leave it out, or sweep again", element=name)
+            for name in experiment.kpis
+            if name not in ds["kpi"].values
+        ]
+    else:
+        courses += [split(part)[0] for kpi in experiment.kpis.values() for part in kpi.variables]
     found += [
         error("not-kept", "its course over time was not kept", "keep trajectories of it, or leave it out", element=name)
         for name in dict.fromkeys(courses)
@@ -159,15 +176,7 @@ def _missing(ds: Dataset, experiment: Experiment, wanted: Wanted, scenarios: Seq
     return found
 
 
-def _kpis(ds: Dataset, experiment: Experiment) -> Dataset:
-    """The KPIs as kept, with their outcomes, and those not kept as measured."""
-    import dataclasses
-
-    import xarray as xr
-
-    measured = {name: kpi for name, kpi in experiment.kpis.items() if not _is_kept(ds, name)}
-    found = kpis_of(ds, dataclasses.replace(experiment, kpis=measured)) if measured else xr.Dataset()
-    kept = [name for name in experiment.kpis if name not in measured]
-    flags = [f"{name}_outcome" for name in kept if f"{name}_outcome" in ds.variables]
-    data: Mapping[str, object] = {name: ds[name].reset_coords(drop=True) for name in kept}
-    return found.assign(data).assign_coords({name: ds[name].reset_coords(drop=True) for name in flags})
+def _kept_draws(ds: Dataset, names: Sequence[str]) -> int:
+    """Of how many draws the courses of these variables were kept."""
+    draws = int(ds.sizes["draw"])
+    return min((int(ds[name].attrs.get("kept_draws", draws)) for name in names if _is_course(ds, name)), default=draws)
