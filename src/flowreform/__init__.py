@@ -75,11 +75,11 @@ if TYPE_CHECKING:
     from flowreform.results import write_netcdf as write_netcdf
     from flowreform.run import run as run
     from flowreform.run import simulate as simulate
+    from flowreform.sensitivity import beats as beats
+    from flowreform.sensitivity import probabilities as probabilities
     from flowreform.sensitivity import sensitivity as sensitivity
+    from flowreform.sensitivity import sensitivity_of as sensitivity_of
     from flowreform.sensitivity.chances import bands as bands
-    from flowreform.sensitivity.chances import beats as beats
-    from flowreform.sensitivity.chances import probabilities as probabilities
-    from flowreform.sensitivity.stored import sensitivity_of as sensitivity_of
     from flowreform.sweep import open_sweep as open_sweep
     from flowreform.sweep import sweep as sweep
 
