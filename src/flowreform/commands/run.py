@@ -85,7 +85,7 @@ def run(name: str, options: Options) -> int:
 
 
 def input_warnings(experiment: Experiment) -> Iterator[Any]:
-    """The warnings about the files of an experiment: model, case, and itself."""
+    """What the readers of its files warned of: model, case, and the experiment itself."""
     from flowreform.errors import Finding
 
     for findings in (experiment.model.findings, experiment.case.findings if experiment.case else (), experiment.findings):
@@ -169,7 +169,7 @@ def _tables(ds: Dataset, kpis: Dataset, experiment: Experiment) -> Iterator[Rend
         yield experiment.question
     if experiment.runs == 1:
         yield _path_table(ds, experiment)
-    yield from _kpi_tables(kpis, experiment)
+    yield from kpi_tables(kpis, experiment)
 
 
 def _path_table(ds: Dataset, experiment: Experiment) -> RenderableType:
@@ -193,7 +193,8 @@ def _path_table(ds: Dataset, experiment: Experiment) -> RenderableType:
     return table("", ("stock" if stocks else "variable", "unit", *heads), rows, right=range(2, 2 + len(places)))
 
 
-def _kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType]:
+def kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType]:
+    """The KPIs by scenario, and what they are less than or over the baseline's, draw by draw."""
     import flowreform as fr
     from flowreform.export.describe import short
     from flowreform.export.tables import by_kpi, heading, spread

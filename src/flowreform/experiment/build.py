@@ -17,12 +17,20 @@ from flowreform.experiment.horizon import horizon_of
 from flowreform.experiment.measures import kpis_of, saved
 from flowreform.experiment.named import warn
 from flowreform.experiment.settings import Scenario, SettingReader
-from flowreform.experiment.tables import MAX_RUNS, MAX_SCENARIOS, Experiment, ExperimentTable, Origin, ScenarioTable
+from flowreform.experiment.tables import (
+    MAX_RUNS,
+    MAX_SCENARIOS,
+    Experiment,
+    ExperimentTable,
+    Origin,
+    ScenarioTable,
+    SweepTable,
+)
 from flowreform.experiment.uncertainties import uncertainties_of
 from flowreform.model import Model
 from flowreform.toml import Document, Loc, parse, required_table, table_of, unknown_keys
 
-KEYS = ("experiment", "scenarios", "uncertainty", "correlation", "kpi")
+KEYS = ("experiment", "scenarios", "uncertainty", "correlation", "kpi", "sweep")
 
 
 def build_experiment(
@@ -69,6 +77,7 @@ def build_experiment(
         kpis=MappingProxyType(kpis),
         charts=case.charts if case else (),
         origins=MappingProxyType(origins),
+        sweep=parse(SweepTable, table_of(document, "sweep", findings), document, ("sweep",), findings) or SweepTable(),
         path=path,
         sha256=document.sha256,
         findings=tuple(finding for finding in findings if finding.level is Level.WARNING),
