@@ -164,19 +164,30 @@ def assess(
 
 
 @app.command(
-    short_help="Write a model as XMILE, for other programs.",
-    epilog="Example: flowreform export old_model.mdl -o new_model.xmile",
+    short_help="Write a live workbook, or a model as XMILE.",
+    epilog="Examples: flowreform export care_shift_build_or_close_first -o plan.xlsx --scenario build_first; "
+    "flowreform export va_transformation -o va.xlsx --dt 0.125; flowreform export old_model.mdl -o new_model.xmile",
 )
 @command
 def export(
-    name: ModelName,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: .xmile, .stmx or .xml.")],
+    name: AnyName,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: .xlsx, .xmile, .stmx or .xml.")],
+    scenario: Annotated[
+        str | None, typer.Option(metavar="NAME", help=".xlsx: the scenario it opens with; the baseline when missing.")
+    ] = None,
+    dt: Annotated[
+        float | None,
+        typer.Option(metavar="DT", help=".xlsx: a coarser step, for a smaller workbook; Checks shows what it costs."),
+    ] = None,
     json: Json = False,
 ) -> int | None:
-    """Write a model as XMILE 1.0, whatever format it was read from. An existing file is replaced in one step."""
-    from flowreform.commands.export import export
+    """Write a model with its scenarios as a workbook of formulas, or a model as XMILE 1.0.
 
-    return export(name, output, as_json=json)
+    The workbook recalculates in any spreadsheet, without macros or links. An existing file is replaced in one step.
+    """
+    from flowreform.commands.export import Options, export
+
+    return export(name, output, Options(scenario, dt, json))
 
 
 @app.command(
