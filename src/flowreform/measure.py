@@ -270,11 +270,16 @@ def _plain(measure: Measure, ds: Dataset, calendar: Calendar | None) -> DataArra
     if measure.statistic in ("final", "at"):
         first = last
     values = np.asarray(data.values[..., first : last + 1], dtype=np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        result = _STATISTICS[measure.statistic](values, times[first : last + 1], measure.threshold or 0.0)
-    result = np.where(np.isfinite(values).all(axis=-1), result, np.nan)
+    result = taken(measure.statistic, values, times[first : last + 1], measure.threshold or 0.0)
     kept = {name: coord for name, coord in data.coords.items() if "time" not in coord.dims}
     return DataArray(result, coords=kept, dims=data.dims[:-1], name=base)
+
+
+def taken(statistic: Statistic, values: Floats, times: Floats, threshold: float = 0.0) -> Floats:
+    """A statistic of float64[..., time] over all its times; NaN for a run with a number in it that is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        result = _STATISTICS[statistic](values, times, threshold)
+    return np.where(np.isfinite(values).all(axis=-1), result, np.nan)
 
 
 def _mean(values: Floats, times: Floats, _: float) -> Floats:

@@ -103,9 +103,11 @@ def _kind(asked: Asked) -> str:
         raise ExperimentError(
             error("usage", "--values is for .xlsx", "leave it out: other files hold nothing but values", file=file)
         )
-    for option, given in (("--scenario", asked.scenario), ("--dt", asked.dt)):
-        if given is not None and not asked.live:
-            raise ExperimentError(error("usage", "only the live workbook takes it", "write -o FILE.xlsx", file=option))
+    only_live = [option for option, given in (("--scenario", asked.scenario), ("--dt", asked.dt)) if given is not None]
+    if only_live and not asked.live:
+        raise ExperimentError(
+            [error("usage", "only the live workbook takes it", "write -o FILE.xlsx", file=option) for option in only_live]
+        )
     return suffix
 
 
