@@ -49,6 +49,7 @@ _HOMES = {
     "sensitivity_of": "sensitivity",
     "simulate": "run",
     "sweep": "sweep",
+    "to_xlsx": "export.workbook.write",
     "write_model": "formats.writer",
     "write_netcdf": "results",
 }
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from flowreform.errors import InternalError as InternalError
     from flowreform.errors import ModelError as ModelError
     from flowreform.experiment import read_experiment as read_experiment
+    from flowreform.export.workbook.write import to_xlsx as to_xlsx
     from flowreform.fit import fit as fit
     from flowreform.formats import read_model as read_model
     from flowreform.formats.writer import write_model as write_model

@@ -167,6 +167,7 @@ def assess(
     short_help="Write a model or its results as a file for other programs.",
     epilog="Examples: flowreform export va_beds_to_community -o results.csv; "
     "flowreform export va_beds_to_community -o results.kpis.csv; "
+    "flowreform export care_shift_build_or_close_first -o plan.xlsx --scenario build_first; "
     "flowreform export care_shift_build_or_close_first -o results.xlsx --values; "
     "flowreform export care_shift -o plan_filled.xlsx --template plan.xlsx --map map.toml; "
     "flowreform export old_model.mdl -o new_model.xmile",
@@ -188,6 +189,13 @@ def export(
     map_: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="Which result goes into which of its cells (.toml).")
     ] = None,
+    scenario: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Live workbook: the scenario it opens with; the baseline when missing.")
+    ] = None,
+    dt: Annotated[
+        float | None,
+        typer.Option(metavar="DT", help="Live workbook: a coarser step, for a smaller file; Checks shows what it costs."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
@@ -198,15 +206,16 @@ def export(
     save_every: Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")] = None,
     json: Json = False,
 ) -> int | None:
-    """Write results as a tidy table (.csv, .parquet), a KPI table, netCDF (.nc) or a workbook; or a model as XMILE 1.0.
+    """Write a workbook of formulas (.xlsx) or of values, results as a tidy table (.csv, .parquet), netCDF (.nc), or XMILE.
 
-    The tidy table has one row for every scenario, draw, time and variable. An existing file is replaced in one step.
+    The workbook of formulas is the model with its scenarios: it recalculates in any spreadsheet, without macros or links. The
+    tidy table has one row for every scenario, draw, time and variable. An existing file is replaced in one step.
     """
     from flowreform.commands.export import Asked, export
     from flowreform.commands.run import Options
 
     options = Options(None, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
-    return export(name, Asked(output, options, kpis, values, template, map_))
+    return export(name, Asked(output, options, kpis, values, template, map_, scenario, dt))
 
 
 @app.command(

@@ -64,6 +64,15 @@ def _refused(name: str, why: str) -> Builtin:
 
 _RANDOM = "a run must be repeatable from its inputs alone; draw it as an uncertainty of the experiment instead"
 
+# Excel forms of pulses, from the middle of the step (`{t}+{dt}/2`), as in `arithmetic`; Excel's MOD would have another sign.
+_PULSE = (
+    "IF({t}+{dt}/2>{1},IF(IF({2}>0,({t}+{dt}/2-({1}))-({2})*INT(({t}+{dt}/2-({1}))/({2})),{t}+{dt}/2-({1}))<{dt},({0})/{dt},0),0)"
+)
+_PULSE_TRAIN = (
+    "IF(AND({t}+{dt}/2>{0},{t}+{dt}/2<{3}),IF({2}<=0,1,"
+    "IF(({t}+{dt}/2-({0}))-({2})*INT(({t}+{dt}/2-({0}))/({2}))<MAX({1},{dt}),1,0)),0)"
+)
+
 _ROWS = (
     # numbers from numbers
     _pure("abs", 1, "a -> a", ieee.absolute, "ABS({0})"),
@@ -97,9 +106,9 @@ _ROWS = (
     # numbers from numbers and the time
     _timed("step", 2, 2, "a, T -> a", ieee.step, "IF({t}+{dt}/2>{1},{0},0)"),
     _timed("ramp", 2, 3, "a/T, T, [T] -> a", ieee.ramp, "IF(MIN({t},{2})>{1},({0})*(MIN({t},{2})-({1})),0)"),
-    _timed("pulse", 1, 3, "a, [T, T] -> a/T", ieee.pulse, ""),
+    _timed("pulse", 1, 3, "a, [T, T] -> a/T", ieee.pulse, _PULSE),
     _timed("pulse_width", 2, 2, "T, T -> 1", ieee.pulse_width, "IF(AND({t}+{dt}/2>{0},{t}+{dt}/2<({0})+MAX({1},{dt})),1,0)"),
-    _timed("pulse_train", 4, 4, "T, T, T, T -> 1", ieee.pulse_train, ""),
+    _timed("pulse_train", 4, 4, "T, T, T, T -> 1", ieee.pulse_train, _PULSE_TRAIN),
     # delays, smooths and memory: argument order input, time[, order][, initial]
     _state("delay1", 2, 3, "a, T, [a] -> a"),
     _state("delay3", 2, 3, "a, T, [a] -> a"),

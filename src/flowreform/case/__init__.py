@@ -65,6 +65,7 @@ KEYS = (
     "laws",
     "conclusions",
     "fit",
+    "workbook",
 )
 
 

@@ -5,7 +5,8 @@ A kind is one line of `KINDS`. What runs is run as `flowreform run` would, with 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,13 @@ class Asked:
     values: bool = False
     template: Path | None = None
     map: Path | None = None
+    scenario: str | None = None
+    dt: float | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it is the workbook of formulas that is asked for."""
+        return self.output.suffix.lower() == ".xlsx" and not self.values and self.template is None
 
 
 @dataclass(frozen=True)
@@ -49,21 +57,27 @@ class Source:
         return self.experiment.case.calendar if self.experiment.case else None
 
 
-Written = tuple[str, ...]
-"""Lines about what was written: notes for the user."""
+@dataclass(frozen=True)
+class Written:
+    """What came of an export: its exit code, notes for the user, and facts for scripts."""
+
+    code: int = DONE
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+    summary: str = ""
 
 
 def export(name: str, asked: Asked) -> int:
     """Write one file of the kind that its suffix names; 3 when runs behind it failed."""
     kind = _kind(asked)
-    notes, code = KINDS[kind](name, asked)
+    made = KINDS[kind](name, asked)
     if asked.run.as_json:
-        print_json({"source": name, "file": asked.output.name, "notes": list(notes)})
+        print_json({"source": name, "file": asked.output.name, "notes": list(made.notes), **made.facts})
     else:
-        say(f"wrote {asked.output}")
-        for note in notes:
+        say(f"wrote {asked.output}{f': {made.summary}' if made.summary else ''}")
+        for note in made.notes:
             say(f"note: {note}")
-    return code
+    return made.code
 
 
 def _kind(asked: Asked) -> str:
@@ -89,13 +103,18 @@ def _kind(asked: Asked) -> str:
         raise ExperimentError(
             error("usage", "--values is for .xlsx", "leave it out: other files hold nothing but values", file=file)
         )
+    only_live = [option for option, given in (("--scenario", asked.scenario), ("--dt", asked.dt)) if given is not None]
+    if only_live and not asked.live:
+        raise ExperimentError(
+            [error("usage", "only the live workbook takes it", "write -o FILE.xlsx", file=option) for option in only_live]
+        )
     return suffix
 
 
 # --- where results come from -----------------------------------------------------------------------------------------
 
 
-def _results(name: str, asked: Asked) -> tuple[Source, Written, int]:
+def _results(name: str, asked: Asked) -> tuple[Source, Written]:
     """Run what the name means; the results, and what to say of the runs."""
     import flowreform as fr
     from flowreform.results import command_text
@@ -109,69 +128,81 @@ def _results(name: str, asked: Asked) -> tuple[Source, Written, int]:
     failed = tuple(failed_runs(ds, experiment))
     lines = (*failed, *stray_reads(ds))
     notes = lines[:MOST_NAMED] + ((f"... and {len(lines) - MOST_NAMED} more",) if len(lines) > MOST_NAMED else ())
-    return Source(ds, experiment), notes, SOME_RUNS_FAILED if failed else DONE
+    return Source(ds, experiment), Written(SOME_RUNS_FAILED if failed else DONE, notes)
 
 
 # --- the kinds -------------------------------------------------------------------------------------------------------
 
 
-def _model(name: str, asked: Asked) -> tuple[Written, int]:
+def _model(name: str, asked: Asked) -> Written:
     """A model as XMILE."""
     import flowreform as fr
 
     with at_work("writing"):
         fr.write_model(fr.read_model(name), asked.output)
-    return (), DONE
+    return Written()
 
 
-def _csv(name: str, asked: Asked) -> tuple[Written, int]:
+def _csv(name: str, asked: Asked) -> Written:
     """The tidy table, or the KPI table, as CSV."""
     from flowreform.export.tables import kpis_csv
     from flowreform.export.tidy import write_csv
     from flowreform.files import write_text
 
-    source, notes, code = _results(name, asked)
+    source, made = _results(name, asked)
     if _wants_kpis(asked):
         write_text(asked.output, kpis_csv(_kpis(source)))
     else:
         with at_work("writing") as advance:
             write_csv(asked.output, source.ds, source.calendar, advance)
-    return notes, code
+    return made
 
 
-def _parquet(name: str, asked: Asked) -> tuple[Written, int]:
+def _parquet(name: str, asked: Asked) -> Written:
     """The tidy table, or the KPI table, as Parquet."""
     from flowreform.export.parquet import require_pyarrow, write_kpis, write_parquet
 
     require_pyarrow(asked.output)  # before anything runs
-    source, notes, code = _results(name, asked)
+    source, made = _results(name, asked)
     if _wants_kpis(asked):
         write_kpis(asked.output, _kpis(source))
     else:
         with at_work("writing") as advance:
             write_parquet(asked.output, source.ds, source.calendar, advance)
-    return notes, code
+    return made
 
 
-def _netcdf(name: str, asked: Asked) -> tuple[Written, int]:
+def _netcdf(name: str, asked: Asked) -> Written:
     """The whole Dataset as netCDF."""
     from flowreform.results import write_netcdf
 
-    source, notes, code = _results(name, asked)
+    source, made = _results(name, asked)
     write_netcdf(source.ds, asked.output)
-    return notes, code
+    return made
 
 
-def _workbook(name: str, asked: Asked) -> tuple[Written, int]:
-    """A filled template, or a workbook of values."""
+def _workbook(name: str, asked: Asked) -> Written:
+    """A filled template, a workbook of values, or the live workbook."""
     if asked.template is not None:
         return _template(name, asked)
-    raise ExperimentError(
-        error("usage", "a workbook of results is not written yet", "add --template and --map", file=str(asked.output))
-    )
+    return _values(name, asked) if asked.values else _live(name, asked)
 
 
-def _template(name: str, asked: Asked) -> tuple[Written, int]:
+def _live(name: str, asked: Asked) -> Written:
+    """A model with its scenarios as a workbook of formulas."""
+    from flowreform.export.workbook.write import to_xlsx
+    from flowreform.results import command_text
+
+    experiment = read_experiment(name, asked.run.table(), asked.run.settings)
+    command = command_text(sys.argv)
+    with at_work("writing the workbook") as advance:
+        made = to_xlsx(experiment, asked.output, scenario=asked.scenario, dt=asked.dt, progress=advance, command=command)
+    complain((*experiment.findings, *made.findings))
+    facts = {"experiment": experiment.name, "formulas": made.formulas, "columns": made.columns, "rows": made.rows}
+    return Written(facts=facts, summary=f"{made.formulas:,} formulas, {made.columns} columns x {made.rows:,} rows")
+
+
+def _template(name: str, asked: Asked) -> Written:
     """Yearly results in cells of a workbook that the user has."""
     from flowreform.export.template import fill, plan, read_template
 
@@ -179,10 +210,20 @@ def _template(name: str, asked: Asked) -> tuple[Written, int]:
     assert asked.map is not None
     template = read_template(asked.template, asked.map, asked.output)  # its faults come before anything runs
     experiment = read_experiment(name, asked.run.table(), asked.run.settings)
-    made = plan(template, experiment)
+    ready = plan(template, experiment)
     options = replace(asked.run, save=(*asked.run.save, *template.map.variables(experiment)))
-    source, notes, code = _results(name, replace(asked, run=options))
-    return (*notes, *fill(made, source.ds, source.experiment, asked.output)), code
+    source, made = _results(name, replace(asked, run=options))
+    return replace(made, notes=(*made.notes, *fill(ready, source.ds, source.experiment, asked.output)))
+
+
+def _values(name: str, asked: Asked) -> Written:
+    """A workbook that holds values and no formulas."""
+    from flowreform.export.values import write_values
+
+    source, made = _results(name, asked)
+    with at_work("writing"):
+        write_values(asked.output, source.ds, source.experiment)
+    return made
 
 
 def _wants_kpis(asked: Asked) -> bool:
@@ -197,7 +238,7 @@ def _kpis(source: Source) -> Dataset:
     return fr.kpis(source.ds, source.experiment)
 
 
-KINDS: dict[str, Callable[[str, Asked], tuple[Written, int]]] = {
+KINDS: dict[str, Callable[[str, Asked], Written]] = {
     ".xlsx": _workbook,
     ".xlsm": _workbook,
     ".csv": _csv,

@@ -174,9 +174,9 @@ def _as_json(done: Swept, experiment: Experiment, kpis: Any, warnings: list[str]
 
 
 def _warnings(experiment: Experiment) -> Iterator[Any]:
-    from flowreform.commands.run import warnings_of
+    from flowreform.commands.run import input_warnings
 
-    return warnings_of(experiment)
+    return input_warnings(experiment)
 
 
 def _nobody(line: str) -> None:

@@ -1,0 +1,134 @@
+"""Key numbers: the KPIs of the experiment as formulas over the Series sheet."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from flowreform.case.tables import Kpi
+from flowreform.export.workbook.book import Live, letters
+from flowreform.export.workbook.series_sheet import Series
+from flowreform.kpi import kpi_unit
+from flowreform.measure import Grid, Measure, evaluate, window
+from flowreform.names import element_names, split
+
+NEVER, NONE_NEEDED, UNDEFINED = "never", "none needed", "not defined"
+
+
+def key_number(series: Series, name: str, kpi: Kpi) -> Live:
+    """The formula of a KPI and its value for the scenario that the workbook opens with."""
+    number = _measure(series, kpi)
+    value = kpi_value(series, kpi, series.source.chosen)
+    scaled = f"({number})*{kpi.scale!r}" if kpi.scale != 1.0 else number
+    raw = f"({number})"
+    if kpi.statistic in ("first_above", "first_below"):
+        scaled = f'IF({raw}>=1E+99,"{NEVER}",{scaled})'
+    if kpi.never == "stop":
+        limit = series.source.program.stop - series.source.program.dt * (1 + 1e-6)
+        scaled = f'IF({raw}>={limit!r},"{NEVER}",{scaled})'
+    elif kpi.never is not None:
+        scaled = f'IF(ABS({raw}-({kpi.never!r}))<={_near(float(kpi.never))},"{NEVER}",{scaled})'
+    if kpi.none_needed is not None:
+        scaled = f'IF(ABS({raw}-({kpi.none_needed!r}))<={_near(kpi.none_needed)},"{NONE_NEEDED}",{scaled})'
+    if kpi.over is not None:
+        scaled = f'IFERROR({scaled},"{UNDEFINED}")'
+    return Live(f"={scaled}", value)
+
+
+def _near(value: float) -> str:
+    return f"{1e-9 + 1e-9 * abs(value):.3E}"
+
+
+def unit_of(series: Series, kpi: Kpi) -> str:
+    """The unit of a KPI."""
+    return kpi_unit(kpi, series.source.experiment)
+
+
+def kpi_value(series: Series, kpi: Kpi, scenario: int) -> float | str:
+    """The value of a KPI by the engine in one scenario, or the word for why it has none."""
+    source = series.source
+    case = source.experiment.case
+    calendar = case.calendar if case else None
+    found = float(evaluate(kpi, _dataset(series, kpi, scenario), calendar).values.ravel()[0])
+    raw = found / kpi.scale if kpi.scale else found
+    if kpi.none_needed is not None and np.isclose(raw, kpi.none_needed, rtol=1e-9, atol=1e-9):
+        return NONE_NEEDED
+    if kpi.never == "stop" and raw >= source.program.stop - source.program.dt * (1 + 1e-6):
+        return NEVER
+    if isinstance(kpi.never, int | float) and np.isclose(raw, kpi.never, rtol=1e-9, atol=1e-9):
+        return NEVER
+    if not math.isfinite(found):
+        return NEVER if kpi.statistic in ("first_above", "first_below") else UNDEFINED
+    return found
+
+
+def _dataset(series: Series, kpi: Kpi, scenario: int):  # type: ignore[no-untyped-def]
+    """What `evaluate` reads: the variables of a KPI at the saved times, as one run."""
+    import xarray as xr
+
+    source = series.source
+    data = {}
+    for name in dict.fromkeys(split(text)[0] for text in kpi.variables):
+        variable = source.model.variables[name]
+        place = source.program.places[name]
+        block = source.values[place.base : place.base + place.size][:, list(source.saved), scenario]
+        shape = tuple(len(source.model.dimensions[d].elements) for d in variable.dimensions)
+        data[name] = (("run", "time", *variable.dimensions), np.moveaxis(block, -1, 0).reshape(1, len(source.saved), *shape))
+    coords = {"time": series.times, "run": [0]}
+    for dimension in source.model.dimensions.values():
+        coords[dimension.name] = list(dimension.elements)
+    used = {d for dims, _ in data.values() for d in dims}
+    return xr.Dataset(data, {key: value for key, value in coords.items() if key in used})
+
+
+def _measure(series: Series, measure: Measure) -> str:
+    parts = [_plain(series, part) for part in measure.parts()]
+    if measure.over is not None:
+        return f"{parts[0]}/{parts[1]}"
+    return f"{parts[0]}-{parts[1]}" if measure.minus is not None else parts[0]
+
+
+def _plain(series: Series, measure: Measure) -> str:
+    source = series.source
+    case = source.experiment.case
+    base, elements = split(measure.variable)
+    name = measure.variable if elements else element_names(source.model, source.model.variables[base])[0]
+    column = series.position(name)
+    every = float(series.times[1] - series.times[0]) if len(series.times) > 1 else 1.0
+    grid = Grid(float(series.times[0]), float(series.times[-1]), every)
+    first, last = window(measure, grid, case.calendar if case else None)
+    cells = series.range(column, first, last)
+    times = series.range(0, first, last)
+    match measure.statistic:
+        case "final" | "at":
+            return series.cell(column, last)
+        case "min":
+            return f"MIN({cells})"
+        case "max":
+            return f"MAX({cells})"
+        case "increase":
+            return f"({series.cell(column, last)}-{series.cell(column, first)})"
+        case "mean":
+            if first == last:
+                return series.cell(column, last)
+            early, late = series.range(column, first, last - 1), series.range(column, first + 1, last)
+            return f"((AVERAGE({early})+AVERAGE({late}))/2)"
+        case "time_of_min":
+            return f"INDEX({times},MATCH(MIN({cells}),{cells},0))"
+        case "time_of_max":
+            return f"INDEX({times},MATCH(MAX({cells}),{cells},0))"
+        case "first_above" | "first_below":
+            mark = ">" if measure.statistic == "first_above" else "<"
+            threshold = measure.threshold or 0.0
+            source_values = series.values(name)
+            beyond = source_values > threshold if mark == ">" else source_values < threshold
+            column_letters = letters(column)
+            helper = series.added(
+                (measure.statistic, name, repr(threshold)),
+                f"time when {name} {mark} {threshold:g}",
+                source.model.specs.time_unit,
+                lambda row: f"=IF({column_letters}{row}{mark}{threshold!r},A{row},1E+99)",
+                np.where(beyond, series.times, 1e99),
+            )
+            return f"MIN({series.range(helper, first, last)})"

@@ -1,0 +1,111 @@
+"""`to_xlsx`: the sheets in order, whole or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowreform.errors import Finding, warning
+from flowreform.experiment import Experiment, experiment_of
+from flowreform.export.workbook.book import Book, Progress
+from flowreform.export.workbook.charts_sheet import write_charts
+from flowreform.export.workbook.checks_sheet import write_checks
+from flowreform.export.workbook.control_sheet import open_control, write_control
+from flowreform.export.workbook.engine_sheet import Column, columns_of, write_engine
+from flowreform.export.workbook.inputs_sheets import write_inputs, write_lookups, write_scenarios
+from flowreform.export.workbook.layout import Layout, lay_out
+from flowreform.export.workbook.sensitivity_sheet import draws_of, write_sensitivity
+from flowreform.export.workbook.series_sheet import Series, write_baseline, write_series
+from flowreform.export.workbook.source import WARN, Source, read_source
+from flowreform.export.workbook.texts import open_cover, write_assumptions, write_cover, write_provenance
+from flowreform.export.workbook.yearly_sheets import write_triangulation, write_yearly
+from flowreform.files import write_file
+from flowreform.model import Model
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a workbook came to: its formulas, the columns and rows of Engine, and warnings."""
+
+    path: Path
+    formulas: int
+    columns: int
+    rows: int
+    findings: tuple[Finding, ...]
+
+
+def to_xlsx(
+    source: Experiment | Model,
+    path: str | Path,
+    *,
+    scenario: str | None = None,
+    dt: float | None = None,
+    draws: bool = True,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Written:
+    """Write a model with its scenarios as a live workbook: every result a formula, every formula with its value.
+
+    `source` is an experiment, or a model (one scenario, one draw). `scenario` is the one it opens with (default: the
+    baseline); `dt` a coarser step, in the model's time unit, for a smaller workbook. Without `draws` the experiment's draws
+    are not run, and the Sensitivity sheet says so. `progress` is told (done, total). The file is written under a temporary
+    name and renamed; the same files, options and versions give the same bytes.
+
+    Raises ModelError for what has no form in a spreadsheet, and for more than 2,000,000 formulas, and ExperimentError for a
+    scenario or dt that will not do, before anything is written."""
+    experiment = experiment_of(source) if isinstance(source, Model) else source
+    told = progress or (lambda done, total: None)
+    read = read_source(experiment, scenario, dt, command)
+    layout = lay_out(read)
+    columns = columns_of(read, layout)
+    drawn = draws_of(read, progress) if draws else None
+    formulas = [0]
+    write_file(Path(path), lambda place: formulas.append(_write(place, read, layout, columns, drawn, told)))
+    count = formulas[-1]
+    findings = []
+    if count > WARN:
+        reason = f"the workbook has {count:,} formulas, and spreadsheets grow slow above {WARN:,}"
+        findings.append(warning("many-formulas", reason, "a larger --dt makes it smaller", file=str(path)))
+    return Written(Path(path), count, read.columns.count, len(read.rows), tuple(findings))
+
+
+def _write(place: Path, source: Source, layout: Layout, columns: list[Column], draws: Dataset | None, progress: Progress) -> int:
+    made = _date()
+    calendar = source.experiment.case.calendar if source.experiment.case else None
+    day = made or (calendar.origin if calendar else datetime.date(2000, 1, 1))
+    created = datetime.datetime(max(1900, day.year), day.month, day.day)
+    book = Book(place, created, {"title": source.experiment.title, "subject": source.experiment.question, "author": "flowreform"})
+    series = Series(source, layout)
+    cover = open_cover(book)
+    control = open_control(book)
+    write_inputs(book, source, layout)
+    write_scenarios(book, source, layout)
+    write_lookups(book, source, layout)
+    write_engine(book, source, layout, columns, progress)
+    write_yearly(book, source, layout)
+    accounts = write_triangulation(book, source, layout)
+    write_charts(book, series, layout)
+    write_sensitivity(book, source, draws)
+    write_checks(book, source, layout, columns, series, accounts)
+    write_assumptions(book, source)
+    write_provenance(book, source)
+    write_control(book, control, series)
+    write_series(book, series)
+    write_baseline(book, source)
+    write_cover(book, cover, source, made)
+    book.close()
+    return book.formulas
+
+
+def _date() -> datetime.date | None:
+    """The date of SOURCE_DATE_EPOCH, where it is set: a workbook holds no clock."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text.isdigit():
+        return None
+    return datetime.datetime.fromtimestamp(int(text), tz=datetime.UTC).date()

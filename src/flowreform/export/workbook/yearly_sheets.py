@@ -1,0 +1,249 @@
+"""Yearly and Triangulation: results by reporting year, and the same quantities reached by a second way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowreform.export.workbook.book import (
+    CELL,
+    GREEN,
+    GREY,
+    HEADER,
+    HEADING,
+    PALE,
+    RED,
+    SMALL,
+    SUBTITLE,
+    TITLE,
+    WRAPPED,
+    Book,
+    Live,
+    Page,
+    number_format,
+    reference,
+    style,
+)
+from flowreform.export.workbook.engine_sheet import describe
+from flowreform.export.workbook.layout import ACTIVE, INPUT_FIRST, SELECTOR, Layout
+from flowreform.export.workbook.source import Shown, Source, moving
+from flowreform.export.workbook.years import Row, Year, formula, rows_of, value, years_of
+
+YEARLY_FIRST = 6
+"""The first row of results, on both sheets."""
+YEAR_COLUMN = 3
+"""The first column of years."""
+BOLD = style(bold=True)
+TOLERANCE = 1e-9
+
+
+def heading(page: Page, source: Source, title: str, note: str) -> None:
+    """Title, scenario and what the numbers are."""
+    page.put(0, 0, title, TITLE)
+    page.put(1, 0, note, SUBTITLE)
+    page.put(2, 0, "Scenario", SMALL)
+    page.put(2, 1, Live(f"={reference(*SELECTOR, sheet='Control')}", source.labels[source.chosen]), BOLD)
+
+
+def conventions(source: Source) -> str:
+    """Currency, prices and years, in the words of the case file."""
+    case = source.experiment.case
+    if case is None:
+        return "Values by year."
+    about, parts = case.about, []
+    if case.calendar is not None and case.calendar.year_starts > 1:
+        month = ("", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+                 "December")[case.calendar.year_starts]  # fmt: skip
+        parts.append(f"Years begin in {month}.")
+    if about.currency:
+        parts.append(f"Money in {about.currency}" + (f" at the prices of {about.price_base}." if about.price_base else "."))
+    return " ".join(parts) or "Values by year."
+
+
+def write_yearly(book: Book, source: Source, layout: Layout) -> None:
+    """One row for each result, one column for each reporting year."""
+    page = book.page("Yearly", "#009639")
+    years, rows = years_of(source), rows_of(source)
+    page.widths(46, 14, 16, *([12] * len(years)))
+    heading(page, source, "Yearly results", conventions(source))
+    page.put_row(YEARLY_FIRST - 1, 0, ("Result", "Unit", "Variable", *(year.label for year in years)), HEADER)
+    at, section = YEARLY_FIRST, ""
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            page.put_row(at, 0, (section, *([None] * (2 + len(years)))), HEADING, style(bg_color=PALE))
+            at += 1
+        _result(page, source, layout, row, years, at)
+        at += 1
+    at = _discounting(page, source, layout, years, at)
+    page.put(at + 1, 0, "Means and sums are over the steps of a year; the highest value is the highest of any step.", SMALL)
+    page.finish(freeze=(YEARLY_FIRST, YEAR_COLUMN), repeat=(YEARLY_FIRST - 1, YEARLY_FIRST - 1))
+
+
+def _result(page: Page, source: Source, layout: Layout, row: Row, years: tuple[Year, ...], at: int) -> None:
+    values = [value(source, row.item, row.statistic, year, row.scale) for year in years]
+    look = style(num_format=number_format(row.unit, percent=row.percent, size=max((abs(v) for v in values), default=0.0)))
+    page.put(at, 0, row.label, WRAPPED)
+    page.put(at, 1, row.unit, CELL, style(font_color=GREY))
+    page.put(at, 2, row.item.name, WRAPPED, style(font_size=8, font_color=GREY))
+    for i, year in enumerate(years):
+        text = formula(source, layout, row.item, row.statistic, year, row.scale)
+        page.put(at, YEAR_COLUMN + i, Live(text, values[i]), CELL, look)
+
+
+def _discounting(page: Page, source: Source, layout: Layout, years: tuple[Year, ...], at: int) -> int:
+    """The rate and factor that money is discounted with, by year."""
+    table = source.table
+    if not table.discount_rate and not table.discount_factor:
+        return at
+    case = source.experiment.case
+    base = case.about.discount_base if case else None
+    title = "Discounting" + (f" to {base:%-d %B %Y}" if base else "")
+    page.put_row(at, 0, (title, *([None] * (2 + len(years)))), HEADING, style(bg_color=PALE))
+    at += 1
+    if table.discount_rate:
+        cell = next(i for i, cell in enumerate(layout.order) if cell.name == table.discount_rate)
+        item = layout.order[cell]
+        setting = item.settings.get(source.chosen)
+        rate = float(setting) if isinstance(setting, int | float) else item.value
+        page.put_row(at, 0, ("Discount rate", item.variable.units or "", item.name), WRAPPED)
+        for i in range(len(years)):
+            live = Live(f"={reference(INPUT_FIRST + cell, ACTIVE, sheet='Inputs')}", rate)
+            page.put(at, YEAR_COLUMN + i, live, CELL, style(num_format="0.0%"))
+        at += 1
+    if table.discount_factor:
+        shown = source.shown_as(table.discount_factor)
+        page.put_row(at, 0, ("Discount factor, end of year", "", shown.name), WRAPPED)
+        for i, year in enumerate(years):
+            live = Live(formula(source, layout, shown, "end", year), value(source, shown, "end", year))
+            page.put(at, YEAR_COLUMN + i, live, CELL, style(num_format="0.0000"))
+        at += 1
+    return at
+
+
+# --- triangulation ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Account:
+    """A stock with the flows that account for it."""
+
+    stock: Shown
+    inflows: tuple[Shown, ...]
+    outflows: tuple[Shown, ...]
+
+
+def accounts_of(source: Source) -> tuple[Account, ...]:
+    """The stocks that are reconciled, with their flows; those held at 0 from below are left out, since they may lose a flow."""
+    found = []
+    names = {item.name: item for item in source.shown}
+    for name in source.reconciled:
+        item = names[name]
+        inside = name[len(item.variable.name) :]
+        inflows = tuple(names[f"{flow}{inside}"] for flow in item.variable.inflows)
+        outflows = tuple(names[f"{flow}{inside}"] for flow in item.variable.outflows)
+        found.append(Account(item, inflows, outflows))
+    return tuple(found)
+
+
+def kind_of(source: Source, item: Shown) -> str:
+    """Activity, bed-days, beds, WTE, money or places: the heading a stock stands under."""
+    unit = (item.variable.units or "").lower()
+    currency = source.experiment.case.about.currency.lower() if source.experiment.case else ""
+    if currency and currency in unit:
+        return "Money"
+    if "day" in unit or "*" in unit:
+        return "Bed-days and waits"
+    return {"person": "Activity", "bed": "Beds", "wte": "WTE", "place": "Places"}.get(unit, "Other")
+
+
+_KINDS = ("Activity", "Bed-days and waits", "Beds", "Places", "WTE", "Money", "Other")
+
+
+def write_triangulation(book: Book, source: Source, layout: Layout) -> list[tuple[str, str, float]]:
+    """Opening value, flows in, flows out, closing value from the flows, closing value in Engine, difference, for each year.
+
+    Gives the cells with each account's largest relative difference, with its name."""
+    page = book.page("Triangulation", "#009639")
+    years = years_of(source)
+    page.widths(46, 14, 16, *([13] * len(years)))
+    heading(
+        page,
+        source,
+        "Triangulation",
+        "Each stock by a second way: what was there, plus what came, less what went, against Engine.",
+    )
+    page.put_row(YEARLY_FIRST - 1, 0, ("Account", "Unit", "Variable", *(year.label for year in years)), HEADER)
+    at = YEARLY_FIRST
+    found: list[tuple[str, str, float]] = []
+    accounts = accounts_of(source)
+    for kind in _KINDS:
+        chosen = [account for account in accounts if kind_of(source, account.stock) == kind]
+        if chosen:
+            page.put_row(at, 0, (kind, *([None] * (2 + len(years)))), HEADING, style(bg_color=PALE))
+            at += 1
+        for account in chosen:
+            at = _account(page, source, layout, account, years, at, found)
+    if not accounts:
+        page.put(at, 0, "No stock with flows is shown.", SMALL)
+    page.sheet.conditional_format(
+        YEARLY_FIRST, YEAR_COLUMN, at + 1, YEAR_COLUMN + len(years) - 1,
+        {"type": "formula", "criteria": f'=AND($B{YEARLY_FIRST + 1}="relative",ABS(D{YEARLY_FIRST + 1})>{TOLERANCE!r})',
+         "format": book.format(style(bg_color=RED))},
+    )  # fmt: skip
+    page.finish(freeze=(YEARLY_FIRST, YEAR_COLUMN), repeat=(YEARLY_FIRST - 1, YEARLY_FIRST - 1))
+    return found
+
+
+def _account(
+    page: Page,
+    source: Source,
+    layout: Layout,
+    account: Account,
+    years: tuple[Year, ...],
+    at: int,
+    found: list[tuple[str, str, float]],
+) -> int:
+    stock = account.stock
+    unit = stock.variable.units or ""
+    label = describe(source, stock.slot)[1]
+    lines: list[tuple[str, Shown, str, int]] = [(f"{label}, start of year", stock, "start", 0)]
+    lines += [(f"  + {describe(source, flow.slot)[1]}", flow, "total", 1) for flow in account.inflows]
+    lines += [(f"  - {describe(source, flow.slot)[1]}", flow, "total", -1) for flow in account.outflows]
+    first = at
+    sums = [0.0] * len(years)
+    sizes = [0.0] * len(years)
+    for text, item, statistic, sign in lines:
+        values = [value(source, item, statistic, year) for year in years]  # type: ignore[arg-type]
+        look = style(num_format=number_format(unit, size=max((abs(v) for v in values), default=0.0)))
+        page.put_row(at, 0, (text, unit, item.name), CELL)
+        for i, year in enumerate(years):
+            live = Live(formula(source, layout, item, statistic, year), values[i])  # type: ignore[arg-type]
+            page.put(at, YEAR_COLUMN + i, live, CELL, look)
+            sums[i] += values[i] * (sign or 1)
+            sizes[i] = max(sizes[i], abs(values[i]))
+        at += 1
+    signs = "".join("+" if sign >= 0 else "-" for *_, sign in lines)
+    ends = [value(source, stock, "end", year) for year in years]
+    look = style(num_format=number_format(unit, size=max((abs(v) for v in ends), default=0.0)))
+    page.put_row(at, 0, ("  = end of year by its flows", unit, ""), CELL)
+    page.put_row(at + 1, 0, ("  end of year in Engine", unit, stock.name), CELL)
+    page.put_row(at + 2, 0, ("  difference, of the largest line", "relative", ""), CELL, style(italic=True))
+    worst = 0.0
+    for i, year in enumerate(years):
+        column = YEAR_COLUMN + i
+        terms = "".join(f"{mark}{reference(first + k, column, fixed=False)}" for k, mark in enumerate(signs)).removeprefix("+")
+        page.put(at, column, Live(f"={terms}", sums[i]), CELL, look)
+        page.put(at + 1, column, Live(formula(source, layout, stock, "end", year), ends[i]), CELL, look)
+        by_flows, engine = reference(at, column, fixed=False), reference(at + 1, column, fixed=False)
+        block = f"{reference(first, column, fixed=False)}:{engine}"
+        size = max(sizes[i], abs(ends[i]), abs(sums[i]), 1e-9)
+        difference = abs(sums[i] - ends[i]) / size
+        worst = max(worst, difference)
+        text = f"=ABS({by_flows}-{engine})/MAX(MAX({block}),-MIN({block}),0.000000001)"
+        page.put(at + 2, column, Live(text, difference), CELL, style(num_format="0.0E+00", italic=True))
+    last = YEAR_COLUMN + len(years) - 1
+    found.append((label, f"Triangulation!{reference(at + 2, YEAR_COLUMN)}:{reference(at + 2, last)}", worst))
+    return at + 4
+
+
+__all__ = ["GREEN", "moving", "write_triangulation", "write_yearly"]
