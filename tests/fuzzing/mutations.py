@@ -23,8 +23,8 @@ NUMBERS = tuple(
 )
 
 WORDS = tuple(
-    b"time dt pi inf nan if then else and or not mod abs min max sum mean prod size rank step pulse ramp delay delay1 delay3 delayn "
-    b"smth1 smth3 smthn trend forcst init previous safediv self lookup stock flow aux gf module connect".split()
+    b"time dt pi inf nan if then else and or not mod abs min max sum mean prod size rank step pulse ramp delay delay1 delay3 "
+    b"delayn smth1 smth3 smthn trend forcst init previous safediv self lookup stock flow aux gf module connect".split()
 )
 
 XMILE = (
