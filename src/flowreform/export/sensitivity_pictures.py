@@ -6,6 +6,7 @@ told apart by people with the common kinds of colour blindness.
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -333,9 +334,16 @@ def _fan(one: Dataset, axis: Axis, title: str) -> Figure:
 
 
 def writers(made: Iterator[tuple[str, Any]]) -> dict[str, Callable[[Path], None]]:
-    """A writer for each picture and format, by file name."""
-    return {f"{name}.{form}": partial(_write, make, form) for name, make in made for form in FORMATS}
+    """A writer for each picture and format, by file name; a picture is made once for all of its formats."""
+    found: dict[str, Callable[[Path], None]] = {}
+    for name, make in made:
+        once = functools.cache(make)  # goes with its writers: figures of other pictures are not kept
+        for form in FORMATS:
+            found[f"{name}.{form}"] = partial(_write, once, form, last=form == FORMATS[-1])
+    return found
 
 
-def _write(make: Picture, form: str, path: Path) -> None:
+def _write(make: Any, form: str, path: Path, *, last: bool) -> None:
     save(path, make, form)
+    if last:
+        make.cache_clear()
