@@ -36,6 +36,7 @@ _HOMES = {
     "contrast": "kpi",
     "fit": "fit",
     "kpis": "kpi",
+    "open_sweep": "sweep",
     "read_case": "case",
     "read_experiment": "experiment",
     "read_model": "formats",
@@ -43,6 +44,7 @@ _HOMES = {
     "run": "run",
     "sensitivity": "sensitivity",
     "simulate": "run",
+    "sweep": "sweep",
     "to_xlsx": "export.workbook.write",
     "write_model": "formats.writer",
     "write_netcdf": "results",
@@ -72,6 +74,8 @@ if TYPE_CHECKING:
     from flowreform.run import run as run
     from flowreform.run import simulate as simulate
     from flowreform.sensitivity import sensitivity as sensitivity
+    from flowreform.sweep import open_sweep as open_sweep
+    from flowreform.sweep import sweep as sweep
 
 
 def __getattr__(name: str) -> Any:

@@ -299,6 +299,55 @@ def sensitivity(
     return sensitivity(name, asked)
 
 
+@app.command(
+    short_help="An experiment with many draws, into a folder that can be resumed.",
+    epilog="Examples: flowreform sweep care_shift_build_or_close_first --draws 150000 -o out/care; "
+    "flowreform sweep out/care  (go on after an interruption); "
+    "flowreform sweep my_question.toml -o out/mine --scheduler tcp://10.0.0.5:8786",
+)
+@command
+def sweep(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT|DIR", help="An experiment, or the folder of a sweep to go on with.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="The folder of the sweep.")] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads, or processes, of this machine; one a processor.")] = None,
+    processes: Annotated[bool, typer.Option("--processes", help="Processes instead of threads.")] = False,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786.")] = None,
+    engine: Annotated[Engine, typer.Option(help="What does the arithmetic; python and numba give the same bits.")] = Engine.AUTO,
+    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with a sweep in DIR, or refuse to.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table; warnings only.")] = False,
+    json: Json = False,
+) -> int | None:
+    """Run an experiment over thousands to millions of draws into a folder that can be killed, moved and resumed.
+
+    The same command again works out only what is missing or damaged. More --draws continue a random or Sobol design.
+    Ctrl-C finishes the parts in hand; a second one leaves at once. [sweep] of the experiment says what is kept.
+    """
+    from flowreform.commands.sweep import Asked, sweep
+
+    asked = Asked(output, tuple(set_ or ()), draws, workers, processes, scheduler, engine.value, resume, quiet, json)
+    return sweep(name, asked)
+
+
+@app.command(
+    short_help="Recompute and compare what flowreform wrote.",
+    epilog="Example: flowreform verify out/care",
+)
+@command
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="The folder of a sweep, or a file that flowreform wrote.")],
+    json: Json = False,
+) -> int | None:
+    """Check every checksum, work a sample out again, compare; 4 when something differs."""
+    from flowreform.commands.verify import verify
+
+    return verify(path, as_json=json)
+
+
 def main() -> None:
     """The console script."""
     gc.set_threshold(200_000, 50, 50)  # a command makes many lasting objects and few cycles: 8 % of a short run

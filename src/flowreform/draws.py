@@ -37,6 +37,36 @@ def draw(uncertainties: Mapping[str, Uncertainty], n: int, design: str, seed: in
     }
 
 
+class Drawer:
+    """Any stretch of the `n` draws that `draw` gives, the same to the last bit, without the rest of them.
+
+    A Latin hypercube keeps the order of its strata, 4 bytes a draw and uncertainty; random and Sobol designs keep nothing.
+    Raises ValueError for another design."""
+
+    def __init__(self, uncertainties: Mapping[str, Uncertainty], n: int, design: str, seed: int) -> None:
+        if design not in ("random", "latin_hypercube", "sobol"):
+            raise ValueError(f"unknown design {design!r}")
+        self.uncertainties, self.n, self.design, self.seed = uncertainties, n, design, seed
+        self._orders = {name: _order(seed, name, n) for name in uncertainties} if design == "latin_hypercube" else {}
+
+    def part(self, first: int, last: int) -> dict[str, Floats]:
+        """Draws `first` to `last` (without it) of every uncertainty by name, each float64[last - first]."""
+        return {
+            name: quantile(item, u)
+            for (name, item), u in zip(self.uncertainties.items(), self._samples(first, last), strict=True)
+        }
+
+    def _samples(self, first: int, last: int) -> list[Floats]:
+        names = tuple(self.uncertainties)
+        match self.design:
+            case "random":
+                return [_open(_words(self.seed, name, "random", last - first, first)) for name in names]
+            case "sobol":
+                return _sobol(names, last, self.seed, first)
+            case _:
+                return [_placed(self._orders[name][first:last], self.seed, name, self.n, first) for name in names]
+
+
 def unit_samples(names: Mapping[str, object] | tuple[str, ...], n: int, design: str, seed: int) -> dict[str, Floats]:
     """`n` samples of the open unit interval for every name: what `draw` puts through the distributions."""
     return dict(zip(names, _designs(names, n, design, seed), strict=True))
@@ -54,10 +84,12 @@ def _designs(names: Mapping[str, object] | tuple[str, ...], n: int, design: str,
             raise ValueError(f"unknown design {design!r}")
 
 
-def _words(seed: int, name: str, purpose: str, n: int) -> NDArray[np.uint64]:
-    """`n` raw 64-bit words of the stream that belongs to a seed, a name and a purpose."""
+def _words(seed: int, name: str, purpose: str, n: int, first: int = 0) -> NDArray[np.uint64]:
+    """`n` raw 64-bit words, from number `first` on, of the stream that belongs to a seed, a name and a purpose."""
     key = np.frombuffer(hashlib.sha256(f"{purpose}\0{name}".encode()).digest(), dtype="<u4")
     stream = np.random.PCG64(np.random.SeedSequence([seed, *(int(word) for word in key)]))
+    if first:
+        stream.advance(first)
     return np.asarray(stream.random_raw(n), dtype=np.uint64)
 
 
@@ -68,19 +100,32 @@ def _open(words: NDArray[np.uint64]) -> Floats:
 
 def _strata(seed: int, name: str, n: int) -> Floats:
     """A Latin hypercube's column: one sample in each of n equal strata, in random order (McKay, Beckman, Conover 1979)."""
-    order = np.argsort(_words(seed, name, "latin_hypercube order", n), kind="stable")
-    inside = ((_words(seed, name, "latin_hypercube place", n) >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-24
-    return np.clip((order + inside) / n, _BOTTOM, _TOP)
+    return _placed(_order(seed, name, n), seed, name, n, 0)
 
 
-def _sobol(names: tuple[str, ...], n: int, seed: int) -> list[Floats]:
-    """Sobol points (Joe and Kuo 2008) with a digital shift for each dimension."""
+def _order(seed: int, name: str, n: int) -> NDArray[np.uint32]:
+    """The stratum of each draw."""
+    return np.argsort(_words(seed, name, "latin_hypercube order", n), kind="stable").astype(np.uint32)
+
+
+def _placed(order: NDArray[np.uint32], seed: int, name: str, n: int, first: int) -> Floats:
+    """A sample inside each of the strata in `order`, which begins with draw `first`."""
+    words = _words(seed, name, "latin_hypercube place", len(order), first)
+    inside = ((words >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-24
+    return np.clip((order.astype(np.int64) + inside) / n, _BOTTOM, _TOP)
+
+
+def _sobol(names: tuple[str, ...], n: int, seed: int, first: int = 0) -> list[Floats]:
+    """Sobol points `first` to `n` (Joe and Kuo 2008) with a digital shift for each dimension."""
     if not names:
         return []
     from scipy.stats.qmc import Sobol
 
-    power = max(0, n - 1).bit_length()
-    points = Sobol(d=len(names), scramble=False, bits=_BITS).random_base2(power)[:n]
+    sequence = Sobol(d=len(names), scramble=False, bits=_BITS)
+    if first:  # scipy asks for a power of two only of the points from the beginning
+        points = sequence.fast_forward(first).random(n - first)
+    else:
+        points = sequence.random_base2(max(0, n - 1).bit_length())[:n]
     whole = (points * 2.0**_BITS).astype(np.uint64)
     shifts = [_words(seed, name, "sobol", 1) >> np.uint64(64 - _BITS) for name in names]
     return [((whole[:, at] ^ shift).astype(np.float64) + 0.5) * 2.0**-_BITS for at, shift in enumerate(shifts)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowreform.commands.reading import read_experiment
-from flowreform.commands.run import Options, failed_runs, input_warnings, stray_reads
+from flowreform.commands.run import Options, failed_runs, stray_reads, warnings_of
 from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, complain, print_json, say
 from flowreform.errors import ExperimentError, did_you_mean, error
 
@@ -122,7 +122,7 @@ def _results(name: str, asked: Asked) -> tuple[Source, Written]:
     options = asked.run
     with at_work("runs") as advance:
         experiment = read_experiment(name, options.table(), options.settings)
-        complain(input_warnings(experiment))
+        complain(warnings_of(experiment))
         command = command_text(options.command(name))
         ds = fr.run(experiment, engine=options.engine, progress=advance, command=command)
     failed = tuple(failed_runs(ds, experiment))

@@ -18,12 +18,21 @@ from flowreform.case.tables import Case, Kpi
 from flowreform.case.uncertainty import NEEDS, NUMBERS, Uncertainty
 from flowreform.errors import ExperimentError, Finding, Level, did_you_mean, error
 from flowreform.experiment.settings import Points, Scenario, Setting, SettingReader
-from flowreform.experiment.tables import MAX_RUNS, MAX_SCENARIOS, MAX_STEPS, Experiment, ExperimentTable, Origin, ScenarioTable
+from flowreform.experiment.tables import (
+    MAX_RUNS,
+    MAX_SCENARIOS,
+    MAX_STEPS,
+    Experiment,
+    ExperimentTable,
+    Origin,
+    ScenarioTable,
+    SweepTable,
+)
 from flowreform.model import Model, Role
 from flowreform.names import Unknown, find, join, split
 from flowreform.toml import Document, Loc, parse, required_table, table_of, unknown_keys
 
-KEYS = ("experiment", "scenarios", "uncertainty", "kpi")
+KEYS = ("experiment", "scenarios", "uncertainty", "kpi", "sweep")
 
 
 def build_experiment(
@@ -67,6 +76,7 @@ def build_experiment(
         kpis=MappingProxyType(kpis),
         charts=case.charts if case else (),
         origins=MappingProxyType(origins),
+        sweep=parse(SweepTable, table_of(document, "sweep", findings), document, ("sweep",), findings) or SweepTable(),
         path=path,
         sha256=document.sha256,
         findings=tuple(finding for finding in findings if finding.level is Level.WARNING),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flowreform.export.tables import shown_unit
 from flowreform.export.tidy import OUTER, moving
 from flowreform.export.values.periods import Period
-from flowreform.measure import taken
+from flowreform.measure import Cut, Measure
 from flowreform.model import Role
 from flowreform.names import element_names, join
 
@@ -82,10 +82,8 @@ def lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Ite
 
 
 def _by_year(values: Floats, times: Floats, statistic: Statistic, years: tuple[Period, ...]) -> Floats:
-    parts = []
-    for year in years:
-        inside = slice(year.last if statistic == "at" else year.first, year.last + 1)
-        parts.append(taken(statistic, values[..., inside], times[inside]))
+    measure = Measure(variable="result", statistic=statistic)
+    parts = [Cut(measure, times, year.last if statistic == "at" else year.first, year.last).of(values) for year in years]
     return np.stack(parts, axis=-1) if parts else np.empty((*values.shape[:2], 0))
 
 
