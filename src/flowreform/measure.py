@@ -275,8 +275,11 @@ class Cut:
 
     def of(self, values: Floats) -> Floats:
         """The measure of `values` float64[..., time]: NaN where a number that it looks at is not finite."""
-        part = slice(self.first, self.last + 1)
-        return taken(self.measure.statistic, values[..., part], self.times[part], self.measure.threshold or 0.0)
+        part = values[..., self.first : self.last + 1]
+        statistic, threshold = _STATISTICS[self.measure.statistic], self.measure.threshold or 0.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            result = statistic(part, self.times[self.first : self.last + 1], threshold)
+        return np.where(np.isfinite(part).all(axis=-1), result, np.nan)
 
 
 def cut_of(measure: Measure, times: Floats, calendar: Calendar | None) -> Cut:
@@ -314,13 +317,6 @@ class Taker:
 def taker(measure: Measure, times: Floats, calendar: Calendar | None) -> Taker:
     """A measure on evenly spaced saved times. Raises ExperimentError for a date that is not among them."""
     return Taker(measure, tuple(cut_of(part, times, calendar) for part in measure.parts()))
-
-
-def taken(statistic: Statistic, values: Floats, times: Floats, threshold: float = 0.0) -> Floats:
-    """A statistic of float64[..., time] over all its times; NaN for a run with a number in it that is not finite."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        result = _STATISTICS[statistic](values, times, threshold)
-    return np.where(np.isfinite(values).all(axis=-1), result, np.nan)
 
 
 def _mean(values: Floats, times: Floats, _: float) -> Floats:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowreform.commands.reading import read_experiment
-from flowreform.commands.run import Options, failed_runs, input_warnings, stray_reads
+from flowreform.commands.run import Options, failed_runs, stray_reads, warnings_of
 from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, complain, print_json, say
 from flowreform.errors import ExperimentError, did_you_mean, error
 
@@ -50,6 +50,15 @@ class Source:
 
     ds: Dataset
     experiment: Experiment
+    folder: Path | None = None
+
+    @property
+    def indices(self) -> Dataset | None:
+        """The sensitivity analysis that stands in a sweep's folder, where there is one."""
+        from flowreform.results import read_netcdf
+
+        place = self.folder / "sensitivity.nc" if self.folder else None
+        return read_netcdf(place) if place is not None and place.is_file() else None
 
     @property
     def calendar(self) -> Calendar | None:
@@ -115,20 +124,50 @@ def _kind(asked: Asked) -> str:
 
 
 def _results(name: str, asked: Asked) -> tuple[Source, Written]:
-    """Run what the name means; the results, and what to say of the runs."""
+    """Run what the name means, or open the sweep in a folder; the results, and what to say of the runs."""
     import flowreform as fr
     from flowreform.results import command_text
+    from flowreform.sweep.store import is_sweep
 
     options = asked.run
+    if is_sweep(Path(name)):
+        return _swept(Path(name), options)
     with at_work("runs") as advance:
         experiment = read_experiment(name, options.table(), options.settings)
-        complain(input_warnings(experiment))
+        complain(warnings_of(experiment))
         command = command_text(options.command(name))
         ds = fr.run(experiment, engine=options.engine, progress=advance, command=command)
     failed = tuple(failed_runs(ds, experiment))
     lines = (*failed, *stray_reads(ds))
     notes = lines[:MOST_NAMED] + ((f"... and {len(lines) - MOST_NAMED} more",) if len(lines) > MOST_NAMED else ())
     return Source(ds, experiment), Written(SOME_RUNS_FAILED if failed else DONE, notes)
+
+
+def _experiment(name: str, asked: Asked) -> Experiment:
+    """The experiment that a name or a sweep's folder means."""
+    from flowreform.sweep import experiment_of
+    from flowreform.sweep.store import is_sweep
+
+    if is_sweep(Path(name)):
+        return experiment_of(name)
+    return read_experiment(name, asked.run.table(), asked.run.settings)
+
+
+def _swept(folder: Path, options: Options) -> tuple[Source, Written]:
+    """The results of a sweep, read from its folder as they are used. Nothing is run."""
+    import flowreform as fr
+    from flowreform.sweep import experiment_of
+
+    if Options(as_json=options.as_json) != options:
+        repair = "leave out --set, --engine, --draws, --save and --save-every, or name the experiment"
+        raise ExperimentError(error("usage", "a sweep is written as it was run", repair, file=str(folder)))
+    ds = fr.open_sweep(folder)
+    notes = []
+    for key, word in (("missing_runs", "are missing: the sweep is not finished"), ("failed_runs", "failed")):
+        if ds.attrs.get(key):
+            notes.append(f"{int(ds.attrs[key]):,} of {int(ds.attrs['runs']):,} runs {word}")
+    code = SOME_RUNS_FAILED if ds.attrs.get("failed_runs") else DONE
+    return Source(ds, experiment_of(folder), folder), Written(code, tuple(notes))
 
 
 # --- the kinds -------------------------------------------------------------------------------------------------------
@@ -185,7 +224,7 @@ def _workbook(name: str, asked: Asked) -> Written:
     """A filled template, a workbook of values, or the live workbook."""
     if asked.template is not None:
         return _template(name, asked)
-    return _values(name, asked) if asked.values else _live(name, asked)
+    return _values(name, asked) if asked.values or Path(name).is_dir() else _live(name, asked)
 
 
 def _live(name: str, asked: Asked) -> Written:
@@ -209,10 +248,11 @@ def _template(name: str, asked: Asked) -> Written:
     assert asked.template is not None
     assert asked.map is not None
     template = read_template(asked.template, asked.map, asked.output)  # its faults come before anything runs
-    experiment = read_experiment(name, asked.run.table(), asked.run.settings)
+    experiment = _experiment(name, asked)
     ready = plan(template, experiment)
-    options = replace(asked.run, save=(*asked.run.save, *template.map.variables(experiment)))
-    source, made = _results(name, replace(asked, run=options))
+    if not Path(name).is_dir():
+        asked = replace(asked, run=replace(asked.run, save=(*asked.run.save, *template.map.variables(experiment))))
+    source, made = _results(name, asked)
     return replace(made, notes=(*made.notes, *fill(ready, source.ds, source.experiment, asked.output)))
 
 
@@ -222,7 +262,7 @@ def _values(name: str, asked: Asked) -> Written:
 
     source, made = _results(name, asked)
     with at_work("writing"):
-        write_values(asked.output, source.ds, source.experiment)
+        write_values(asked.output, source.ds, source.experiment, source.indices)
     return made
 
 

@@ -61,7 +61,7 @@ def run(name: str, options: Options) -> int:
 
     with at_work("runs") as advance:
         experiment = read_experiment(name, options.table(), options.settings)
-        complain(input_warnings(experiment))
+        complain(warnings_of(experiment))
         from flowreform.results import command_text
 
         command = command_text(options.command(name))
@@ -84,8 +84,8 @@ def run(name: str, options: Options) -> int:
     return SOME_RUNS_FAILED if failed else DONE
 
 
-def input_warnings(experiment: Experiment) -> Iterator[Any]:
-    """What the readers of its files warned of: model, case, and the experiment itself."""
+def warnings_of(experiment: Experiment) -> Iterator[Any]:
+    """What the readers of its files warned of."""
     from flowreform.errors import Finding
 
     for findings in (experiment.model.findings, experiment.case.findings if experiment.case else (), experiment.findings):
@@ -96,7 +96,7 @@ def _write(folder: Path, ds: Dataset, kpis: Dataset, experiment: Experiment, lin
     from flowreform.export.folder import write_folder
     from flowreform.export.summary import warning_lines
 
-    write_folder(folder, ds, kpis, experiment, (*lines, *warning_lines(input_warnings(experiment))))
+    write_folder(folder, ds, kpis, experiment, (*lines, *warning_lines(warnings_of(experiment))))
 
 
 def failed_runs(ds: Dataset, experiment: Experiment) -> Iterator[str]:

@@ -174,9 +174,9 @@ def _as_json(done: Swept, experiment: Experiment, kpis: Any, warnings: list[str]
 
 
 def _warnings(experiment: Experiment) -> Iterator[Any]:
-    from flowreform.commands.run import input_warnings
+    from flowreform.commands.run import warnings_of
 
-    return input_warnings(experiment)
+    return warnings_of(experiment)
 
 
 def _nobody(line: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from flowreform.errors import ExperimentError, error
 from flowreform.export.tables import columns
-from flowreform.export.tidy import Progress, Series, blocks, dates, series
+from flowreform.export.tidy import Progress, Series, blocks, dates, kept, series
 from flowreform.files import write_file
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def write_parquet(path: Path, ds: Dataset, calendar: Calendar | None = None, pro
 
     Raises ExperimentError without pyarrow, where nothing moves over time, or where the file cannot be written."""
     require_pyarrow(path)
-    lines = series(ds)
+    lines, ds = series(ds), kept(ds)
     write_file(path, lambda temporary: _tidy(temporary, ds, lines, calendar, progress))
 
 

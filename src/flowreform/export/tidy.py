@@ -2,7 +2,8 @@
 
 A row is `scenario, draw, time, date, variable, value, unit`. Elements of an array have rows of their own and their full name
 (`beds[surgical]`). `date` is the day that the model time falls on, empty where the model has no calendar. Rows come in the
-order of these columns. Inputs that do not move over time are in the KPI table and the netCDF file, not here.
+order of these columns; of a sweep they are of the draws whose course was kept. Inputs that do not move over time are in the
+netCDF file, not here.
 """
 
 from __future__ import annotations
@@ -72,8 +73,14 @@ def series(ds: Dataset) -> tuple[Series, ...]:
 
 
 def moving(ds: Dataset) -> list[str]:
-    """The variables that have a course over time."""
-    return [str(name) for name, data in ds.data_vars.items() if "time" in data.dims]
+    """The variables that have a course over time in every run."""
+    return [str(name) for name, data in ds.data_vars.items() if set(OUTER) <= set(data.dims)]
+
+
+def kept(ds: Dataset) -> Dataset:
+    """The draws whose course was kept: all of them, or the first so many of a sweep."""
+    counts = [int(ds[name].attrs["kept_draws"]) for name in moving(ds) if "kept_draws" in ds[name].attrs]
+    return ds.isel(draw=slice(min(counts))) if counts and min(counts) < ds.sizes["draw"] else ds
 
 
 def blocks(ds: Dataset) -> Iterator[Block]:
@@ -105,7 +112,7 @@ def write_csv(path: Path, ds: Dataset, calendar: Calendar | None = None, progres
 
     `progress` is told how many runs are written, and of how many. Text that could be a formula has an apostrophe in front.
     Raises ExperimentError where nothing moves over time or the file cannot be written."""
-    lines = series(ds)
+    lines, ds = series(ds), kept(ds)
     write_file(path, lambda temporary: _csv(temporary, ds, lines, calendar, progress))
 
 

@@ -64,6 +64,11 @@ def write_cover(book: Book, page: Page, results: Results) -> None:
         "Stocks are shown at the end of a year, running totals by what they grew in it, all else by its mean over the year.",
         "An empty cell has no number: it never happened, nothing was needed, or the runs failed (the KPIs sheet counts them).",
     ]
+    missing = int(results.ds.attrs.get("missing_runs", 0))
+    if missing:
+        notes.append(f"The sweep is not finished: {missing:,} of {results.ds.attrs['runs']:,} runs are missing.")
+    if results.kept < results.draws:
+        notes.append(f"Results by year are of the first {results.kept:,} draws, whose course was kept; KPIs are of all draws.")
     failed = int(results.ds["failed"].values.sum()) if "failed" in results.ds else 0
     if failed:
         notes.append(f"{failed:,} of {results.ds['failed'].size:,} runs failed and are left out.")

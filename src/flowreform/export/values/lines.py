@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.export.tables import shown_unit
-from flowreform.export.tidy import OUTER, moving
+from flowreform.export.tidy import OUTER, kept, moving
 from flowreform.export.values.periods import Period
-from flowreform.measure import taken
+from flowreform.measure import Cut, Measure
 from flowreform.model import Role
-from flowreform.names import element_names, join
+from flowreform.names import element_names, join, split
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -30,34 +30,35 @@ WORDS: dict[Statistic, str] = {"at": "at the end of the year", "mean": "mean of 
 
 @dataclass(frozen=True)
 class Line:
-    """One result: its name, label and unit, what stands for a year, and the numbers float64[scenario, draw, year]."""
+    """One result: its name, label and unit, what stands for a year, and float64[percentile, scenario, year]: its percentiles
+    over the draws, and those of its difference to the baseline, the same draw against the same draw (None where the runs
+    themselves are not at hand, only their quantiles)."""
 
     name: str
     label: str
     unit: str
     statistic: Statistic
-    values: Floats
+    percentiles: Floats
+    differences: Floats | None
 
-    @property
-    def percentiles(self) -> Floats:
-        """float64[percentile, scenario, year] over the draws that have a number; NaN where none has."""
-        found = np.full((len(PERCENTILES), self.values.shape[0], self.values.shape[2]), np.nan)
-        for scenario, year in np.ndindex(found.shape[1:]):
-            column = self.values[scenario, :, year]
-            kept = column[np.isfinite(column)]
-            if len(kept):
-                found[:, scenario, year] = np.percentile(kept, PERCENTILES)
-        return found
 
-    def less(self, baseline: int) -> Line:
-        """The difference to one scenario, the same draw against the same draw."""
-        return Line(self.name, self.label, self.unit, self.statistic, self.values - self.values[baseline : baseline + 1])
+def percentiles(values: Floats) -> Floats:
+    """float64[percentile, scenario, year] of float64[scenario, draw, year] over the draws that have a number; NaN where none
+    has. Linear between draws."""
+    found = np.full((len(PERCENTILES), values.shape[0], values.shape[2]), np.nan)
+    for scenario, year in np.ndindex(found.shape[1:]):
+        column = values[scenario, :, year]
+        finite = column[np.isfinite(column)]
+        if len(finite):
+            found[:, scenario, year] = np.percentile(finite, PERCENTILES)
+    return found
 
 
 def lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Iterator[Line]:
     """Every variable over time, elements of arrays one by one: stocks at the end of a year, running totals by what they grew
     in it, all else by its mean over the saved values of the year, weighted by time. One variable is in memory at a time."""
-    totals = _totals(experiment)
+    ds, totals = kept(ds), _totals(experiment)
+    baseline = [str(name) for name in ds["scenario"].values].index(experiment.baseline)
     times = np.asarray(ds["time"].values, dtype=np.float64)
     for base in moving(ds):
         variable = experiment.model.variables.get(base)
@@ -78,14 +79,35 @@ def lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Ite
             elif variable is not None and variable.role is Role.STOCK:
                 statistic = "at"
             shown = f"{label} [{', '.join(elements)}]" if elements else label
-            yield Line(name, shown, unit, statistic, _by_year(whole[..., place], times, statistic, years))
+            yearly = _by_year(whole[..., place], times, statistic, years)
+            away = percentiles(yearly - yearly[baseline : baseline + 1])
+            yield Line(name, shown, unit, statistic, percentiles(yearly), away)
+
+
+def stored_lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Iterator[Line]:
+    """The lines of a sweep that kept quantiles over its draws and no courses: each variable at the end of a year.
+
+    Nothing where the sweep did not keep the 10th, 50th and 90th percentile."""
+    if "quantile_value" not in ds:
+        return
+    shares = np.asarray(ds["quantile"].values, dtype=np.float64)
+    places = [int(np.argmin(np.abs(shares - share / 100))) for share in PERCENTILES]
+    if np.abs(shares[places] - np.array(PERCENTILES) / 100).max() > 1e-9:
+        return
+    data = ds["quantile_value"].transpose("quantile", "scenario", "time", "column")
+    ends = [year.last for year in years]
+    for at, full in enumerate(map(str, ds["column"].values)):
+        base, elements = split(full)
+        variable = experiment.model.variables[base]
+        label = variable.label.replace("_", " ")
+        shown = f"{label} [{', '.join(elements)}]" if elements else label
+        values = np.asarray(data.isel(column=at).values, dtype=np.float64)[places][:, :, ends]
+        yield Line(full, shown, shown_unit(variable.units or ""), "at", values, None)
 
 
 def _by_year(values: Floats, times: Floats, statistic: Statistic, years: tuple[Period, ...]) -> Floats:
-    parts = []
-    for year in years:
-        inside = slice(year.last if statistic == "at" else year.first, year.last + 1)
-        parts.append(taken(statistic, values[..., inside], times[inside]))
+    measure = Measure(variable="result", statistic=statistic)
+    parts = [Cut(measure, times, year.last if statistic == "at" else year.first, year.last).of(values) for year in years]
     return np.stack(parts, axis=-1) if parts else np.empty((*values.shape[:2], 0))
 
 

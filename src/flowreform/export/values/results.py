@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowreform.experiment import Experiment
+from flowreform.export.tidy import kept
 from flowreform.export.values.lines import Line
 from flowreform.export.values.periods import Period
 
@@ -42,3 +43,8 @@ class Results:
     def draws(self) -> int:
         """How many draws there are."""
         return int(self.ds.sizes["draw"])
+
+    @property
+    def kept(self) -> int:
+        """How many of them have their course over time kept."""
+        return int(kept(self.ds).sizes["draw"])

@@ -100,7 +100,9 @@ def write_yearly(
     row, medians = YEARLY_FIRST, {}
     words = ("P10", "P50", "P90") if results.draws > 1 else ("", "value", "")
     for line in found:
-        quantiles = line.percentiles
+        quantiles = line.differences if signed else line.percentiles
+        if quantiles is None:
+            continue
         size = float(np.nanmax(np.abs(quantiles))) if np.isfinite(quantiles).any() else 0.0
         shown = number_format(line.unit, size=size)
         look = style(num_format=_signed(shown) if signed else shown)

@@ -11,9 +11,10 @@ import numpy as np
 
 from flowreform.experiment import Experiment
 from flowreform.export.describe import short
+from flowreform.export.tidy import moving
 from flowreform.export.values.about import write_assumptions, write_cover, write_provenance, write_scenarios
 from flowreform.export.values.charts import write_charts
-from flowreform.export.values.lines import lines
+from flowreform.export.values.lines import lines, stored_lines
 from flowreform.export.values.periods import periods
 from flowreform.export.values.results import Results
 from flowreform.export.values.sheets import write_indices, write_kpis, write_yearly
@@ -32,10 +33,12 @@ def write_values(path: Path, ds: Dataset, experiment: Experiment, indices: Datas
     Charts, Sensitivity (when `indices`, a Dataset of `fr.sensitivity`, is given), Scenarios, Assumptions, Provenance. No cell
     is a formula, whatever its text; the same results give the same bytes. Raises ExperimentError where it cannot be written."""
     calendar = experiment.case.calendar if experiment.case else None
-    years = periods(np.asarray(ds["time"].values, dtype=np.float64), experiment.model.specs.time_unit, calendar)
+    times = np.asarray(ds["time"].values, dtype=np.float64) if "time" in ds.coords else np.empty(0)
+    years = periods(times, experiment.model.specs.time_unit, calendar) if len(times) else ()
     labels = tuple(short(experiment.scenarios[str(name)].label) for name in ds["scenario"].values)
-    found = Results(experiment, ds, kpis(ds, experiment), years, tuple(lines(ds, experiment, years)), _apart(labels), indices)
-    write_file(path, lambda temporary: _write(temporary, found))
+    found = tuple(lines(ds, experiment, years) if moving(ds) else stored_lines(ds, experiment, years))
+    results = Results(experiment, ds, kpis(ds, experiment), years, found, _apart(labels), indices)
+    write_file(path, lambda temporary: _write(temporary, results))
 
 
 def _apart(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -55,9 +58,8 @@ def _write(path: Path, results: Results) -> None:
     cover = book.page("Cover", "#003087")
     write_kpis(book, results)
     places = write_yearly(book, results, "Yearly", results.lines)
-    if len(results.labels) > 1:
-        differences = [line.less(results.baseline) for line in results.lines]
-        write_yearly(book, results, "Differences", differences, without=results.baseline)
+    if len(results.labels) > 1 and any(line.differences is not None for line in results.lines):
+        write_yearly(book, results, "Differences", results.lines, without=results.baseline)
     write_charts(book, results, places)
     if results.indices is not None:
         write_indices(book, results, results.indices)

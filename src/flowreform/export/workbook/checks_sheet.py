@@ -25,7 +25,7 @@ from flowreform.export.workbook.book import (
     reference,
     style,
 )
-from flowreform.export.workbook.engine_sheet import Column
+from flowreform.export.workbook.engine_sheet import Column, last_point, spoken
 from flowreform.export.workbook.layout import (
     ENGINE_COLUMNS,
     ENGINE_FIRST,
@@ -37,12 +37,14 @@ from flowreform.export.workbook.layout import (
     Layout,
 )
 from flowreform.export.workbook.series_sheet import Series, baseline_range
-from flowreform.export.workbook.source import Floats, Source, moving
+from flowreform.export.workbook.source import Floats, Shown, Source, moving
 from flowreform.model import LookupKind
 from flowreform.names import element_names, split
 
 TOLERANCE = 1e-9
 """The largest difference to the engine, of the largest value of a series, and the largest imbalance of people or money."""
+GUARD = 1e-9
+"""How far beyond the ends of a lookup, of its whole width, still counts as on the end."""
 OK, FAILED, CHANGED = "OK", "CHECK", "inputs changed"
 OVERALL = (4, 2)
 """The cell with the answer of all checks together."""
@@ -191,11 +193,14 @@ def _lookups(writer: _Writer, source: Source, layout: Layout) -> None:
         else:
             cells = layout.engine_range(slot, 0, len(source.rows) - 1)
             values = source.values[slot]
-        counts = [int(((values[:, i] < table.x[0]) | (values[:, i] > table.x[-1])).sum()) for i in range(len(source.scenarios))]
+        # A spreadsheet takes nearly equal numbers for equal: what lies on an end to nine digits is not outside.
+        slack = GUARD * (table.x[-1] - table.x[0])
+        outside = (values < table.x[0] - slack) | (values > table.x[-1] + slack)
+        counts = [int(count) for count in outside.sum(axis=0)]
         for i, count in enumerate(counts):
             writer.page.put(writer.row, 6 + i, count, SMALL)
         frozen = f"{reference(writer.row, 6)}:{reference(writer.row, 5 + len(counts))}"
-        live = Live(f"=SUMPRODUCT(({cells}<{points.low})+({cells}>{points.high}))", counts[source.chosen])
+        live = Live(f"=SUMPRODUCT(({cells}<{points.low}-{slack!r})+({cells}>{points.high}+{slack!r}))", counts[source.chosen])
         limit = Live(f"=INDEX({frozen},{selected})", counts[source.chosen])
         changed = reference(*CHANGED_CELL)
         label = source.model.variables[table.name].label if table.name in source.model.variables else table.name
@@ -233,7 +238,7 @@ def _laws(writer: _Writer, source: Source, layout: Layout) -> None:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return spoken(name)
 
 
 def _elements(source: Source, name: str) -> tuple[str, ...]:
@@ -260,11 +265,12 @@ def _engine(writer: _Writer, source: Source, layout: Layout, columns: list[Colum
     )
     for at, item in enumerate(source.shown):
         live_cells, frozen = series.range(series.position(item.name)), baseline_range(source, at)
-        text = f"=SUMPRODUCT(MAX(ABS({live_cells}-{frozen})))/MAX(MAX({frozen}),-MIN({frozen}),0.000000001)"
+        writer.page.put(writer.row, 6, _scale(source, item), SMALL, style(num_format="General"))
+        text = f"=SUMPRODUCT(MAX(ABS({live_cells}-{frozen})))/{reference(writer.row, 6)}"
         writer.against_engine(_words(item.name), Live(text, 0.0))
     writer.title(
         "Every column of Engine",
-        "Its sum over all steps against the engine's, of the sum of sizes: a changed cell anywhere shows.",
+        "Its sum over all steps against the engine's, of the sum of sizes (1 at least): a changed cell anywhere shows.",
     )
     page, selected = writer.page, reference(*SELECTED, sheet="Control")
     count = len(source.scenarios)
@@ -278,9 +284,17 @@ def _engine(writer: _Writer, source: Source, layout: Layout, columns: list[Colum
         frozen = f"INDEX({reference(writer.row, 7)}:{reference(writer.row, 6 + count)},{selected})"
         total = float(np.sum(column.values))
         found = abs(total - float(sums[source.chosen])) / max(size, 1e-9)
-        writer.against_engine(
-            column.name, Live(f"=ABS(SUM({cells})-{frozen})/MAX({reference(writer.row, 6)},0.000000001)", found)
-        )
+        writer.against_engine(column.name, Live(f"=ABS(SUM({cells})-{frozen})/MAX({reference(writer.row, 6)},1)", found))
+
+
+def _scale(source: Source, item: Shown) -> float:
+    """The largest value of a series in any scenario; of a balance, which is nothing but rounding, of what it balances."""
+    size = float(np.abs(source.values[item.slot]).max())
+    conserved = source.laws.conserved if source.laws else {}
+    for name, other in conserved.items():
+        if item.name in _elements(source, name):
+            size = sum(float(np.abs(source.values[source.shown_as(full).slot]).max()) for full in _elements(source, other))
+    return max(size, 1e-9)
 
 
 def _sums(source: Source, layout: Layout, at: int, column: Column) -> tuple[Floats, float]:
@@ -293,11 +307,19 @@ def _sums(source: Source, layout: Layout, at: int, column: Column) -> tuple[Floa
         number, slot = source.columns.points[at - len(slots)]
         table = source.program.tables[number]
         x = np.repeat(source.rows[:, None], count, axis=1) if slot is None else source.values[slot]
-        last = len(table.x) if table.kind is LookupKind.DISCRETE else len(table.x) - 1
-        values = np.clip(np.searchsorted(np.array(table.x), x, side="right"), 1, last).astype(np.float64)
+        values = np.clip(np.searchsorted(np.array(table.x), x, side="right"), 1, last_point(table)).astype(np.float64)
     else:
         values = np.repeat(column.values[:, None], count, axis=1)
-    return values.sum(axis=0), float(np.abs(values).sum(axis=0).max())
+    size = float(np.abs(values).sum(axis=0).max())
+    if at < len(slots):
+        balance = next((item for item in source.shown if item.slot == slots[at] and _is_balance(source, item)), None)
+        size = max(size, _scale(source, balance) * len(source.rows)) if balance is not None else size
+    return values.sum(axis=0), size
+
+
+def _is_balance(source: Source, item: Shown) -> bool:
+    laws = source.laws
+    return laws is not None and any(item.name in _elements(source, name) for name in laws.conserved)
 
 
 def _own_dt(writer: _Writer, source: Source) -> None:

@@ -39,7 +39,7 @@ from flowreform.export.workbook.printer import (
 from flowreform.export.workbook.source import Floats, Source
 from flowreform.model import LookupKind
 from flowreform.names import element_names
-from flowreform.program import Code, Now, Past, Read, walk
+from flowreform.program import Code, Now, Past, Read, Table, walk
 
 NAME_ROW = 4
 """The row with the names of variables; labels and units follow."""
@@ -93,9 +93,15 @@ def describe(source: Source, slot: int) -> tuple[str, str, str]:
     if slot in place.slots:
         name = element_names(source.model, variable)[slot - place.base]
         inside = name[len(variable.name) :]
-        return name, f"{variable.label}{inside}", variable.units or ""
+        return name, f"{spoken(variable.label)}{inside}", variable.units or ""
     what = {Kind.STOCK: "delay or average inside", Kind.MEMORY: "remembered for"}.get(source.flat.kinds[slot], "part of")
-    return f"{owner} #{slot}", f"{what} {variable.label}", ""
+    return f"{owner} #{slot}", f"{what} {spoken(variable.label)}", ""
+
+
+def spoken(label: str) -> str:
+    """A label as people write it: blanks for underscores, a capital first."""
+    text = " ".join(label.replace("_", " ").split())
+    return text[:1].upper() + text[1:]
 
 
 def _formulas(source: Source, layout: Layout, slot: int) -> tuple[str, str]:
@@ -143,9 +149,13 @@ def _number_column(source: Source, layout: Layout, pair: tuple[int, int | None])
     x = printer.value(Now() if slot is None else Read(slot))[0]
     formula = "=" + number_of_point(layout.addresses.tables[number], table.kind, len(table.x), x)
     values = np.searchsorted(np.array(table.x), _argument_values(source, slot), side="right").astype(np.float64)
-    last = len(table.x) if table.kind is LookupKind.DISCRETE else len(table.x) - 1
-    return Column(formula, formula, np.clip(values, 1, last), f"{table.name} @{'time' if slot is None else slot}",
+    return Column(formula, formula, np.clip(values, 1, last_point(table)), f"{table.name} @{'time' if slot is None else slot}",
                   f"point of {table.name}", "number")  # fmt: skip
+
+
+def last_point(table: Table) -> int:
+    """The highest number of a point that is read from: beyond the last one its slope is 0, unless lines go on there."""
+    return len(table.x) - 1 if table.kind is LookupKind.EXTRAPOLATE else len(table.x)
 
 
 def _lever_column(source: Source, layout: Layout, pair: tuple[int, int]) -> Column:

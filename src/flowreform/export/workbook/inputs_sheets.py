@@ -31,7 +31,7 @@ from flowreform.export.workbook.book import (
     reference,
     style,
 )
-from flowreform.export.workbook.engine_sheet import describe
+from flowreform.export.workbook.engine_sheet import describe, spoken
 from flowreform.export.workbook.layout import (
     ACTIVE,
     EXPORTED,
@@ -196,7 +196,7 @@ def label_of(source: Source, cell: InputCell) -> str:
         item = tables.get(cell.name) or tables.get(cell.variable.name)
         if item is not None and item.label:
             return item.label + inside
-    return cell.variable.label.replace("_", " ") + inside
+    return spoken(cell.variable.label) + inside
 
 
 def origin(source: Source, cell: InputCell) -> Sourced | None:

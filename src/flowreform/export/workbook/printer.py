@@ -231,7 +231,7 @@ def number_of_point(points: Points, kind: LookupKind, count: int, x: str) -> str
     """The number of the point, from 1, that a graphical function is read from."""
     match kind:
         case LookupKind.CONTINUOUS:
-            return f"MIN(MATCH({_held(points, x)},{points.xs},1),{count - 1})"
+            return f"MATCH({_held(points, x)},{points.xs},1)"
         case LookupKind.EXTRAPOLATE:
             return f"MIN(IFERROR(MATCH({x},{points.xs},1),1),{count - 1})"
         case LookupKind.DISCRETE:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flowreform.export.workbook.engine_sheet import spoken
 from flowreform.export.workbook.layout import Layout
 from flowreform.export.workbook.source import Floats, Shown, Source, moving
 from flowreform.export.workbook.tables import YearStatistic
@@ -102,7 +103,7 @@ def rows_of(source: Source) -> tuple[Row, ...]:
 
 
 def _plain(item: Shown) -> str:
-    return item.variable.label.replace("_", " ") + item.name[len(item.variable.name) :]
+    return spoken(item.variable.label) + item.name[len(item.variable.name) :]
 
 
 def _default(source: Source, item: Shown) -> Row:
