@@ -121,11 +121,10 @@ def _sobol(names: tuple[str, ...], n: int, seed: int, first: int = 0) -> list[Fl
         return []
     from scipy.stats.qmc import Sobol
 
-    sequence = Sobol(d=len(names), scramble=False, bits=_BITS)
-    if first:  # scipy asks for a power of two only of the points from the beginning
-        points = sequence.fast_forward(first).random(n - first)
+    if first:  # scipy can jump with 32 bits only; the first 2^32 points have no more than that, so they are the same
+        points = Sobol(d=len(names), scramble=False, bits=32).fast_forward(first).random(n - first)
     else:
-        points = sequence.random_base2(max(0, n - 1).bit_length())[:n]
+        points = Sobol(d=len(names), scramble=False, bits=_BITS).random_base2(max(0, n - 1).bit_length())[:n]
     whole = (points * 2.0**_BITS).astype(np.uint64)
     shifts = [_words(seed, name, "sobol", 1) >> np.uint64(64 - _BITS) for name in names]
     return [((whole[:, at] ^ shift).astype(np.float64) + 0.5) * 2.0**-_BITS for at, shift in enumerate(shifts)]
