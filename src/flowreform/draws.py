@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,26 +172,11 @@ def _sobol(names: tuple[str, ...], n: int, seed: int, first: int = 0) -> list[Fl
         return []
     from scipy.stats.qmc import Sobol
 
-    sequence = Sobol(d=len(names), scramble=False, bits=_BITS)
-    if first:  # scipy's own fast_forward fails above 32 bits
-        return _sobol_from(sequence, names, n, seed, first)
-    points = sequence.random_base2(max(0, n - 1).bit_length())[:n]
-    return _shifted((points * 2.0**_BITS).astype(np.uint64), names, seed)
-
-
-def _sobol_from(sequence: Any, names: tuple[str, ...], n: int, seed: int, first: int) -> list[Floats]:
-    """Points `first` to `n` without those before: point i is the sum of the direction numbers at the bits of its Gray code."""
-    places = np.arange(first, n, dtype=np.uint64)
-    gray = places ^ (places >> np.uint64(1))
-    whole = np.zeros((n - first, len(names)), dtype=np.uint64)
-    for bit in range(int(n - 1).bit_length()):
-        chosen = ((gray >> np.uint64(bit)) & np.uint64(1)).astype(bool)
-        whole[chosen] ^= np.asarray(sequence._sv)[:, bit].astype(np.uint64)
-    return _shifted(whole, names, seed)
-
-
-def _shifted(whole: NDArray[np.uint64], names: tuple[str, ...], seed: int) -> list[Floats]:
-    """Points as whole numbers [point, dimension] with the shift of each name, as samples of the unit interval."""
+    if first:  # scipy can jump with 32 bits only; the first 2^32 points have no more than that, so they are the same
+        points = Sobol(d=len(names), scramble=False, bits=32).fast_forward(first).random(n - first)
+    else:
+        points = Sobol(d=len(names), scramble=False, bits=_BITS).random_base2(max(0, n - 1).bit_length())[:n]
+    whole = (points * 2.0**_BITS).astype(np.uint64)
     shifts = [_words(seed, name, "sobol", 1) >> np.uint64(64 - _BITS) for name in names]
     return [((whole[:, at] ^ shift).astype(np.float64) + 0.5) * 2.0**-_BITS for at, shift in enumerate(shifts)]
 
