@@ -217,7 +217,9 @@ def test_a_change_of_unit_scales_the_samples(factor: float) -> None:
 
 
 @pytest.mark.parametrize("design", ["random", "latin_hypercube", "sobol"])
-@given(n=st.integers(1, 700), cut=st.lists(st.integers(0, 700), min_size=2, max_size=2).map(sorted), seed=st.integers(0, 2**63 - 1))
+@given(
+    n=st.integers(1, 700), cut=st.lists(st.integers(0, 700), min_size=2, max_size=2).map(sorted), seed=st.integers(0, 2**63 - 1)
+)
 @settings(max_examples=25)
 def test_a_stretch_of_draws_is_that_stretch_of_all(design: str, n: int, cut: list[int], seed: int) -> None:
     items = {str(at): item for at, (item, _) in enumerate(WITNESSES)}

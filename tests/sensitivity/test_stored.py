@@ -43,9 +43,7 @@ def experiment(ward: Path) -> Experiment:
 
 @pytest.fixture
 def correlated(experiment: Experiment) -> Experiment:
-    item = Correlation(
-        between=("closure_rate", "share_in_use"), rank_correlation=0.6, source="test", status="assumption"
-    )
+    item = Correlation(between=("closure_rate", "share_in_use"), rank_correlation=0.6, source="test", status="assumption")
     return dataclasses.replace(experiment, correlations=(item,))
 
 
@@ -68,7 +66,9 @@ def test_shares_of_finished_runs_are_those_of_salib(experiment: Experiment) -> N
         np.testing.assert_allclose(found["kpi_confidence"].values, witness["S1_conf"], rtol=1e-9, atol=1e-9)
     beds = runs["open_beds"].sel(scenario="as_planned", time=12.0).values
     witness = rbd_fast.analyze(problem(2), drawn, beds, num_resamples=100, seed=5)
-    np.testing.assert_allclose(ds["variable_index"].sel(variable="open_beds", time=12.0).values[0, :, 0], witness["S1"], rtol=1e-9)
+    np.testing.assert_allclose(
+        ds["variable_index"].sel(variable="open_beds", time=12.0).values[0, :, 0], witness["S1"], rtol=1e-9
+    )
 
 
 def test_filtering_of_finished_runs_is_that_of_kolmogorov_and_smirnov(experiment: Experiment) -> None:
@@ -171,7 +171,7 @@ def test_the_command_reads_a_sweep(experiment: Experiment, tmp_path: Path, monke
 @pytest.mark.parametrize("method", OWN)
 def test_methods_that_assume_independence_refuse_correlated_inputs(correlated: Experiment, method: str) -> None:
     with pytest.raises(ExperimentError) as fault:
-        sensitivity(correlated, method, 128)
+        sensitivity(correlated, method, 256)
     assert len(fault.value.findings) == 1
     assert "assumes that inputs are independent, and the experiment correlates closure_rate with share_in_use" in str(fault.value)
     assert "take rbd_fast, delta, pawn, regional" in str(fault.value)

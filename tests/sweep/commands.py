@@ -20,22 +20,29 @@ PATIENCE = 120.0
 @functools.cache
 def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    names = ["flowreform.cli", "flowreform.commands.sweep", "flowreform.sweep.finish", "flowreform.sweep.verify", "xarray", "zarr", "zarr.codecs"]
-    context.set_forkserver_preload([*names, "flowreform.engine.interpret", "flowreform.formats.writer", "llvmlite.binding", "pyarrow.parquet"])
+    names = [
+        "flowreform.cli",
+        "flowreform.commands.sweep",
+        "flowreform.sweep.finish",
+        "flowreform.sweep.verify",
+        "xarray",
+        "zarr",
+        "zarr.codecs",
+    ]
+    context.set_forkserver_preload(
+        [*names, "flowreform.engine.interpret", "flowreform.formats.writer", "llvmlite.binding", "pyarrow.parquet"]
+    )
     return context
 
 
-def _main(words: list[str], output: str, own_group: bool, user: int | None, environment: dict[str, str]) -> None:
-    """The command with its output in a file; `user` gives up the rights of root."""
+def _main(words: list[str], output: str, environment: dict[str, str]) -> None:
+    """The command with its output in a file."""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if own_group:
-        os.setsid()
-    if user is not None:
-        os.setuid(user)
+    os.setsid()
     sys.argv = ["flowreform", *words]
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     from flowreform.cli import main
@@ -46,13 +53,11 @@ def _main(words: list[str], output: str, own_group: bool, user: int | None, envi
 class Command:
     """A running `flowreform`. `text` is all it has printed so far."""
 
-    def __init__(self, *words: object, user: int | None = None, **environment: str) -> None:
+    def __init__(self, *words: object, **environment: str) -> None:
         handle, name = tempfile.mkstemp(prefix="flowreform-test-output-")
         os.close(handle)
         self.output = Path(name)
-        if user is not None:
-            os.chown(name, user, user)
-        arguments = ([str(word) for word in words], name, True, user, environment)
+        arguments = ([str(word) for word in words], name, environment)
         self.process = _server().Process(target=_main, args=arguments)
         self.process.start()
         assert self.process.pid is not None
@@ -90,7 +95,7 @@ class Command:
         return self.process.exitcode
 
 
-def run(*words: object, user: int | None = None, **environment: str) -> tuple[int, str]:
+def run(*words: object, **environment: str) -> tuple[int, str]:
     """A command from beginning to end: its exit code and all it printed."""
-    made = Command(*words, user=user, **environment)
+    made = Command(*words, **environment)
     return made.wait(), made.text

@@ -22,7 +22,7 @@ import xarray  # noqa: F401
 import zarr.codecs  # noqa: F401
 
 import flowreform as fr
-import flowreform.engine.interpret  # noqa: F401
+import flowreform.engine.interpret
 from flowreform.experiment import Experiment
 from flowreform.sweep import campaign, finish  # noqa: F401
 from sweep.folders import contents

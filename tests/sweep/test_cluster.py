@@ -40,7 +40,13 @@ def test_the_commands_of_the_how_to(experiment_file: Path, right: dict[str, str]
     assert script.count("care_shift_build_or_close_first --draws 20000") == 1
     script = script.replace("care_shift_build_or_close_first --draws 20000", f"{experiment_file} --engine python --quiet")
     done = subprocess.run(
-        ["bash", "-m", "-c", f"{script}wait"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=180, check=False
+        ["bash", "-m", "-c", f"{script}wait"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     assert contents(tmp_path / "out" / "care") == right, done.stdout + done.stderr
 
@@ -48,7 +54,11 @@ def test_the_commands_of_the_how_to(experiment_file: Path, right: dict[str, str]
 @contextmanager
 def started(*words: object) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is ended, with all below it, when the test is over."""
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler" if words[0] == "scheduler" else "distributed.cli.dask_worker"]
+    command = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler" if words[0] == "scheduler" else "distributed.cli.dask_worker",
+    ]
     made = subprocess.Popen([*command, *map(str, words[1:])], env=environment(), stderr=subprocess.DEVNULL)
     try:
         yield made
@@ -68,7 +78,9 @@ def test_a_worker_that_dies(experiment_file: Path, right: dict[str, str], tmp_pa
         started("worker", address, "--nthreads", 1, "--no-nanny", "--no-dashboard", "--local-directory", tmp_path),
     ):
         wait_for_workers(address, 2)
-        sweep = Command("sweep", experiment_file, "-o", tmp_path / "sweep", "--engine", "python", "--quiet", "--scheduler", address)
+        sweep = Command(
+            "sweep", experiment_file, "-o", tmp_path / "sweep", "--engine", "python", "--quiet", "--scheduler", address
+        )
         sweep.until_parts(tmp_path / "sweep", 1)
         first.send_signal(signal.SIGKILL)
         assert sweep.wait() == 0, sweep.text

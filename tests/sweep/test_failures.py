@@ -122,5 +122,3 @@ def test_no_run_is_too_slow_without_a_limit(experiment: Experiment, right: dict[
     roomy = replace(experiment, sweep=experiment.sweep.model_copy(update={"seconds_per_run": 1e6}))
     fr.sweep(roomy, tmp_path / "sweep", engine="numba")
     assert contents(tmp_path / "sweep") == right
-
-

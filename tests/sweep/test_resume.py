@@ -41,7 +41,9 @@ def test_a_damaged_part_is_worked_out_again_and_no_other(
     assert contents(copied) == right
 
 
-@pytest.mark.parametrize("name", ["kpis.csv.gz", "experiment.toml", "model/model.xmile", "runs.zarr/zarr.json", "runs.zarr/kpi/c.0"])
+@pytest.mark.parametrize(
+    "name", ["kpis.csv.gz", "experiment.toml", "model/model.xmile", "runs.zarr/zarr.json", "runs.zarr/kpi/c.0"]
+)
 def test_other_files_are_mended_without_a_run(
     name: str, copied: Path, undisturbed: Path, experiment: Experiment, right: dict[str, str]
 ) -> None:
@@ -58,7 +60,9 @@ def test_more_draws_go_on(design: str, changed: Changed, tmp_path: Path) -> None
     assert (done.runs, done.computed) == (2 * DRAWS, 2 * (DRAWS - 200 // PART * PART))
     fr.sweep(changed(design=design), tmp_path / "fresh", engine="python")
     assert contents(tmp_path / "grown") == contents(tmp_path / "fresh")
-    assert (tmp_path / "grown" / "runs.zarr" / "zarr.json").read_bytes() == (tmp_path / "fresh" / "runs.zarr" / "zarr.json").read_bytes()
+    assert (tmp_path / "grown" / "runs.zarr" / "zarr.json").read_bytes() == (
+        tmp_path / "fresh" / "runs.zarr" / "zarr.json"
+    ).read_bytes()
 
 
 def test_a_latin_hypercube_says_why_it_cannot_go_on(changed: Changed, tmp_path: Path) -> None:
@@ -139,9 +143,7 @@ def test_another_version_or_machine_is_refused(
         fr.sweep(experiment, copied)
 
 
-def test_a_worker_of_another_version_is_refused(
-    changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_of_another_version_is_refused(changed: Changed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = {**identity.machine(), "processor": "another"}
     monkeypatch.setattr(evaluate, "machine", lambda: other)
     with pytest.raises(ExperimentError, match="processor"):

@@ -7,6 +7,7 @@ import gzip
 import os
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,12 @@ def test_kpis_and_inputs_are_those_of_a_run(design: str, changed: Changed, tmp_p
 def test_the_compiled_engine_threads_and_processes_give_the_same_files(
     experiment: Experiment, right: dict[str, str], tmp_path: Path
 ) -> None:
-    for workers, pool, engine in ((1, "threads", "numba"), (2, "threads", "python"), (4, "threads", "numba"), (2, "processes", "python")):
+    for workers, pool, engine in (
+        (1, "threads", "numba"),
+        (2, "threads", "python"),
+        (4, "threads", "numba"),
+        (2, "processes", "python"),
+    ):
         folder = tmp_path / f"{workers}_{pool}_{engine}"
         fr.sweep(experiment, folder, workers=workers, pool=pool, engine=engine)
         assert contents(folder) == right, (workers, pool, engine)
@@ -70,7 +76,10 @@ def test_courses_of_all_draws(changed: Changed, tmp_path: Path) -> None:
     for name in ("open_beds", "bed_months_total"):
         assert ds[name].dims == plain[name].dims
         assert same(ds[name], plain[name])
-        assert same(ds[name].isel(draw=slice(140, 20, -3), scenario=1, time=[0, 3]), plain[name].isel(draw=slice(140, 20, -3), scenario=1, time=[0, 3]))
+        assert same(
+            ds[name].isel(draw=slice(140, 20, -3), scenario=1, time=[0, 3]),
+            plain[name].isel(draw=slice(140, 20, -3), scenario=1, time=[0, 3]),
+        )
         assert same(ds[name].sel(draw=7), plain[name].sel(draw=7))
     assert same(ds["time"], plain["time"])
 
@@ -144,7 +153,12 @@ def test_tables_for_those_without_python(undisturbed: Path, experiment: Experime
 def test_the_folder_gives_its_experiment_back(undisturbed: Path, experiment: Experiment) -> None:
     back = experiment_of(undisturbed)
     assert identity_of(back) == identity_of(experiment)
-    assert (back.name, back.sha256, back.model.name, back.draws) == (experiment.name, experiment.sha256, experiment.model.name, DRAWS)
+    assert (back.name, back.sha256, back.model.name, back.draws) == (
+        experiment.name,
+        experiment.sha256,
+        experiment.model.name,
+        DRAWS,
+    )
     assert fr.read_experiment(undisturbed / "experiment.toml").draws == DRAWS
     assert str(undisturbed).encode() not in (undisturbed / "experiment.toml").read_bytes()
 
@@ -160,7 +174,7 @@ def test_progress_ends_at_the_end(experiment: Experiment, tmp_path: Path) -> Non
     told: list[State] = []
     fr.sweep(experiment, tmp_path / "sweep", engine="python", workers=1, progress=told.append)
     assert told
-    assert all(a.done <= b.done for a, b in zip(told, told[1:], strict=False))
+    assert all(a.done <= b.done for a, b in pairwise(told))
     assert told[-1].runs == 2 * DRAWS
     assert told[-1].failed == 0
 
