@@ -61,7 +61,9 @@ def engine(experiment: Experiment, scenario: str, changes: Mapping[str, float]) 
             found[variable.name] = values
             continue
         for position in np.ndindex(values.shape[1:]):
-            elements = [model.dimensions[d].elements[i] for d, i in zip(variable.dimensions, position, strict=True)]
+            elements = [
+                model.dimensions[d].elements[i] for d, i in zip(variable.dimensions, position, strict=True)
+            ]
             found[f"{variable.name}[{','.join(elements)}]"] = values[(slice(None), *position)]
     return found
 
@@ -93,9 +95,7 @@ class Sheet:
         import ironcalc
 
         self.model = ironcalc.load_from_xlsx(str(path), "en", "UTC", "en")
-        self.sheets = [
-            sheet["name"] if isinstance(sheet, dict) else sheet.name for sheet in self.model.get_worksheets_properties()
-        ]
+        self.sheets = [sheet["name"] if isinstance(sheet, dict) else sheet.name for sheet in self.model.get_worksheets_properties()]
 
     def value(self, sheet: str, cell: str) -> object:
         """The value of a cell such as C6."""
@@ -192,9 +192,7 @@ def _with_cell(text: str, cell: str, value: float | str) -> str:
     else:
         inside = f"><v>{value!r}</v></c>"
     pattern = re.compile(rf'(<c r="{cell}"(?: s="\d+")?)(?: t="\w+")?(?:/>|>.*?</c>)')
-    changed, count = pattern.subn(
-        lambda match: f"{match[1]} {inside}" if inside[0] != ">" else f"{match[1]}{inside}", text, count=1
-    )
+    changed, count = pattern.subn(lambda match: f"{match[1]} {inside}" if inside[0] != ">" else f"{match[1]}{inside}", text, count=1)
     assert count == 1, cell
     return changed
 
