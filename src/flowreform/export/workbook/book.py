@@ -6,6 +6,7 @@ The file holds no clock and no path: the same cells give the same bytes.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 BLUE, DARK, PALE, YELLOW, GREY, LINE = "#005EB8", "#003087", "#E8EDEE", "#FFF2CC", "#425563", "#C8D2D9"
 GREEN, AMBER, RED = "#C6E7CF", "#FFE1A8", "#F6C3BE"
 FONT = "Arial"
+_MONEY = re.compile(r"[A-Z]{3}\b(?![/*(])")
+"""A unit that is a currency, alone or in thousands."""
 LONGEST_TEXT = 2_000
 """Characters of one cell of text; longer text is cut and ends in dots."""
 
@@ -51,7 +54,7 @@ HEADING = style(bold=True, font_size=12, font_color=BLUE)
 HEADER = style(bold=True, font_color="#FFFFFF", bg_color=BLUE, text_wrap=True, valign="vcenter", border=1, border_color=LINE)
 TEXT = style(text_wrap=True, valign="top")
 PLAIN: Style = {}
-SMALL = style(font_size=9, font_color=GREY, text_wrap=True, valign="top")
+SMALL = style(font_size=9, font_color=GREY, valign="top")
 CELL = style(border=1, border_color=LINE, valign="top")
 WRAPPED = style(border=1, border_color=LINE, valign="top", text_wrap=True)
 INPUT = style(bg_color=YELLOW, locked=False, border=1, border_color="#BF9000", valign="top")
@@ -59,16 +62,12 @@ LINKED = style(font_color=BLUE, underline=1)
 
 
 def number_format(unit: str, *, percent: bool = False, size: float = 0.0) -> str:
-    """How numbers of a unit are shown: money and counts apart by thousands, shares in per cent, small numbers with decimals."""
+    """How numbers of a unit are shown: thousands apart, shares in per cent, decimals by their size and not for money."""
     if percent:
         return "0.0%"
-    if abs(size) >= 1000:
-        return "#,##0"
-    if abs(size) >= 100:
-        return "#,##0.0"
-    if unit in ("dimensionless", "1", "") or abs(size) < 10:
-        return "#,##0.000"
-    return "#,##0.00"
+    if unit in ("dimensionless", "1", "") or 0 < abs(size) < 1:
+        return "#,##0" if abs(size) >= 1000 else "#,##0.000"
+    return "#,##0" if abs(size) >= 1000 or _MONEY.match(unit) else "#,##0.0"
 
 
 class Book:
@@ -147,6 +146,15 @@ class Page:
         """Column widths, from the first."""
         for i, width in enumerate(widths):
             self.sheet.set_column(i, i, width)
+
+    def fit(self, row: int, *texts: tuple[str, float]) -> None:
+        """A height that shows wrapped texts whole: each with the width of its column, in characters."""
+        lines = max(
+            sum(max(1, -(-len(part) // max(1, int(width * 1.05)))) for part in plain_text(text).split("\n"))
+            for text, width in texts
+        )
+        if lines > 1:
+            self.height(row, min(400.0, 3.0 + 12.5 * lines))
 
     def height(self, row: int, height: float) -> None:
         """The height of a row, in points."""

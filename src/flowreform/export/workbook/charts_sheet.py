@@ -83,8 +83,8 @@ def _line_chart(book: Book, series: Series, layout: Layout, chart: LineChart) ->
     top = 0.0
     for i, name in enumerate(chart.variables):
         item = source.shown_as(name)
-        column, values = _scaled(series, item, chart.scale)
-        top = max(top, float(np.abs(values).max()))
+        column = _scaled(series, item, chart.scale)
+        top = max(top, _top(source, item, chart.scale))
         lines.add_series(_series(series, describe(source, item.slot)[1], series.range(column), COLOURS[i % len(COLOURS)], 2.0))
     if chart.limit is not None:
         column, label = _limit(series, layout, chart)
@@ -94,8 +94,8 @@ def _line_chart(book: Book, series: Series, layout: Layout, chart: LineChart) ->
         area = book.chart("area")
         for i, name in enumerate(chart.shaded):
             item = source.shown_as(name)
-            column, values = _scaled(series, item, chart.scale)
-            top = max(top, float(np.abs(values).max()))
+            column = _scaled(series, item, chart.scale)
+            top = max(top, _top(source, item, chart.scale))
             shade = ("#F0B7A1", "#B7D6F0")[i % 2]
             look = _series(series, describe(source, item.slot)[1], series.range(column), shade, 0)
             look["fill"] = {"color": shade, "transparency": 25}
@@ -103,19 +103,25 @@ def _line_chart(book: Book, series: Series, layout: Layout, chart: LineChart) ->
             area.add_series(look)
         area.combine(lines)
         drawn = area
-    unit = chart.unit or source.shown_as(chart.variables[0]).variable.units or ""
+    unit = "" if chart.percent else chart.unit or source.shown_as(chart.variables[0]).variable.units or ""
     _finish(series, drawn, chart.title, unit, "0%" if chart.percent else "#,##0" if top >= 10 else "0.00")
     return drawn
 
 
-def _scaled(series: Series, item: Shown, scale: float) -> tuple[int, Any]:
+def _top(source: Source, item: Shown, scale: float) -> float:
+    """The largest value in any scenario."""
+    return float(np.abs(source.values[item.slot]).max()) * scale
+
+
+def _scaled(series: Series, item: Shown, scale: float) -> int:
+    """The column of a shown series in the unit of a chart."""
     column, values = series.position(item.name), series.values(item.name)
     if scale == 1.0:
-        return column, values
+        return column
     letter = letters(column)
     label = f"{describe(series.source, item.slot)[1]} x {scale:g}"
     key = ("scaled", item.name, repr(scale))
-    return series.added(key, label, "", lambda row: f"={letter}{row}*{scale!r}", values * scale), values * scale
+    return series.added(key, label, "", lambda row: f"={letter}{row}*{scale!r}", values * scale)
 
 
 def _limit(series: Series, layout: Layout, chart: LineChart) -> tuple[int, str]:
@@ -158,6 +164,13 @@ def _comparison(book: Book, series: Series, name: str) -> Any:
     return chart
 
 
+def _year(series: Series) -> float:
+    """The length of a year in the model's time unit."""
+    case = series.source.experiment.case
+    unit = case.calendar.time_unit if case and case.calendar else "year"
+    return {"month": 12.0, "quarter": 4.0, "year": 1.0, "week": 52.18, "day": 365.25}.get(unit, 1.0)
+
+
 def _series(series: Series, name: str, cells: str, colour: str, width: float, dash: str = "solid") -> dict[str, Any]:
     # A name that begins with "=" would be taken for a reference.
     return {
@@ -181,17 +194,13 @@ def _finish(series: Series, chart: Any, title: str, unit: str, look: str) -> Non
     )
     case = series.source.experiment.case
     every = max(1, len(series.source.saved) // 10)
-    dated = case is not None and case.calendar is not None
-    chart.set_x_axis(
-        {
-            "num_font": {**font, "rotation": 0},
-            "interval_unit": every,
-            "interval_tick": every,
-            "line": {"color": LINE},
-            "num_format": "mmm yy" if dated else "0",
-            "label_position": "low",
-        }
-    )
+    axis: dict[str, Any] = {"num_font": font, "line": {"color": LINE}, "label_position": "low"}
+    if case is not None and case.calendar is not None:
+        years = max(1, round((series.times[-1] - series.times[0]) / _year(series) / 12))
+        axis |= {"date_axis": True, "num_format": "yyyy", "major_unit": years, "major_unit_type": "years"}
+    else:
+        axis |= {"num_format": "0", "interval_unit": every, "interval_tick": every}
+    chart.set_x_axis(axis)
     chart.set_y_axis(
         {
             "name": chart_text(unit, 80),

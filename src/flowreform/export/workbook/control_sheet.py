@@ -43,13 +43,13 @@ def write_control(book: Book, page: Page, series: Series) -> None:
     count = len(source.scenarios)
     last = letters(SCENARIO_FIRST + count - 1)
     labels = f"Scenarios!${letters(SCENARIO_FIRST)}${SCENARIO_LABEL_ROW + 1}:${last}${SCENARIO_LABEL_ROW + 1}"
-    page.widths(46, 20, 24, 24, 24, 24)
+    page.widths(62, 20, 26, 22, 22, 18)
     page.put(0, 0, source.experiment.title, TITLE)
     page.put(1, 0, source.experiment.question, SUBTITLE)
     page.put(3, 0, "Choose a scenario in the yellow cell, change inputs on the Inputs sheet; everything else follows.", SMALL)
     row, column = SELECTOR
     page.put(row, 0, "Scenario", style(bold=True, font_size=12))
-    page.put(row, column, source.labels[source.chosen], INPUT, style(bold=True, text_wrap=True))
+    page.put(row, column, source.labels[source.chosen], INPUT, style(bold=True, text_wrap=True, valign="vcenter"))
     page.height(row, 34)
     page.sheet.data_validation(
         row, column, row, column,
@@ -66,7 +66,7 @@ def write_control(book: Book, page: Page, series: Series) -> None:
     page.put(8, 0, "Inputs and settings changed", CELL, style(font_color=GREY))
     page.put(8, 2, Live(f"=Checks!{reference(*CHANGED_CELL)}", 0), CELL, style(font_color=GREY, align="left"))
     _key_numbers(page, series)
-    page.finish(freeze=(KEY_FIRST, 0), landscape=True)
+    page.finish(freeze=(KEY_FIRST, 0), area=(0, 0, KEY_FIRST + len(source.experiment.kpis) + 1, 5))
 
 
 def _key_numbers(page: Page, series: Series) -> None:
@@ -82,7 +82,8 @@ def _key_numbers(page: Page, series: Series) -> None:
         f"As exported: {source.labels[compared]}",
         "Now less that",
     )
-    page.put_row(KEY_FIRST - 1, 0, heads, HEADER)
+    page.put_row(KEY_FIRST - 1, 0, heads[:2], HEADER)
+    page.put_row(KEY_FIRST - 1, 2, heads[2:], HEADER, style(align="right"))
     page.height(KEY_FIRST - 1, 44)
     selected = reference(*SELECTED)
     count = len(source.scenarios)
@@ -94,7 +95,7 @@ def _key_numbers(page: Page, series: Series) -> None:
         unit = unit_of(series, kpi)
         percent = unit in ("dimensionless", "1") and any(word in kpi.variable for word in ("occupancy", "share"))
         look = style(num_format=number_format(unit, percent=percent, size=max(sizes, default=0.0)), align="right")
-        better = {"lower": " (lower is better)", "higher": " (higher is better)"}.get(kpi.better, "")
+        better = {"lower": ", lower is better", "higher": ", higher is better"}.get(kpi.better, "")
         page.put(row, 0, (kpi.label or name.replace("_", " ")) + better, WRAPPED)
         page.put(row, 1, "" if percent else unit, CELL, style(font_color=GREY))
         page.put(row, 2, live, CELL, look, style(bold=True, font_color=DARK))

@@ -100,7 +100,7 @@ def describe(source: Source, slot: int) -> tuple[str, str, str]:
 
 def spoken(label: str) -> str:
     """A label as people write it: blanks for underscores, a capital first."""
-    text = " ".join(label.replace("_", " ").split())
+    text = " ".join("WTE" if word == "wte" else word for word in label.replace("_", " ").split())
     return text[:1].upper() + text[1:]
 
 

@@ -95,7 +95,8 @@ def write_inputs(book: Book, source: Source, layout: Layout) -> None:
     for slot, row in layout.begins:
         _once_row(page, source, layout, slot, row, source.flat.different[slot], "while the run starts: ")
     page.sheet.autofilter(INPUT_FIRST - 1, 0, end - 1, EXPORTED)
-    page.finish(freeze=(INPUT_FIRST, 2), repeat=(INPUT_FIRST - 1, INPUT_FIRST - 1))
+    bottom = max((row for _, row in (*layout.once, *layout.begins)), default=end)
+    page.finish(freeze=(INPUT_FIRST, 2), repeat=(INPUT_FIRST - 1, INPUT_FIRST - 1), area=(0, 0, bottom, NOTE))
 
 
 def _input_row(page: Page, source: Source, cell: InputCell, row: int, last: int) -> None:
@@ -122,6 +123,7 @@ def _input_row(page: Page, source: Source, cell: InputCell, row: int, last: int)
     if cell.drive is not None:
         note = f"{note} Varies over time in a scenario: the Lookups sheet has its points.".strip()
     page.put(row, NOTE, note, WRAPPED, style(font_size=9))
+    page.fit(row, (sourced.source if sourced else "", 64), (note, 43), (label_of(source, cell), 40), (cell.name, 31))
     page.put(row, EXPORTED, cell.value, CELL, look, style(font_color="#768692"))
     for column, bound, sign in ((EXPORTED + 1, cell.variable.range[0], -1), (EXPORTED + 2, cell.variable.range[1], 1)):
         page.put(

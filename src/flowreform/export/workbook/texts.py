@@ -140,6 +140,7 @@ def write_assumptions(book: Book, source: Source) -> None:
         if text:
             page.put(row, 0, name, CELL, style(bold=True))
             page.put(row, 1, " ".join(text.split()), WRAPPED)
+            page.fit(row, (" ".join(text.split()), 60))
             row += 1
     row += 1
     if case is not None and case.exogenous:
@@ -156,6 +157,7 @@ def _table(page: Page, row: int, title: str, heads: tuple[str, ...], lines: Sequ
     for line in lines:
         for i, text in enumerate(line):
             page.put(row, i, plain_text(text), WRAPPED, style(bg_color=RAG[text]) if i == 2 and text in RAG else {})
+        page.fit(row, *zip(line, (34, 60, 14, 70), strict=False))
         row += 1
     return row + 1
 

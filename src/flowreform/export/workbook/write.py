@@ -19,7 +19,7 @@ from flowreform.export.workbook.inputs_sheets import write_inputs, write_lookups
 from flowreform.export.workbook.layout import Layout, lay_out
 from flowreform.export.workbook.sensitivity_sheet import draws_of, write_sensitivity
 from flowreform.export.workbook.series_sheet import Series, write_baseline, write_series
-from flowreform.export.workbook.source import WARN, Source, read_source
+from flowreform.export.workbook.source import ROOM, WARN, Source, read_source
 from flowreform.export.workbook.texts import open_cover, write_assumptions, write_cover, write_provenance
 from flowreform.export.workbook.yearly_sheets import write_triangulation, write_yearly
 from flowreform.files import write_file
@@ -47,6 +47,7 @@ def to_xlsx(
     scenario: str | None = None,
     dt: float | None = None,
     draws: bool = True,
+    room: int = ROOM,
     progress: Progress | None = None,
     command: str = "",
 ) -> Written:
@@ -54,14 +55,15 @@ def to_xlsx(
 
     `source` is an experiment, or a model (one scenario, one draw). `scenario` is the one it opens with (default: the
     baseline); `dt` a coarser step, in the model's time unit, for a smaller workbook. Without `draws` the experiment's draws
-    are not run, and the Sensitivity sheet says so. `progress` is told (done, total). The file is written under a temporary
+    are not run, and the Sensitivity sheet says so. A model with more than `room` formulas in Engine has variables that are not
+    shown worked out inside the formulas that read them, until it fits. `progress` is told (done, total). The file is written under a temporary
     name and renamed; the same files, options and versions give the same bytes.
 
     Raises ModelError for what has no form in a spreadsheet, and for more than 2,000,000 formulas, and ExperimentError for a
     scenario or dt that will not do, before anything is written."""
     experiment = experiment_of(source) if isinstance(source, Model) else source
     told = progress or (lambda done, total: None)
-    read = read_source(experiment, scenario, dt, command)
+    read = read_source(experiment, scenario, dt, command, room)
     layout = lay_out(read)
     columns = columns_of(read, layout)
     drawn = draws_of(read, progress) if draws else None

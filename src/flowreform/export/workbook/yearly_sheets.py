@@ -65,7 +65,8 @@ def write_yearly(book: Book, source: Source, layout: Layout) -> None:
     years, rows = years_of(source), rows_of(source)
     page.widths(46, 14, 16, *([12] * len(years)))
     heading(page, source, "Yearly results", conventions(source))
-    page.put_row(YEARLY_FIRST - 1, 0, ("Result", "Unit", "Variable", *(year.label for year in years)), HEADER)
+    page.put_row(YEARLY_FIRST - 1, 0, ("Result", "Unit", "Variable"), HEADER)
+    page.put_row(YEARLY_FIRST - 1, YEAR_COLUMN, [year.label for year in years], HEADER, style(align="right"))
     at, section = YEARLY_FIRST, ""
     for row in rows:
         if row.section != section:
@@ -81,13 +82,21 @@ def write_yearly(book: Book, source: Source, layout: Layout) -> None:
 
 def _result(page: Page, source: Source, layout: Layout, row: Row, years: tuple[Year, ...], at: int) -> None:
     values = [value(source, row.item, row.statistic, year, row.scale) for year in years]
-    look = style(num_format=number_format(row.unit, percent=row.percent, size=max((abs(v) for v in values), default=0.0)))
+    look = style(num_format=number_format(row.unit, percent=row.percent, size=_size(source, row, years)))
     page.put(at, 0, row.label, WRAPPED)
     page.put(at, 1, row.unit, CELL, style(font_color=GREY))
     page.put(at, 2, row.item.name, WRAPPED, style(font_size=8, font_color=GREY))
     for i, year in enumerate(years):
         text = formula(source, layout, row.item, row.statistic, year, row.scale)
         page.put(at, YEAR_COLUMN + i, Live(text, values[i]), CELL, look)
+
+
+def _size(source: Source, row: Row, years: tuple[Year, ...]) -> float:
+    """The largest value of a row in any scenario."""
+    return max(
+        (abs(value(source, row.item, row.statistic, year, row.scale, k)) for year in years for k in range(len(source.scenarios))),
+        default=0.0,
+    )
 
 
 def _discounting(page: Page, source: Source, layout: Layout, years: tuple[Year, ...], at: int) -> int:
@@ -172,7 +181,8 @@ def write_triangulation(book: Book, source: Source, layout: Layout) -> list[tupl
         "Triangulation",
         "Each stock by a second way: what was there, plus what came, less what went, against Engine.",
     )
-    page.put_row(YEARLY_FIRST - 1, 0, ("Account", "Unit", "Variable", *(year.label for year in years)), HEADER)
+    page.put_row(YEARLY_FIRST - 1, 0, ("Account", "Unit", "Variable"), HEADER)
+    page.put_row(YEARLY_FIRST - 1, YEAR_COLUMN, [year.label for year in years], HEADER, style(align="right"))
     at = YEARLY_FIRST
     found: list[tuple[str, str, float]] = []
     accounts = accounts_of(source)

@@ -150,9 +150,12 @@ def formula(source: Source, layout: Layout, item: Shown, statistic: YearStatisti
     return f"={text}{times}"
 
 
-def value(source: Source, item: Shown, statistic: YearStatistic, year: Year, scale: float = 1.0) -> float:
-    """What the formula gives at the engine's values."""
-    values = source.values[item.slot, year.first : year.last + 1, source.chosen]
+def value(
+    source: Source, item: Shown, statistic: YearStatistic, year: Year, scale: float = 1.0, scenario: int | None = None
+) -> float:
+    """What the formula gives at the engine's values, in the scenario that the workbook opens with unless another is named."""
+    number = source.chosen if scenario is None else scenario
+    values = source.values[item.slot, year.first : year.last + 1, number]
     return float(_taken(values, statistic, source.program.dt) * scale)
 
 
