@@ -276,31 +276,64 @@ def run(
 @app.command(
     short_help="What matters to an experiment's KPIs, and when.",
     epilog="Examples: flowreform sensitivity va_beds_to_community --scenario as_was; "
-    "flowreform sensitivity care_shift_build_or_close_first --contrast build_first close_first -o out",
+    "flowreform sensitivity care_shift_build_or_close_first --contrast build_first close_first -o out; "
+    "flowreform sensitivity out/care --method pawn  (a finished sweep, nothing is run)",
 )
 @command
 def sensitivity(
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A bundled experiment's name, or a path.")],
-    method: Annotated[Sensitivity, typer.Option(help="How what matters is found.")] = Sensitivity.SOBOL,
-    samples: Annotated[int, typer.Option(min=1, help="Base points (sobol, dgsm), trajectories (morris) or runs.")] = 1024,
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT|DIR", help="An experiment, or the folder of a sweep.")],
+    method: Annotated[
+        Sensitivity | None, typer.Option(help="How what matters is found; sobol when missing, of a sweep rbd_fast.")
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Base points (sobol, dgsm), trajectories (morris) or runs; 1024 when missing. Of a sweep: draws."
+        ),
+    ] = None,
     scenario: Annotated[str | None, typer.Option(metavar="NAME", help="One scenario; all of them when missing.")] = None,
     contrast: Annotated[
         tuple[str, str] | None, typer.Option(metavar="A B", help="What decides the difference of two scenarios, A less B.")
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help='What is wanted: "payback <= 60", "occupancy < 0.92 throughout".')
+        list[str] | None,
+        typer.Option(metavar="TEXT", help='What is wanted: "payback <= 60", "occupancy < 0.92 throughout" (repeatable).'),
+    ] = None,
+    kpi: Annotated[list[str] | None, typer.Option(metavar="NAME", help="This KPI only (repeatable).")] = None,
+    variable: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Follow this variable over time (repeatable); with -o those in charts when missing."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Vary this input only (repeatable); all else stays as the model has it."),
     ] = None,
     second_order: Annotated[bool, typer.Option("--second-order", help="Pairs of inputs too (twice the runs).")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Write sensitivity.nc, indices.csv, summary.md and pictures there."),
+        typer.Option("-o", "--output", metavar="DIR", help="Write sensitivity.nc, tables, summary.md and pictures there."),
     ] = None,
     json: Json = False,
 ) -> int | None:
-    """What matters to an experiment's KPIs, when it matters, and how sure that is."""
+    """What matters to an experiment's KPIs, when it matters, and how sure that is.
+
+    Also how often each scenario meets each target, and does better than the baseline.
+    """
     from flowreform.commands.sensitivity import Asked, sensitivity
 
-    asked = Asked(method.value, samples, scenario, contrast, tuple(target or ()), second_order, output, json)
+    asked = Asked(
+        method=method.value if method else None,
+        samples=samples,
+        scenario=scenario,
+        contrast=contrast,
+        targets=tuple(target or ()),
+        kpis=tuple(kpi or ()),
+        variables=tuple(variable or ()),
+        parameters=tuple(parameter or ()),
+        second_order=second_order,
+        output=output,
+        as_json=json,
+    )
     return sensitivity(name, asked)
 
 

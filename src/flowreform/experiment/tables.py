@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from flowreform.case.tables import Case, Chart, Kpi, Lever
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import Finding
+from flowreform.experiment.copula import Correlation
 from flowreform.experiment.settings import Scenario
 from flowreform.model import Model
 from flowreform.toml import Table
@@ -142,6 +143,7 @@ class Experiment:
     baseline: str
     uncertainties: Mapping[str, Uncertainty]
     kpis: Mapping[str, Kpi]
+    correlations: tuple[Correlation, ...] = ()
     charts: tuple[Chart, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
     sweep: SweepTable = field(default_factory=SweepTable)

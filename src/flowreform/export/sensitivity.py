@@ -1,4 +1,4 @@
-"""The folder of a sensitivity analysis: sensitivity.nc, indices.csv, summary.md and the pictures, all of them or none."""
+"""The folder of a sensitivity analysis: sensitivity.nc, indices.csv, bands.csv, summary.md and the pictures, or none of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flowreform.export.chances import bands_csv, better_heads, better_rows, contenders, opponent, target_rows
 from flowreform.export.describe import short
 from flowreform.export.fields import harmless
 from flowreform.export.numbers import exact, number
@@ -40,6 +41,7 @@ def write_sensitivity(folder: Path, ds: Dataset, experiment: Experiment) -> tupl
     files: dict[str, Writer] = {
         "sensitivity.nc": lambda path: _netcdf(ds, path),
         "indices.csv": lambda path: _text(path, indices_csv(ds)),
+        **({"bands.csv": lambda path: _text(path, bands_csv(ds))} if "band" in ds else {}),
         "summary.md": lambda path: _text(path, summary_text(ds, experiment)),
         **writers(pictures(ds, axis, titles(ds, experiment))),
     }
@@ -131,6 +133,15 @@ def summary_text(ds: Dataset, experiment: Experiment) -> str:
             found.append(markdown(["KPI", f"leading inputs ({method.leading})"], rows, right=False))
             if "kpi_convergence" in ds:
                 found.append(_convergence(ds, label))
+    if rows := target_rows(ds):
+        found.append("## Chance of meeting each target\n")
+        found.append("Share of the draws, with Wilson's 95 % interval.\n")
+        found.append(markdown(["target", *contenders(ds, experiment)], rows))
+    if rows := better_rows(ds, experiment.baseline):
+        base = short(experiment.scenarios[opponent(ds, experiment.baseline)].label)
+        found.append(f'## How often each scenario does better than "{cell(base)}"\n')
+        found.append("Share of the draws, each compared with the same draw.\n")
+        found.append(markdown(["KPI", *better_heads(ds, experiment)], rows))
     lines = warnings_of(ds)
     if lines:
         found.append("## Warnings\n")

@@ -6,6 +6,7 @@ told apart by people with the common kinds of colour blindness.
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -35,7 +36,10 @@ MOST_PANELS = 8
 MOST_BARS = 7
 MOST_AREAS = 5
 MARKS = ("o", "s", "^", "D", "v")
+HATCHES = ("", "///", "...", "\\\\\\", "xx")
 FORMATS = ("png", "svg")
+NO_UNIT = "no unit"
+"""What an axis says of a number that has none."""
 
 
 def pictures(ds: Dataset, axis: Axis, titles: dict[str, str]) -> Iterator[tuple[str, Picture]]:
@@ -215,7 +219,8 @@ def _tornado(one: Dataset, kpis: list[str], title: str) -> Figure:
         for name, colour, label in (("low", BLUE, "input low (P5)"), ("high", VERMILION, "input high (P95)")):
             place.barh(np.arange(len(order)), ends[name] / factor, height=0.7, color=colour, label=label, alpha=0.9)
         _inputs_axis(place, one, order)
-        place.set_xlabel(_axis_label("change,", word, _unit(one, "kpi", kpi)).rstrip(", "), fontsize=9, color=GREY)
+        unit = _axis_label(word, _unit(one, "kpi", kpi)) or NO_UNIT
+        place.set_xlabel(f"change [{unit}]", fontsize=9, color=GREY)
         _dress(place, _text(one, "kpi", kpi))
     figure.legend(*grid[0].get_legend_handles_labels(), fontsize=9.5, frameon=False, loc="upper right", ncols=2)
     return figure
@@ -225,6 +230,8 @@ def _morris(one: Dataset, kpis: list[str], title: str) -> Figure:
     """Mean size of elementary effects against their spread: far right matters, high up bends or depends on others."""
     note = "mu*: mean size of the effect over an input's range, with interval; sigma: its spread. Broken line: sigma = mu*."
     figure, grid = _page(len(kpis), f"{title}: Morris elementary effects", _note(one, note, len(kpis)), tall=3.6)
+    sizes = np.nan_to_num(np.asarray(one["kpi_index"].sel(kpi=kpis, index="mu_star").values))
+    looks = _looks(sizes / np.maximum(sizes.max(axis=1, keepdims=True), 1e-300))
     for place, kpi in zip(grid, kpis, strict=True):
         table = one["kpi_index"].sel(kpi=kpi)
         size, bend = (np.asarray(table.sel(index=name).values) for name in ("mu_star", "sigma"))
@@ -234,14 +241,15 @@ def _morris(one: Dataset, kpis: list[str], title: str) -> Figure:
         reach = float(max(size.max(), bend.max())) / factor
         place.plot([0, reach], [0, reach], color=GREY, linestyle=(0, (3, 3)), linewidth=0.9)
         handles = []
-        for number, at in enumerate(_leading(one, kpi)[:MOST_AREAS]):
-            look: dict[str, Any] = {"color": COLOURS[number], "marker": MARKS[number], "markersize": 7.5, "linestyle": ""}
+        for at in _leading(one, kpi)[:MOST_AREAS]:
+            colour, mark = looks[at]
+            look: dict[str, Any] = {"color": colour, "marker": MARKS[mark], "markersize": 7.5, "linestyle": ""}
             handles += place.plot(size[at] / factor, bend[at] / factor, **look, label=_input(one, int(at), 30), zorder=3)
         place.legend(handles=handles, fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         _plain_numbers(place, "both")
-        unit = _axis_label(word, _unit(one, "kpi", kpi))
-        place.set_xlabel(f"mu* [{unit}]" if unit else "mu*", fontsize=9, color=GREY)
-        place.set_ylabel(f"sigma [{unit}]" if unit else "sigma", fontsize=9, color=GREY)
+        unit = _axis_label(word, _unit(one, "kpi", kpi)) or NO_UNIT
+        place.set_xlabel(f"mu* [{unit}]", fontsize=9, color=GREY)
+        place.set_ylabel(f"sigma [{unit}]", fontsize=9, color=GREY)
         place.set_xlim(left=0)
         place.set_ylim(bottom=0)
         place.grid(color="#ececec", linewidth=0.8)
@@ -262,11 +270,13 @@ def _scatter(one: Dataset, kpis: list[str], title: str) -> Figure:
         x, y = (drawn[known, at] for at in order)
         points = place.scatter(x, y, c=values[known] / factor, s=9, cmap="viridis", linewidths=0, rasterized=True)
         bar = figure.colorbar(points, ax=place, pad=0.02)
-        bar.set_label(_axis_label(word, _unit(one, "kpi", kpi)), fontsize=9, color=GREY)
+        bar.set_label(_axis_label(word, _unit(one, "kpi", kpi)) or NO_UNIT, fontsize=9, color=GREY)
+        _plain_numbers(bar.ax, "y")
+        _plain_numbers(place, "both")
         bar.ax.tick_params(labelsize=8.5, colors=GREY)
         bar.outline.set_visible(False)
         units = [shown_unit(str(one["parameter_units"].values[at])) for at in order]
-        words = [_input(one, int(at)) + (f" [{unit}]" if unit else "") for at, unit in zip(order, units, strict=True)]
+        words = [_input(one, int(at), 30) + f"\n[{unit or NO_UNIT}]" for at, unit in zip(order, units, strict=True)]
         place.set_xlabel(words[0], fontsize=9, color=GREY)
         place.set_ylabel(words[1], fontsize=9, color=GREY)
         _dress(place, _text(one, "kpi", kpi))
@@ -288,29 +298,39 @@ def _over_time(one: Dataset, axis: Axis, title: str) -> Figure:
     )
     figure, grid = _page(len(names), f"{title}: what matters when", _note(one, note), tall=3.3)
     times = np.asarray(one["time"].values)
+    parts = {name: _shares(one, name, index) for name in names}
+    look = _looks(np.stack([shares[varies].mean(axis=0) for shares, varies in parts.values()]))
     for place, name in zip(grid, names, strict=True):
-        shares = np.clip(
-            np.nan_to_num(one["variable_index"].sel(variable=name, index=index).values), 0, None
-        )  # [time, parameter]
-        whole = shares.sum(axis=1, keepdims=True)
-        limit = np.maximum(whole, 1.0) if index == "S1" else whole
-        shares = np.divide(shares, limit, out=np.zeros_like(shares), where=limit > 0)
-        varies = np.asarray(one["variable_status"].sel(variable=name).values) == 0
+        shares, varies = parts[name]
         order = np.argsort(-shares[varies].mean(axis=0), kind="stable")[:MOST_AREAS]
         rest = np.where(varies, np.clip(1.0 - shares[:, order].sum(axis=1), 0.0, None), 0.0)
         stack = place.stackplot(
-            times, *shares[:, order].T, rest, colors=[*COLOURS[:MOST_AREAS][: len(order)], REST], linewidth=0.4, edgecolor="white"
+            times, *shares[:, order].T, rest, colors=[*(look[at][0] for at in order), REST], linewidth=0.4, edgecolor="white"
         )
-        for area, mark in zip(stack, ("", "///", "...", "\\\\\\", "xx"), strict=False):
-            area.set_hatch(mark)  # areas are told apart without colour too
+        for area, at in zip(stack, order, strict=False):
+            area.set_hatch(HATCHES[look[at][1]])  # areas are told apart without colour too
         labels = [*(_input(one, int(at), 30) for at in order), "others, and together"]
         place.legend(stack[::-1], labels[::-1], fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         place.set_ylim(0, 1)
         place.set_ylabel("share of the variance" if index == "S1" else "share of the sum", fontsize=9, color=GREY)
         _x_axis(place, axis)
-        unit = _unit(one, "variable", name)
-        _dress(place, _text(one, "variable", name) + (f" [{unit}]" if unit else ""))
+        _dress(place, _text(one, "variable", name))
     return figure
+
+
+def _shares(one: Dataset, name: str, index: str) -> tuple[Floats, NDArray[np.bool_]]:
+    """Shares of a variable's variance [time, parameter], none below 0 and no more than 1 in all; and when it varies."""
+    shares = np.clip(np.nan_to_num(one["variable_index"].sel(variable=name, index=index).values), 0, None)
+    whole = shares.sum(axis=1, keepdims=True)
+    limit = np.maximum(whole, 1.0) if index == "S1" else whole
+    shares = np.divide(shares, limit, out=np.zeros_like(shares), where=limit > 0)
+    return shares, np.asarray(one["variable_status"].sel(variable=name).values) == 0
+
+
+def _looks(weights: Floats) -> list[tuple[str, int]]:
+    """A colour and the number of a hatch or mark for each input, the same in all panels; `weights` are [panel, input]."""
+    rank = np.argsort(np.argsort(-weights.sum(axis=0), kind="stable"))
+    return [(COLOURS[at % len(COLOURS)], int(at % len(MARKS))) for at in rank]
 
 
 def _fan(one: Dataset, axis: Axis, title: str) -> Figure:
@@ -325,7 +345,8 @@ def _fan(one: Dataset, axis: Axis, title: str) -> Figure:
         place.fill_between(times, low / factor, high / factor, color=BLUE, alpha=0.18, linewidth=0)
         place.fill_between(times, tenth / factor, ninetieth / factor, color=BLUE, alpha=0.28, linewidth=0)
         place.plot(times, middle / factor, color=BLUE, linewidth=2.0)
-        place.set_ylabel(_axis_label(word, _unit(one, "variable", name)), fontsize=9, color=GREY)
+        place.set_ylabel(_axis_label(word, _unit(one, "variable", name)) or NO_UNIT, fontsize=9, color=GREY)
+        _plain_numbers(place, "y")
         place.grid(axis="y", color="#e4e4e4", linewidth=0.8)
         _x_axis(place, axis)
         _dress(place, _text(one, "variable", name))
@@ -333,9 +354,16 @@ def _fan(one: Dataset, axis: Axis, title: str) -> Figure:
 
 
 def writers(made: Iterator[tuple[str, Any]]) -> dict[str, Callable[[Path], None]]:
-    """A writer for each picture and format, by file name."""
-    return {f"{name}.{form}": partial(_write, make, form) for name, make in made for form in FORMATS}
+    """A writer for each picture and format, by file name; a picture is made once for all of its formats."""
+    found: dict[str, Callable[[Path], None]] = {}
+    for name, make in made:
+        once = functools.cache(make)  # goes with its writers: figures of other pictures are not kept
+        for form in FORMATS:
+            found[f"{name}.{form}"] = partial(_write, once, form, last=form == FORMATS[-1])
+    return found
 
 
-def _write(make: Picture, form: str, path: Path) -> None:
+def _write(make: Any, form: str, path: Path, *, last: bool) -> None:
     save(path, make, form)
+    if last:
+        make.cache_clear()

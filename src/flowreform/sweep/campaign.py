@@ -17,7 +17,7 @@ from flowreform.experiment import Experiment
 from flowreform.sweep import snapshot
 from flowreform.sweep.evaluate import ENGINES, assignments_of, batch_of, choose_engine, drawer_of
 from flowreform.sweep.finish import finish
-from flowreform.sweep.identity import refuse_changes
+from flowreform.sweep.identity import changed_fields
 from flowreform.sweep.interrupt import Interrupted, Signals
 from flowreform.sweep.layout import layout_of
 from flowreform.sweep.ledger import Failed
@@ -113,7 +113,7 @@ class _Campaign:
     ) -> None:
         self.store, self.lock, self.signals, self.say, self.progress, self.started = store, lock, signals, say, progress, started
         self.computed, self.running, self.engine = 0, 0, ""
-        self.counts, self.before = (0, 0), 0
+        self.counts, self.before, self.said = (0, 0), 0, False
 
     def go(self, workers: int | None, pool: str, scheduler: str | None, engine: str, command: str) -> Swept:
         store, say = self.store, self.say
@@ -180,6 +180,7 @@ class _Campaign:
                     if not future.cancelled():
                         self._write(future.result(), session)
                 if self.signals.number:
+                    self._say_once("finishing the parts in hand; Ctrl-C again leaves them and ends at once")
                     for future in [one for one in flying if one.cancel()]:
                         del flying[future]
                 if self.signals.at_once:
@@ -193,13 +194,19 @@ class _Campaign:
         finally:
             hands.shutdown(wait=True, cancel_futures=True)
 
+    def _say_once(self, line: str) -> None:
+        if not self.said and not self.signals.at_once:
+            self.said = True
+            self.say(line)
+
     def _pause(self) -> None:
         """Go, if a signal has come."""
         if self.signals.number:
             raise Interrupted(self.signals.number, self.store.ledger.counts()[0], self.store.layout.runs)
 
     def _write(self, part: Part, session: int) -> None:
-        refuse_changes(str(self.store.folder), self.store.ledger.get("machine"), part.machine)
+        if changes := changed_fields(str(self.store.folder), self.store.ledger.get("machine"), part.machine):
+            raise ExperimentError(changes)
         self.store.write(part, session)
         self.engine = part.engine
         self.computed += part.runs
@@ -234,12 +241,8 @@ def _open(folder: Path, experiment: Experiment, engine: str, resume: bool, comma
             reason = f"{', '.join(taken)} stands here already, and is not of a sweep"
             raise ExperimentError(error("sweep-exists", reason, "choose another folder (-o)", file=str(folder)))
     layout = layout_of(experiment, assignments_of(batch_of(experiment, False)))
-    return Store.create(
-        folder,
-        experiment,
-        layout,
-        results.provenance(experiment, engine="numba" if engine == "auto" else engine, command=command),
-    )
+    chosen = choose_engine(batch_of(experiment, bool(layout.columns)), layout.runs) if engine == "auto" else engine
+    return Store.create(folder, experiment, layout, results.provenance(experiment, engine=chosen, command=command))
 
 
 def _make(folder: Path) -> list[Path]:

@@ -273,7 +273,7 @@ def drawer_of(experiment: Experiment) -> Drawer:
     if experiment.design == "latin_hypercube" and size > MOST_ORDER_BYTES:
         reason = f"the order of a Latin hypercube of {experiment.draws:,} draws would take {size / 2**30:.1f} GiB"
         raise ExperimentError(error("too-large", reason, 'set design = "random" or "sobol"', element="experiment.design"))
-    return Drawer(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed)
+    return Drawer(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed, experiment.correlations)
 
 
 def _moving(settings: Mapping[str, Any]) -> dict[str, Points]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from flowreform.errors import ExperimentError, Finding, error, shorten
+from flowreform.errors import Finding, error, shorten
 from flowreform.experiment import Experiment, Points, Setting
 from flowreform.model import Variable
 
@@ -49,6 +49,8 @@ def identity_of(experiment: Experiment) -> dict[str, Any]:
         found[f"macro {macro.name}"] = _digest(repr((macro.parameters, macro.result, said)))
     for name, item in experiment.uncertainties.items():
         found[f"uncertainty {name}"] = _plain(item.model_dump(mode="json", exclude_none=True))
+    for pair in experiment.correlations:
+        found[f"correlation of {' and '.join(sorted(pair.between))}"] = pair.rank_correlation
     for name, kpi in experiment.kpis.items():
         found[f"kpi {name}"] = _plain(kpi.model_dump(mode="json", exclude_none=True, by_alias=True))
     calendar = experiment.case.calendar if experiment.case else None
@@ -84,25 +86,17 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
 MOST_NAMED = 10
 
 
-def refuse_changes(folder: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raises ExperimentError that names every field which is not as it was when the sweep was begun."""
+def changed_fields(folder: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[Finding]:
+    """An error for every field that is not as it was when the sweep was begun."""
     found = differences(stored, now)
-    if not found:
-        return
     repair = "undo the change, or sweep into another folder (-o)"
-    faults: list[Finding] = [
-        error(
-            "sweep-changed",
-            f"it was {_shown(was)} when this sweep was begun and is {_shown(is_now)}",
-            repair,
-            file=folder,
-            element=name,
-        )
-        for name, was, is_now in found[:MOST_NAMED]
-    ]
+    faults = []
+    for name, was, is_now in found[:MOST_NAMED]:
+        reason = f"it was {_shown(was)} when this sweep was begun and is {_shown(is_now)}"
+        faults.append(error("sweep-changed", reason, repair, file=folder, element=name))
     if len(found) > MOST_NAMED:
         faults.append(error("sweep-changed", f"{len(found) - MOST_NAMED:,} more fields have changed", repair, file=folder))
-    raise ExperimentError(faults)
+    return faults
 
 
 def _shown(value: Any) -> str:

@@ -86,6 +86,7 @@ class Ledger:
             if write:
                 self._base.execute("PRAGMA journal_mode=WAL")
                 self._base.execute("PRAGMA synchronous=FULL")
+                self._base.execute("PRAGMA wal_autocheckpoint=64")  # pages: the log stays small beside a small sweep
                 self._base.executescript(_TABLES)
             self._base.execute("SELECT count(*) FROM about").fetchone()
         except sqlite3.Error:

@@ -133,6 +133,7 @@ def _text(experiment: Experiment, model: str) -> str:
             for name, scenario in experiment.scenarios.items()
         },
         "uncertainty": {name: item.model_dump(exclude_none=True) for name, item in experiment.uncertainties.items()},
+        "correlation": [item.model_dump(mode="json") for item in experiment.correlations],
         "kpi": {name: kpi.model_dump(exclude_none=True, by_alias=True) for name, kpi in experiment.kpis.items()},
     }
     head = f"# {experiment.name} as this sweep runs it, written out in full.\n\n"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from flowreform.errors import ExperimentError, error
+from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment import Experiment
 from flowreform.files import write_bytes
 from flowreform.kpi import kpi_attributes
 from flowreform.names import split
 from flowreform.sweep import chunks, snapshot
-from flowreform.sweep.identity import identity_of, machine, refuse_changes
+from flowreform.sweep.identity import changed_fields, identity_of, machine
 from flowreform.sweep.layout import Layout
 from flowreform.sweep.ledger import FORMAT, Entry, File, Ledger
 from flowreform.sweep.part import Part
@@ -74,8 +74,7 @@ class Store:
             store = cls(folder, experiment, ledger, layout)
             with on_disk(folder):
                 ledger.set(format=FORMAT, state="making")
-                for path, content in files.items():
-                    store._put(path, content)
+                store._put(files)
                 ledger.set(
                     identity=identity_of(experiment),
                     machine=machine(),
@@ -105,13 +104,16 @@ class Store:
                     ledger.close()
                     return None
                 _know_format(ledger, folder)
-                refuse_changes(str(folder), ledger.get("identity") | ledger.get("machine"), identity_of(experiment) | machine())
-                layout = _grown(Layout.from_table(ledger.get("layout")), experiment, str(folder))
+                changes = changed_fields(
+                    str(folder), ledger.get("identity") | ledger.get("machine"), identity_of(experiment) | machine()
+                )
+                layout = _grown(Layout.from_table(ledger.get("layout")), experiment, str(folder), changes)
+                if changes:
+                    raise ExperimentError(changes)
                 store = cls(folder, experiment, ledger, layout)
                 if layout.as_table() != ledger.get("layout"):
                     ledger.set(layout=layout.as_table(), finished=False)
-                    for path, content in snapshot.snapshot(experiment).items():
-                        store._put(path, content)
+                    store._put(snapshot.snapshot(experiment))
                 store.describe()
                 store.mend_snapshot()
         except BaseException:
@@ -126,15 +128,14 @@ class Store:
     def describe(self) -> None:
         """Metadata and coordinates of the zarr store, rewritten where they are not as they should be."""
         attributes = self.ledger.get("attributes") | {"draws": self.layout.draws}
-        for path, content in chunks.describe(self.layout, labels_of(self.experiment, self.layout), attributes).items():
-            self._put(f"{ZARR}/{path}", content)
+        described = chunks.describe(self.layout, labels_of(self.experiment, self.layout), attributes)
+        self._put({f"{ZARR}/{path}": content for path, content in described.items()})
 
     def mend_snapshot(self) -> None:
         """The experiment and the model as run, where a file of theirs is damaged or gone."""
         ours = [f for f in self.ledger.files() if f.path == snapshot.EXPERIMENT or f.path.startswith(f"{snapshot.MODEL}/")]
         if any(self.fault_of(file) for file in ours):
-            for path, content in snapshot.snapshot(self.experiment).items():
-                self._put(path, content)
+            self._put(snapshot.snapshot(self.experiment))
 
     # --- parts ---
 
@@ -182,7 +183,7 @@ class Store:
     def put_result(self, path: str, content: bytes) -> None:
         """A file of the sweep as a whole that is made from all parts."""
         with on_disk(self.folder):
-            self._put(path, content)
+            self._put({path: content})
 
     def put_large(self, path: str, writer: Callable[[Path], None]) -> None:
         """The same for a file too large for memory: `writer` gets the temporary name."""
@@ -194,14 +195,16 @@ class Store:
             write_file(self.folder / path, writer)
             self.ledger.put_files([file_of(self.folder, path)])
 
-    def _put(self, path: str, content: bytes) -> None:
-        place = self.folder / path
-        if not self.folder.is_dir():
-            raise FileNotFoundError("it was taken away")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.is_file() or place.read_bytes() != content:
-            write_bytes(place, content)
-        self.ledger.put_files([File(path, None, len(content), _sha256(content))])
+    def _put(self, files: Mapping[str, bytes]) -> None:
+        """Files of the sweep as a whole, those that are not there as they should be, and then their checksums."""
+        for path, content in files.items():
+            place = self.folder / path
+            if not self.folder.is_dir():
+                raise FileNotFoundError("it was taken away")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.is_file() or place.read_bytes() != content:
+                write_bytes(place, content)
+        self.ledger.put_files([File(path, None, len(content), _sha256(content)) for path, content in files.items()])
 
     def _tidy(self) -> None:
         """Temporary files that a kill left behind."""
@@ -263,24 +266,22 @@ def labels_of(experiment: Experiment, layout: Layout) -> chunks.Labels:
     return {name: label for name, label in labels.items() if all(label[1].shape)}
 
 
-def _grown(layout: Layout, experiment: Experiment, folder: str) -> Layout:
-    """The stored layout with as many draws as are wanted now. Raises ExperimentError where that cannot be."""
+def _grown(layout: Layout, experiment: Experiment, folder: str, faults: list[Finding]) -> Layout:
+    """The stored layout with as many draws as are wanted now; a fault where that cannot be."""
     wanted = experiment.draws
     if wanted == layout.draws:
         return layout
     have = f"{layout.draws:,} draws were begun and {wanted:,} are wanted"
     if wanted < layout.draws:
         repair = f"ask for {layout.draws:,} draws or more, or sweep into another folder (-o)"
-        raise ExperimentError(
-            error("sweep-changed", f"{have}: finished runs are not thrown away", repair, file=folder, element="draws")
-        )
-    if experiment.design == "latin_hypercube":
+        faults.append(error("sweep-changed", f"{have}: finished runs are not thrown away", repair, file=folder, element="draws"))
+    elif experiment.design == "latin_hypercube":
         reason = (
             f"{have}: a Latin hypercube of {layout.draws:,} draws cannot be continued, because it has one draw in each of "
             f"{layout.draws:,} strata, and {wanted:,} draws have other strata"
         )
         repair = 'sweep into another folder (-o); designs "random" and "sobol" can be continued'
-        raise ExperimentError(error("sweep-changed", reason, repair, file=folder, element="draws"))
+        faults.append(error("sweep-changed", reason, repair, file=folder, element="draws"))
     kept = wanted if experiment.sweep.trajectories == "all" else layout.kept_draws
     if isinstance(experiment.sweep.trajectories, int):
         kept = min(experiment.sweep.trajectories, wanted)
