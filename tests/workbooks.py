@@ -14,6 +14,7 @@ import subprocess
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -22,7 +23,11 @@ from numpy.typing import NDArray
 import flowreform as fr
 from flowreform.experiment import Experiment, Points
 from flowreform.measure import time_faults
-from flowreform.model import Role
+from flowreform.model import Model, Role
+from flowreform.names import Named, base_values, find
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 Series = dict[str, NDArray[np.float64]]
 NAMES, FIRST = 5, 8
@@ -40,30 +45,36 @@ def shortened(experiment: Experiment, stop: float) -> Experiment:
     return dataclasses.replace(experiment, stop=stop, kpis=kpis)
 
 
-def engine(experiment: Experiment, scenario: str, changes: Mapping[str, float]) -> Series:
-    """Every variable at every step by the engine, with inputs changed where the scenario leaves them alone."""
+def engine(experiment: Experiment, *asked: tuple[str, Mapping[str, float]]) -> list[Series]:
+    """Every variable at every step by the engine, for each (scenario, inputs changed where the scenario leaves them alone)."""
     specs = dataclasses.replace(
         experiment.model.specs, start=experiment.start, stop=experiment.stop, save_every=experiment.model.specs.dt
     )
     model = dataclasses.replace(experiment.model, specs=specs)
-    settings = experiment.scenarios[scenario].settings
-    inputs: dict[str, float] = dict(changes)
-    for name, setting in settings.items():
-        assert not isinstance(setting, Points)
-        inputs[name] = setting
-    ds = fr.simulate(model, inputs)
+    settings = [{**changes, **experiment.scenarios[scenario].settings} for scenario, changes in asked]
+    names = dict.fromkeys(name for one in settings for name in one)
+    inputs: dict[str, list[float]] = {}
+    for name in names:
+        named = find(model, name, parameter=True)
+        assert isinstance(named, Named)
+        values = [one.get(name, base_values(model, named)[0]) for one in settings]
+        assert not any(isinstance(value, Points) for value in values)
+        inputs[name] = [float(value) for value in values]  # type: ignore[arg-type]
+    ds = fr.simulate(model, inputs) if inputs else fr.simulate(model)
+    return [_of_run(ds, model, min(run, ds.sizes["run"] - 1)) for run in range(len(asked))]
+
+
+def _of_run(ds: Dataset, model: Model, run: int) -> Series:
     found: Series = {}
     for variable in model:
         if variable.role in (Role.LOOKUP, Role.PARAMETER):
             continue
-        values = ds[variable.name].isel(run=0).transpose("time", ...).values
+        values = ds[variable.name].isel(run=run).transpose("time", ...).values
         if not variable.dimensions:
             found[variable.name] = values
             continue
         for position in np.ndindex(values.shape[1:]):
-            elements = [
-                model.dimensions[d].elements[i] for d, i in zip(variable.dimensions, position, strict=True)
-            ]
+            elements = [model.dimensions[d].elements[i] for d, i in zip(variable.dimensions, position, strict=True)]
             found[f"{variable.name}[{','.join(elements)}]"] = values[(slice(None), *position)]
     return found
 

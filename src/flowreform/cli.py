@@ -243,14 +243,16 @@ def fit(
 
 
 @app.command(
-    short_help="Run a model once, or an experiment.",
-    epilog="Examples: flowreform run va_beds_to_community -o out; "
+    short_help="Run a model once, an experiment, or what a workbook holds.",
+    epilog="Examples: flowreform run va_beds_to_community -o out; flowreform run plan.xlsx; "
     "flowreform run va_transformation --set share_of_savings_reinvested=0; "
     'flowreform run my_model.xmile --set "length_of_stay=7 day" --save beds --save-every 12',
 )
 @command
 def run(
-    name: AnyName,
+    name: Annotated[
+        str, typer.Argument(metavar="MODEL|EXPERIMENT|FILE.xlsx", help="A bundled name, a path, or a live workbook.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Write results.nc, kpis.csv, summary.md and chart.png there."),
@@ -265,7 +267,10 @@ def run(
     save_every: Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")] = None,
     json: Json = False,
 ) -> int | None:
-    """Run a model once, or an experiment over all its scenarios and draws."""
+    """Run a model once, or an experiment over all its scenarios and draws.
+
+    Of a live workbook the inputs and the chosen scenario are read back from its cells, and the model is run once with them.
+    """
     from flowreform.commands.run import Options, run
 
     options = Options(output, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
@@ -372,14 +377,20 @@ def sweep(
 
 @app.command(
     short_help="Recompute and compare what flowreform wrote.",
-    epilog="Example: flowreform verify out/care",
+    epilog="Examples: flowreform verify out/care; flowreform verify plan.xlsx; flowreform verify out/results.nc",
 )
 @command
 def verify(
-    path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="The folder of a sweep, or a file that flowreform wrote.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="The folder of a sweep, a live workbook (.xlsx), or results (.nc).")
+    ],
     json: Json = False,
 ) -> int | None:
-    """Check every checksum, work a sample out again, compare; 4 when something differs."""
+    """Work out again what flowreform wrote and compare; 4 when something differs.
+
+    Of a sweep every checksum and a sample of runs; of a workbook whether its results follow from its inputs, which inputs a
+    person has changed and which formulas were overwritten; of a netCDF file every run.
+    """
     from flowreform.commands.verify import verify
 
     return verify(path, as_json=json)

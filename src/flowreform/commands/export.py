@@ -5,7 +5,6 @@ A kind is one line of `KINDS`. What runs is run as `flowreform run` would, with 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -233,7 +232,11 @@ def _live(name: str, asked: Asked) -> Written:
     from flowreform.results import command_text
 
     experiment = read_experiment(name, asked.run.table(), asked.run.settings)
-    command = command_text(sys.argv)
+    words = asked.run.command(name)
+    words[1:] = ["export", *words[2:], "-o", str(asked.output)]
+    words += ["--scenario", asked.scenario] if asked.scenario else []
+    words += ["--dt", f"{asked.dt:g}"] if asked.dt else []
+    command = command_text(words)
     with at_work("writing the workbook") as advance:
         made = to_xlsx(experiment, asked.output, scenario=asked.scenario, dt=asked.dt, progress=advance, command=command)
     complain((*experiment.findings, *made.findings))

@@ -19,7 +19,7 @@ from flowreform.export.workbook.inputs_sheets import write_inputs, write_lookups
 from flowreform.export.workbook.layout import Layout, lay_out
 from flowreform.export.workbook.sensitivity_sheet import draws_of, write_sensitivity
 from flowreform.export.workbook.series_sheet import Series, write_baseline, write_series
-from flowreform.export.workbook.source import WARN, Source, read_source
+from flowreform.export.workbook.source import ROOM, WARN, Source, read_source
 from flowreform.export.workbook.texts import open_cover, write_assumptions, write_cover, write_provenance
 from flowreform.export.workbook.yearly_sheets import write_triangulation, write_yearly
 from flowreform.files import write_file
@@ -47,6 +47,7 @@ def to_xlsx(
     scenario: str | None = None,
     dt: float | None = None,
     draws: bool = True,
+    room: int = ROOM,
     progress: Progress | None = None,
     command: str = "",
 ) -> Written:
@@ -54,14 +55,15 @@ def to_xlsx(
 
     `source` is an experiment, or a model (one scenario, one draw). `scenario` is the one it opens with (default: the
     baseline); `dt` a coarser step, in the model's time unit, for a smaller workbook. Without `draws` the experiment's draws
-    are not run, and the Sensitivity sheet says so. `progress` is told (done, total). The file is written under a temporary
+    are not run, and the Sensitivity sheet says so. A model with more than `room` formulas in Engine has variables that are not
+    shown worked out inside the formulas that read them, until it fits. `progress` is told (done, total). The file is written under a temporary
     name and renamed; the same files, options and versions give the same bytes.
 
     Raises ModelError for what has no form in a spreadsheet, and for more than 2,000,000 formulas, and ExperimentError for a
     scenario or dt that will not do, before anything is written."""
     experiment = experiment_of(source) if isinstance(source, Model) else source
     told = progress or (lambda done, total: None)
-    read = read_source(experiment, scenario, dt, command)
+    read = read_source(experiment, scenario, dt, command, room)
     layout = lay_out(read)
     columns = columns_of(read, layout)
     drawn = draws_of(read, progress) if draws else None
@@ -81,6 +83,19 @@ def _write(place: Path, source: Source, layout: Layout, columns: list[Column], d
     day = made or (calendar.origin if calendar else datetime.date(2000, 1, 1))
     created = datetime.datetime(max(1900, day.year), day.month, day.day)
     book = Book(place, created, {"title": source.experiment.title, "subject": source.experiment.question, "author": "flowreform"})
+    return write_sheets(book, source, layout, columns, draws, progress, made)
+
+
+def write_sheets(
+    book: Book,
+    source: Source,
+    layout: Layout,
+    columns: list[Column],
+    draws: Dataset | None,
+    progress: Progress,
+    made: datetime.date | None,
+) -> int:
+    """Every sheet in order, and the number of formulas; `made` is the date on the cover, where there is one."""
     series = Series(source, layout)
     cover = open_cover(book)
     control = open_control(book)

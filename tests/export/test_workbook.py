@@ -1,0 +1,137 @@
+"""The live workbook against the engine: recalculated by IronCalc and LibreOffice, at base inputs and after changes in the sheet."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from workbooks import Series, Sheet, by_soffice, engine, patched, shortened, worst
+
+import flowreform as fr
+from flowreform.experiment import Experiment, read_experiment
+from flowreform.export.workbook import printer
+from flowreform.export.workbook.source import REFUSE, ROOM, read_source
+from flowreform.export.workbook.write import to_xlsx
+from flowreform.laws.tables import read_rules
+
+LIMIT = 1e-9
+MOST = 600_000
+
+# For each model: its experiment, an end 24 months on, the scenario chosen in the sheet, and inputs changed in the sheet.
+CASES: dict[str, tuple[str, float, str, Mapping[str, float]]] = {
+    "care_shift": (
+        "care_shift_build_or_close_first", 24.0, "close_first",
+        {"population_at_start": 1_100_000.0, "occupancy_at_start": 0.95, "treatment_stay_at_start": 0.31,
+         "transformation_start": 6.0, "readmission_share": 0.12, "pay_per_hospital_wte": 3900.0},
+    ),
+    "va_transformation": (
+        "va_beds_to_community", 24.0, "close_first",
+        {"occupancy_at_start": 0.8, "annual_discount_rate": 0.05, "pay_per_hospital_wte": 3500.0, "ward_wte_per_bed": 1.8,
+         "transformation_start": 12.0, "winter_amplitude": 0.08},
+    ),
+    "canterbury": (
+        "canterbury_earthquake", 24.0, "no_transformation",
+        {"occupancy_at_start": 0.9, "pay_per_hospital_wte": 5500.0, "transformation_start": 6.0, "winter_amplitude": 0.08,
+         "community_occupancy_at_start": 0.85, "annual_demand_growth": 0.03},
+    ),
+    "mental_health_shift": (
+        "mental_health_double_running", 1956.0, "beds_by_plan",
+        {"occupancy_at_start": 0.93, "ward_wte_per_bed": 0.4, "pay_per_wte": 9000.0, "annual_demand_growth": 0.01,
+         "community_occupancy_at_start": 0.8, "annual_discount_rate": 0.05},
+    ),
+}  # fmt: skip
+
+
+def case_of(model: str, *, whole: bool = False) -> tuple[Experiment, str, dict[str, float]]:
+    """The experiment, the scenario to choose and inputs to change that this scenario leaves alone."""
+    name, stop, scenario, changes = CASES[model]
+    experiment = read_experiment(name)
+    settings = experiment.scenarios[scenario].settings
+    changes = {key: value for key, value in changes.items() if key not in settings}
+    return experiment if whole else shortened(experiment, stop), scenario, changes
+
+
+def sizes(experiment: Experiment, answers: list[Series]) -> dict[str, float]:
+    """What series are compared with where that is more than their own largest value: the largest of any scenario, since a
+    difference that is nought but for rounding has no size of its own; and for balances of the laws what they balance."""
+    found: dict[str, float] = {}
+    for answer in answers:
+        for name, values in answer.items():
+            found[name] = max(found.get(name, 0.0), float(np.abs(values).max()))
+    assert experiment.case is not None
+    laws = read_rules(experiment.model, experiment.case).laws
+    assert laws is not None
+    for balance, other in laws.conserved.items():
+        whole = sum(size for name, size in found.items() if name.split("[")[0] == other)
+        found.update({name: whole for name in found if name.split("[")[0] == balance})
+    return found
+
+
+def moved(before: Series, after: Series) -> float:
+    """The share of series that differ between two answers."""
+    return float(np.mean([np.abs(before[name] - after[name]).max() > 1e-6 * np.abs(before[name]).max() for name in before]))
+
+
+def steps(experiment: Experiment) -> int:
+    return round((experiment.stop - experiment.start) / experiment.dt) + 1
+
+
+def label_of(experiment: Experiment, scenario: str) -> str:
+    return experiment.scenarios[scenario].label
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The short workbook of a model, written once."""
+    made: dict[str, Path] = {}
+
+    def book(model: str) -> Path:
+        if model not in made:
+            path = tmp_path_factory.mktemp(model) / "plan.xlsx"
+            short, whole = case_of(model)[0], case_of(model, whole=True)[0]
+            room = ROOM * steps(short) // steps(whole)  # the same columns as at the full horizon
+            fr.to_xlsx(short, path, draws=False, room=room)
+            made[model] = path
+        return made[model]
+
+    return book
+
+
+@pytest.mark.parametrize("model", CASES)
+def test_ironcalc_agrees_with_the_engine(model: str, books: Callable[[str], Path]) -> None:
+    experiment, scenario, changes = case_of(model)
+    assert len(changes) >= 5
+    assert set(changes) <= set(experiment.model.parameters)
+    *answers, after = engine(experiment, *((name, {}) for name in experiment.scenarios), (scenario, changes))
+    before = answers[list(experiment.scenarios).index(experiment.baseline)]
+    assert moved(before, after) > 0.3, "what is changed must change the answer"
+    floors = sizes(experiment, [*answers, after])
+    sheet = Sheet(books(model))
+    sheet.evaluate()
+    assert worst(sheet.engine(), before, floors) <= (LIMIT, "~")
+    assert sheet.value("Checks", "C5") == "OK"
+    assert sheet.value("Checks", "C6") == 0
+    sheet.choose(label_of(experiment, scenario))
+    sheet.change(changes)
+    sheet.evaluate()
+    assert worst(sheet.engine(), after, floors) <= (LIMIT, "~")
+    assert sheet.value("Checks", "C6") == len(changes)
+    assert sheet.value("Checks", "C5") == "OK"
+
+
+def test_the_selector_alone_moves_the_sheet(books: Callable[[str], Path]) -> None:
+    experiment, _, _ = case_of("care_shift")
+    answers = engine(experiment, *((name, {}) for name in experiment.scenarios))
+    floors = sizes(experiment, answers)
+    sheet = Sheet(books("care_shift"))
+    for scenario, answer in zip(experiment.scenarios, answers, strict=True):
+        sheet.choose(label_of(experiment, scenario))
+        sheet.evaluate()
+        assert worst(sheet.engine(), answer, floors) <= (LIMIT, "~")
+        assert sheet.value("Checks", "C5") == "OK", scenario
