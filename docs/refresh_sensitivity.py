@@ -32,7 +32,7 @@ KPI, VARIABLE = "double_running_total", "double_running"
 SAMPLES = 512
 NAMED = 3
 """Inputs in the table and in the sentences."""
-NOTICEABLE = 0.01
+NOTICEABLE = 0.05
 """Times count where the range of the cost is at least this share of its widest."""
 ALONE = 0.25
 """A share of the variance below this decides nothing by itself."""
@@ -104,14 +104,14 @@ def _whole(one: Any, common: tuple[Any, ...]) -> list[Row]:
 
 
 def _periods(one: Any, axis: Any, common: tuple[Any, ...]) -> list[Row]:
-    """First-order shares in each third of the time in which the cost varies, each time weighted by its variance."""
+    """First-order shares in each third of the time in which the cost varies, each time weighted by the range of outcomes."""
     band, times = one["band"].sel(variable=VARIABLE), one["time"].values
     range_ = np.asarray(band.sel(quantile=0.95).values - band.sel(quantile=0.05).values)
     kept = np.flatnonzero(range_ >= NOTICEABLE * range_.max())
     index = np.clip(np.asarray(one["variable_index"].sel(variable=VARIABLE, index="S1").values), 0, None)  # [time, parameter]
     rows = []
     for part in np.array_split(np.arange(kept[0], kept[-1] + 1), 3):
-        weight = range_[part] ** 2
+        weight = range_[part]
         share = (index[part] * weight[:, None]).sum(axis=0) / weight.sum()
         first, last = (_year(axis, float(times[at])) for at in (part[0], part[-1]))
         period = first if first == last else f"{first} to {last}"

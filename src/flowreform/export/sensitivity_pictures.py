@@ -315,21 +315,34 @@ def _areas_panel(
     one: Dataset,
     name: str,
     index: str,
-    part: tuple[Floats, NDArray[np.bool_]],
+    part: Shares,
     look: list[tuple[str, int]],
     axis: Axis,
+    *,
+    spread: bool = False,
 ) -> None:
+    """Areas of shares, or with `spread` of the range of outcomes that they split."""
     times, (shares, varies) = np.asarray(one["time"].values), part
-    order = np.argsort(-shares[varies].mean(axis=0), kind="stable")[:MOST_AREAS]
+    size, word = np.ones(len(times)), ""
+    if spread:
+        band = one["band"].sel(variable=name)
+        size = np.asarray(band.sel(quantile=0.95).values - band.sel(quantile=0.05).values)
+        factor, word = _scaled(float(size.max()))
+        size = size / factor
+    order = np.argsort(-(shares * size[:, None])[varies].mean(axis=0), kind="stable")[:MOST_AREAS]
     rest = np.where(varies, np.clip(1.0 - shares[:, order].sum(axis=1), 0.0, None), 0.0)
     colours = [*(look[at][0] for at in order), REST]
-    stack = place.stackplot(times, *shares[:, order].T, rest, colors=colours, linewidth=0.4, edgecolor="white")
+    stack = place.stackplot(times, *(shares[:, order].T * size), rest * size, colors=colours, linewidth=0.4, edgecolor="white")
     for area, at in zip(stack, order, strict=False):
         area.set_hatch(HATCHES[look[at][1]])  # areas are told apart without colour too
     labels = [*(_input(one, int(at), 30) for at in order), "others, and together"]
     place.legend(stack[::-1], labels[::-1], fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    place.set_ylim(0, 1)
-    place.set_ylabel("share of the variance" if index == "S1" else "share of the sum", fontsize=9, color=GREY)
+    place.set_ylim(0, None if spread else 1)
+    if spread:
+        place.set_ylabel(_axis_label("P5 to P95,", word, _unit(one, "variable", name)), fontsize=9, color=GREY)
+        _plain_numbers(place, "y")
+    else:
+        place.set_ylabel("share of the variance" if index == "S1" else "share of the sum", fontsize=9, color=GREY)
     _x_axis(place, axis)
     _dress(place, _text(one, "variable", name))
 
@@ -339,11 +352,18 @@ def one_page(one: Dataset, kpi: str, variable: str, axis: Axis, title: str) -> F
     method = METHODS[str(one.attrs["method"])]
     indices = [name for name in method.indices if method.shares]
     note = "; ".join(f"{name}: {MEANINGS[name]}" for name in indices)
-    level = f"Lines: {100 * float(one.attrs['confidence']):g} % intervals. Right: first-order shares; white where nothing varies."
-    figure, (left, right) = _page(2, title, _note(one, f"{note}. {level}"), tall=3.4)
+    level = f"Lines: {100 * float(one.attrs['confidence']):g} % intervals."
+    right_note = "Right: how far apart the 5th and 95th percentile of the draws lie, split by first-order shares."
+    figure, (left, right) = _page(2, title, _note(one, f"{note}. {level} {right_note}"), tall=3.4)
     _bars_panel(left, one, kpi, indices)
     part = _shares(one, variable, "S1")
-    _areas_panel(right, one, variable, "S1", part, _looks(part[0][part[1]].mean(axis=0)[None, :]), axis)
+    band = one["band"].sel(variable=variable)
+    size = np.asarray(band.sel(quantile=0.95).values - band.sel(quantile=0.05).values)
+    look = _looks((part[0] * size[:, None])[part[1]].mean(axis=0)[None, :])
+    _areas_panel(right, one, variable, "S1", part, look, axis, spread=True)
+    right.set_title(
+        f"{_text(one, 'variable', variable)}: uncertain by how much, and why", loc="left", fontsize=10.5, weight="bold"
+    )
     return figure
 
 
