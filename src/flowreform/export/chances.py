@@ -10,6 +10,7 @@ import numpy as np
 
 from flowreform.export.describe import short
 from flowreform.export.numbers import exact
+from flowreform.plaintext import harmless
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -85,8 +86,8 @@ def bands_csv(ds: Dataset) -> str:
     values, times = np.asarray(ds["band"].values), ds["time"].values
     for at, scenario in enumerate(map(str, ds["scenario"].values)):
         for place, variable in enumerate(map(str, ds["variable"].values)):
-            unit = str(ds["variable_units"].values[place])
+            head = [harmless(text) for text in (scenario, variable, str(ds["variable_units"].values[place]))]
             for number, time in enumerate(times):
                 row = [exact(float(value)) for value in values[at, place, :, number]]
-                writer.writerow([scenario, variable, unit, exact(float(time)), *row])
+                writer.writerow([*head, exact(float(time)), *row])
     return out.getvalue()

@@ -12,10 +12,10 @@ import numpy as np
 
 from flowreform.export.chances import bands_csv, better_heads, better_rows, contenders, opponent, target_rows
 from flowreform.export.describe import short
-from flowreform.export.fields import harmless
 from flowreform.export.numbers import exact, number
 from flowreform.export.tables import cell, markdown, shown_unit
 from flowreform.files import Writer, write_files
+from flowreform.plaintext import harmless
 from flowreform.sensitivity.analysis import warnings_of
 from flowreform.sensitivity.columns import STATUS
 from flowreform.sensitivity.methods import MEANINGS, METHODS

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.export.fields import number_field, text_field, text_row
-from flowreform.export.numbers import decimals_of, fixed, number, scale
+from flowreform.export.numbers import decimals_of, fixed, number, number_field, scale
+from flowreform.plaintext import text_field, text_row
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -47,7 +47,7 @@ def columns(kpis: Dataset) -> Iterator[tuple[str, DataArray]]:
 def kpis_csv(kpis: Dataset) -> str:
     """One row per run: scenario, draw, and every KPI with all its digits; empty where there is no number.
 
-    Text that a spreadsheet would take for a formula has an apostrophe in front (`fields`)."""
+    Text that a spreadsheet would take for a formula has an apostrophe in front (`plaintext`)."""
     found = list(columns(kpis))
     lines = [text_row(["scenario", "draw", *(name for name, _ in found)])]
     draws = kpis["draw"].values

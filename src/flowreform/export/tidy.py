@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.errors import ExperimentError, error
-from flowreform.export.fields import number_field, text_field, text_row
+from flowreform.export.numbers import number_field
 from flowreform.export.tables import unit_of
 from flowreform.files import write_file
 from flowreform.names import join
+from flowreform.plaintext import text_field, text_row
 
 if TYPE_CHECKING:
     import datetime
@@ -116,9 +117,8 @@ def write_csv(path: Path, ds: Dataset, calendar: Calendar | None = None, progres
     write_file(path, lambda temporary: _csv(temporary, ds, lines, calendar, progress))
 
 
-def _csv(path: Path, ds: Dataset, lines: tuple[Series, ...], calendar: Calendar | None, progress: Progress | None) -> None:
-    middles = [f",{text_field(line.name)}," for line in lines]
-    ends = [f",{text_field(line.unit)}\n" for line in lines]
+def _csv(path: Path, ds: Dataset, found: tuple[Series, ...], calendar: Calendar | None, progress: Progress | None) -> None:
+    lines = [(f",{text_field(line.name)},", f",{text_field(line.unit)}\n") for line in found]
     stamps = [
         f"{number_field(time)},{day or ''}" for time, day in zip(ds["time"].values.tolist(), dates(ds, calendar), strict=True)
     ]
@@ -127,16 +127,18 @@ def _csv(path: Path, ds: Dataset, lines: tuple[Series, ...], calendar: Calendar 
         out.write(text_row(COLUMNS))
         for block in blocks(ds):
             scenario = text_field(block.scenario)
-            for draw, values in zip(block.draws, block.values, strict=True):
+            texts = iter(_texts(block.values))
+            for draw in block.draws:
                 head = f"{scenario},{draw},"
-                parts: list[str] = []
-                for stamp, row in zip(stamps, values.tolist(), strict=True):
-                    start = head + stamp
-                    parts += [
-                        f"{start}{middle}{number_field(value)}{end}"
-                        for middle, value, end in zip(middles, row, ends, strict=True)
-                    ]
-                out.write("".join(parts))
+                out.write("".join([f"{head}{stamp}{middle}{next(texts)}{end}" for stamp in stamps for middle, end in lines]))
             done += len(block.draws)
             if progress is not None:
                 progress(done, total)
+
+
+def _texts(values: Floats) -> list[str]:
+    """Every number with all its digits, in order; empty where there is none. In one go: half the time of one by one."""
+    import orjson
+
+    text = orjson.dumps(np.ascontiguousarray(values.reshape(-1)), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+    return (text + b",").replace(b"null", b"").replace(b".0,", b",").decode("ascii").split(",")[:-1]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from flowreform.plaintext import text_field
 from flowreform.sweep import chunks
 from flowreform.sweep.layout import STATUS, Layout
 from flowreform.sweep.reading import kpi_table
@@ -68,7 +69,7 @@ def write_csv(path: Path, root: Any, layout: Layout, pause: Pause) -> None:
 
     Each part is a member of its own in the gzip file, so that they can be packed side by side."""
     with open(path, "wb") as out, ThreadPoolExecutor() as hands:
-        head = ",".join(_quoted(name) for name in ("scenario", "draw", "status", *layout.kpis)) + "\n"
+        head = ",".join(text_field(name) for name in ("scenario", "draw", "status", *layout.kpis)) + "\n"
         out.write(_packed(head.encode()))
         for packed in _ahead(hands, lambda part: _packed(_rows(root, layout, part)), layout.parts):
             pause()
@@ -97,7 +98,7 @@ def _rows(root: Any, layout: Layout, part: int) -> bytes:
 
     values, status = kpi_table(root, layout, part)
     first, count = layout.draws_of(part).start, len(layout.scenarios)
-    names = [_quoted(name).encode() for name in layout.scenarios]
+    names = [text_field(name).encode() for name in layout.scenarios]
     words = [b"," + word.encode() for word in STATUS]
     if layout.kpis:
         text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[2:-2]
@@ -111,10 +112,6 @@ def _rows(root: Any, layout: Layout, part: int) -> bytes:
         for at, (flag, line) in enumerate(zip(status.tolist(), lines, strict=True))
     ]
     return b"".join(rows)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n\r') else text
 
 
 def write_parquet(path: Path, root: Any, layout: Layout, pause: Pause) -> None:

@@ -1,4 +1,4 @@
-"""Text and numbers as the cells of a CSV file, so that no spreadsheet takes text for a formula.
+"""Text as a cell of a CSV file, so that no spreadsheet takes it for a formula.
 
 A spreadsheet reads a cell that begins with `=`, `+`, `-`, `@`, a tab or a line break as a formula, quotes or not. Such text
 gets an apostrophe in front (OWASP, "CSV Injection"), which spreadsheets show as text. Numbers are not text: they stay as
@@ -8,8 +8,6 @@ they are, and `-1.5` stays a number.
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from flowreform.export.numbers import exact
 
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What the text of a formula can begin with."""
@@ -26,11 +24,6 @@ def text_field(text: str) -> str:
     """Text as one CSV field: harmless, and in quotes where it holds a comma, a quote or a line break."""
     safe = harmless(text)
     return '"' + safe.replace('"', '""') + '"' if not _QUOTED.isdisjoint(safe) else safe
-
-
-def number_field(value: float) -> str:
-    """A number as one CSV field, with every digit; empty where there is no number, since spreadsheets have no infinity."""
-    return exact(value) if value - value == 0 else ""
 
 
 def text_row(texts: Iterable[str]) -> str:
