@@ -12,9 +12,8 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -23,11 +22,8 @@ from numpy.typing import NDArray
 import flowreform as fr
 from flowreform.experiment import Experiment, Points
 from flowreform.measure import time_faults
-from flowreform.model import Model, Role
-from flowreform.names import Named, base_values, find
-
-if TYPE_CHECKING:
-    from xarray import Dataset
+from flowreform.model import Role
+from flowreform.names import Named, base_values, element_names, find, split
 
 Series = dict[str, NDArray[np.float64]]
 NAMES, FIRST = 5, 8
@@ -45,8 +41,11 @@ def shortened(experiment: Experiment, stop: float) -> Experiment:
     return dataclasses.replace(experiment, stop=stop, kpis=kpis)
 
 
-def engine(experiment: Experiment, *asked: tuple[str, Mapping[str, float]]) -> list[Series]:
-    """Every variable at every step by the engine, for each (scenario, inputs changed where the scenario leaves them alone)."""
+def engine(
+    experiment: Experiment, asked: Sequence[tuple[str, Mapping[str, float]]], columns: Collection[str] | None = None
+) -> list[Series]:
+    """Every variable (or those that `columns` name) at every step by the engine, for each (scenario, inputs changed where the
+    scenario leaves them alone)."""
     specs = dataclasses.replace(
         experiment.model.specs, start=experiment.start, stop=experiment.stop, save_every=experiment.model.specs.dt
     )
@@ -60,22 +59,21 @@ def engine(experiment: Experiment, *asked: tuple[str, Mapping[str, float]]) -> l
         values = [one.get(name, base_values(model, named)[0]) for one in settings]
         assert not any(isinstance(value, Points) for value in values)
         inputs[name] = [float(value) for value in values]  # type: ignore[arg-type]
-    ds = fr.simulate(model, inputs) if inputs else fr.simulate(model)
-    return [_of_run(ds, model, min(run, ds.sizes["run"] - 1)) for run in range(len(asked))]
-
-
-def _of_run(ds: Dataset, model: Model, run: int) -> Series:
-    found: Series = {}
-    for variable in model:
-        if variable.role in (Role.LOOKUP, Role.PARAMETER):
-            continue
-        values = ds[variable.name].isel(run=run).transpose("time", ...).values
-        if not variable.dimensions:
-            found[variable.name] = values
-            continue
-        for position in np.ndindex(values.shape[1:]):
-            elements = [model.dimensions[d].elements[i] for d, i in zip(variable.dimensions, position, strict=True)]
-            found[f"{variable.name}[{','.join(elements)}]"] = values[(slice(None), *position)]
+    wanted = None if columns is None else {split(name)[0] for name in columns}
+    save = [
+        variable.name
+        for variable in model
+        if variable.role not in (Role.LOOKUP, Role.PARAMETER) and (wanted is None or variable.name in wanted)
+    ]
+    ds = fr.simulate(model, inputs, save=save)
+    found: list[Series] = [{} for _ in asked]
+    for name in save:
+        values = ds[name].transpose("run", "time", ...).values
+        full = element_names(model, model.variables[name])
+        by_element = values.reshape(*values.shape[:2], len(full))
+        for i, element in enumerate(full):
+            for run, answer in enumerate(found):
+                answer[element] = by_element[min(run, len(values) - 1), :, i]
     return found
 
 
@@ -106,7 +104,9 @@ class Sheet:
         import ironcalc
 
         self.model = ironcalc.load_from_xlsx(str(path), "en", "UTC", "en")
-        self.sheets = [sheet["name"] if isinstance(sheet, dict) else sheet.name for sheet in self.model.get_worksheets_properties()]
+        self.sheets = [
+            sheet["name"] if isinstance(sheet, dict) else sheet.name for sheet in self.model.get_worksheets_properties()
+        ]
 
     def value(self, sheet: str, cell: str) -> object:
         """The value of a cell such as C6."""
@@ -166,10 +166,15 @@ def position(cell: str) -> tuple[int, int]:
 
 # --- LibreOffice -----------------------------------------------------------------------------------------------------
 
+# Recalculate always when loading (it does not by itself), and by one thread: with several, LibreOffice 7.4 can work a column out
+# from cells of another sheet that it has not recalculated yet.
 _PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
 <oor:items xmlns:oor="http://openoffice.org/2001/registry" xmlns:xs="http://www.w3.org/2001/XMLSchema"
  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
-<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>0</value></prop></item>
+<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="OOXMLRecalcMode" oor:op="fuse">
+<value>0</value></prop></item>
+<item oor:path="/org.openoffice.Office.Calc/Formula/Calculation"><prop oor:name="UseThreadedCalculationForFormulaGroups"
+ oor:op="fuse"><value>false</value></prop></item>
 </oor:items>
 """
 
@@ -203,9 +208,24 @@ def _with_cell(text: str, cell: str, value: float | str) -> str:
     else:
         inside = f"><v>{value!r}</v></c>"
     pattern = re.compile(rf'(<c r="{cell}"(?: s="\d+")?)(?: t="\w+")?(?:/>|>.*?</c>)')
-    changed, count = pattern.subn(lambda match: f"{match[1]} {inside}" if inside[0] != ">" else f"{match[1]}{inside}", text, count=1)
+    changed, count = pattern.subn(
+        lambda match: f"{match[1]} {inside}" if inside[0] != ">" else f"{match[1]}{inside}", text, count=1
+    )
     assert count == 1, cell
     return changed
+
+
+def input_cells(path: Path) -> dict[str, str]:
+    """The cell of each input's value by name, without a spreadsheet program."""
+    from python_calamine import CalamineWorkbook
+
+    rows = CalamineWorkbook.from_path(str(path)).get_sheet_by_name("Inputs").to_python(skip_empty_area=False)
+    found = {}
+    for row, cells in enumerate(rows[FIRST - 1 :], FIRST):
+        if not cells[0]:
+            break
+        found[str(cells[0])] = f"C{row}"
+    return found
 
 
 def by_soffice(path: Path, folder: Path) -> Series:
@@ -217,7 +237,8 @@ def by_soffice(path: Path, folder: Path) -> Series:
         number = list(_members(book)).index("Engine") + 1
     filters = f"csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,false,false,false,false,{number}"
     command = [
-        "soffice", f"-env:UserInstallation={profile.as_uri()}", "--headless", "--convert-to", filters, "--outdir", str(folder), str(path),
+        "soffice", f"-env:UserInstallation={profile.as_uri()}", "--headless", "--convert-to", filters, "--outdir",
+        str(folder), str(path),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True, timeout=900)
     made = folder / f"{path.stem}-Engine.csv"

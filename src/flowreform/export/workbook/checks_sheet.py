@@ -107,7 +107,11 @@ def write_checks(
         writer.title("Flows account for stocks", "The largest difference of any year on the Triangulation sheet.")
         for label, cells, worst in accounts:
             writer.line(label, Live(f"=MAX({cells})", worst), TOLERANCE, "{found}<={limit}", worst <= TOLERANCE, "0.0E+00")
+    first = writer.row + 3  # below a blank row, a title and a note
     _engine(writer, source, layout, columns, series)
+    block = f"{reference(first, 2)}:{reference(first + len(source.shown) - 1, 2)}"
+    page.put(6, 0, "Largest difference to flowreform's engine, of the largest value of a series", CELL)
+    page.put(6, 2, Live(f"=MAX({block})", 0.0), CELL, style(num_format="0.0E+00", align="center"))
     _own_dt(writer, source)
     rows = writer.statuses
     count = f'COUNTIF({reference(rows[0], 4)}:{reference(rows[-1], 4)},"{FAILED}")'
@@ -203,7 +207,7 @@ def _lookups(writer: _Writer, source: Source, layout: Layout) -> None:
         live = Live(f"=SUMPRODUCT(({cells}<{points.low}-{slack!r})+({cells}>{points.high}+{slack!r}))", counts[source.chosen])
         limit = Live(f"=INDEX({frozen},{selected})", counts[source.chosen])
         changed = reference(*CHANGED_CELL)
-        label = source.model.variables[table.name].label if table.name in source.model.variables else table.name
+        label = spoken(source.model.variables[table.name].label if table.name in source.model.variables else table.name)
         text = f'IF({{found}}<={{limit}},"{OK}",IF({changed}>0,"{CHANGED}","{FAILED}"))'
         writer._status(label, live, limit, "", OK, "0", text)
 

@@ -24,7 +24,7 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.checks_sheet import CHANGED_CELL, OK, OVERALL, colour_status
-from flowreform.export.workbook.key_numbers import key_number, kpi_value, unit_of
+from flowreform.export.workbook.key_numbers import key_number, kpi_values, unit_of
 from flowreform.export.workbook.layout import SCENARIO_FIRST, SCENARIO_LABEL_ROW, SELECTED, SELECTOR
 from flowreform.export.workbook.series_sheet import Series
 
@@ -89,8 +89,8 @@ def _key_numbers(page: Page, series: Series) -> None:
     count = len(source.scenarios)
     for i, (name, kpi) in enumerate(source.experiment.kpis.items()):
         row = KEY_FIRST + i
-        live = key_number(series, name, kpi)
-        frozen = [kpi_value(series, kpi, k) for k in range(count)]
+        frozen = kpi_values(series, kpi)
+        live = key_number(series, kpi, frozen[source.chosen])
         sizes = [abs(value) for value in frozen if isinstance(value, float)]
         unit = unit_of(series, kpi)
         percent = unit in ("dimensionless", "1") and any(word in kpi.variable for word in ("occupancy", "share"))
@@ -107,8 +107,8 @@ def _key_numbers(page: Page, series: Series) -> None:
         page.put(row, 4, Live(f"={reference(row, 7 + compared)}", base), CELL, look)
         now, then = reference(row, 2), reference(row, 4)
         first = live.value
-        difference = first - base if isinstance(first, float) and isinstance(base, float) else ""
-        page.put(row, 5, Live(f'=IF(AND(ISNUMBER({now}),ISNUMBER({then})),{now}-{then},"")', difference), CELL, look)
+        difference = first - base if isinstance(first, float) and isinstance(base, float) else "-"
+        page.put(row, 5, Live(f'=IF(AND(ISNUMBER({now}),ISNUMBER({then})),{now}-{then},"-")', difference), CELL, look)
     page.put(KEY_FIRST - 1, 7, "as exported, every scenario", SMALL)
     page.sheet.set_column(6, 6, 3)
     page.sheet.set_column(7, 6 + count, 11)

@@ -123,7 +123,7 @@ def _input_row(page: Page, source: Source, cell: InputCell, row: int, last: int)
     if cell.drive is not None:
         note = f"{note} Varies over time in a scenario: the Lookups sheet has its points.".strip()
     page.put(row, NOTE, note, WRAPPED, style(font_size=9))
-    page.fit(row, (sourced.source if sourced else "", 64), (note, 43), (label_of(source, cell), 40), (cell.name, 31))
+    page.fit(row, (sourced.source if sourced else "", 76), (note, 50), (label_of(source, cell), 42), (cell.name, 36))
     page.put(row, EXPORTED, cell.value, CELL, look, style(font_color="#768692"))
     for column, bound, sign in ((EXPORTED + 1, cell.variable.range[0], -1), (EXPORTED + 2, cell.variable.range[1], 1)):
         page.put(

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flowreform.case.tables import Kpi
 from flowreform.export.workbook.book import Live, letters
 from flowreform.export.workbook.series_sheet import Series
+from flowreform.export.workbook.source import Source
 from flowreform.kpi import kpi_unit
 from flowreform.measure import Grid, Measure, evaluate, window
 from flowreform.names import element_names, split
 
+if TYPE_CHECKING:
+    from xarray import Dataset
+
 NEVER, NONE_NEEDED, UNDEFINED = "never", "none needed", "not defined"
 
 
-def key_number(series: Series, name: str, kpi: Kpi) -> Live:
-    """The formula of a KPI and its value for the scenario that the workbook opens with."""
+def key_number(series: Series, kpi: Kpi, value: float | str) -> Live:
+    """The formula of a KPI with its value for the scenario that the workbook opens with."""
     number = _measure(series, kpi)
-    value = kpi_value(series, kpi, series.source.chosen)
     scaled = f"({number})*{kpi.scale!r}" if kpi.scale != 1.0 else number
     raw = f"({number})"
     if kpi.statistic in ("first_above", "first_below"):
@@ -45,12 +49,14 @@ def unit_of(series: Series, kpi: Kpi) -> str:
     return kpi_unit(kpi, series.source.experiment)
 
 
-def kpi_value(series: Series, kpi: Kpi, scenario: int) -> float | str:
-    """The value of a KPI by the engine in one scenario, or the word for why it has none."""
-    source = series.source
-    case = source.experiment.case
-    calendar = case.calendar if case else None
-    found = float(evaluate(kpi, _dataset(series, kpi, scenario), calendar).values.ravel()[0])
+def kpi_values(series: Series, kpi: Kpi) -> list[float | str]:
+    """The value of a KPI by the engine in every scenario, or the word for why it has none."""
+    case = series.source.experiment.case
+    found = evaluate(kpi, _dataset(series, kpi), case.calendar if case else None)
+    return [_in_words(series.source, kpi, float(value)) for value in found.values.ravel()]
+
+
+def _in_words(source: Source, kpi: Kpi, found: float) -> float | str:
     raw = found / kpi.scale if kpi.scale else found
     if kpi.none_needed is not None and np.isclose(raw, kpi.none_needed, rtol=1e-9, atol=1e-9):
         return NONE_NEEDED
@@ -63,8 +69,8 @@ def kpi_value(series: Series, kpi: Kpi, scenario: int) -> float | str:
     return found
 
 
-def _dataset(series: Series, kpi: Kpi, scenario: int):  # type: ignore[no-untyped-def]
-    """What `evaluate` reads: the variables of a KPI at the saved times, as one run."""
+def _dataset(series: Series, kpi: Kpi) -> Dataset:
+    """What `evaluate` reads: the variables of a KPI at the saved times, one run for each scenario."""
     import xarray as xr
 
     source = series.source
@@ -72,14 +78,13 @@ def _dataset(series: Series, kpi: Kpi, scenario: int):  # type: ignore[no-untype
     for name in dict.fromkeys(split(text)[0] for text in kpi.variables):
         variable = source.model.variables[name]
         place = source.program.places[name]
-        block = source.values[place.base : place.base + place.size][:, list(source.saved), scenario]
+        block = source.values[place.base : place.base + place.size][:, list(source.saved)]
         shape = tuple(len(source.model.dimensions[d].elements) for d in variable.dimensions)
-        data[name] = (("run", "time", *variable.dimensions), np.moveaxis(block, -1, 0).reshape(1, len(source.saved), *shape))
-    coords = {"time": series.times, "run": [0]}
-    for dimension in source.model.dimensions.values():
-        coords[dimension.name] = list(dimension.elements)
-    used = {d for dims, _ in data.values() for d in dims}
-    return xr.Dataset(data, {key: value for key, value in coords.items() if key in used})
+        values = np.transpose(block, (2, 1, 0)).reshape(len(source.scenarios), len(source.saved), *shape)
+        data[name] = (("run", "time", *variable.dimensions), values)
+    used = {dimension for dims, _ in data.values() for dimension in dims}
+    coords = {name: list(dimension.elements) for name, dimension in source.model.dimensions.items() if name in used}
+    return xr.Dataset(data, {"time": series.times, "run": range(len(source.scenarios)), **coords})
 
 
 def _measure(series: Series, measure: Measure) -> str:

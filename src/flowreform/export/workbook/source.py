@@ -59,7 +59,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class Source:
-    """What a workbook is made from. `values` is float64[slot, row, scenario] of the engine, `rows` the model times; `saved` are
+    """What a workbook is made from. `values` is float64[slot, row, scenario] of the engine (NaN where a slot has
+    no cell), `rows` the model times; `saved` are
     the numbers of the rows at saved times. `own_dt` is the model's dt where the workbook has a coarser one, `own_values`
     float64[shown, saved, scenario] of the engine at it."""
 
@@ -75,7 +76,6 @@ class Source:
     labels: tuple[str, ...]
     chosen: int
     values: Floats
-    strays: Floats
     rows: Floats
     saved: tuple[int, ...]
     reconciled: tuple[str, ...]
@@ -136,7 +136,10 @@ def read_source(
             )
         )
     every = engines.whole_steps(flat.program, experiment.save_every)
-    values, strays = _run(flat.program, inputs, len(experiment.scenarios), range(flat.program.slots), 1)
+    keep = sorted({*columns.slots, *flat.once, *(item.slot for item in shown), *(cell.slot for cell in inputs)})
+    found = _run(flat.program, inputs, len(experiment.scenarios), keep, 1)
+    values = np.full((flat.program.slots, *found.shape[1:]), np.nan)
+    values[keep] = found
     source = Source(
         experiment=experiment,
         model=model,
@@ -150,7 +153,6 @@ def read_source(
         labels=_labels(experiment),
         chosen=chosen,
         values=values,
-        strays=strays,
         rows=flat.program.start + np.arange(rows, dtype=np.float64) * flat.program.dt,
         saved=tuple(range(0, rows, every)),
         reconciled=reconciled,
@@ -310,21 +312,18 @@ def _refuse(flat: Flat, columns: Columns, model: Model) -> None:
 # --- the engine ------------------------------------------------------------------------------------------------------
 
 
-def _run(
-    program: Program, inputs: Sequence[InputCell], scenarios: int, keep: Sequence[int] | range, every: int
-) -> tuple[Floats, Floats]:
-    """float64[slot, row, scenario] in the order of `keep`, and reads outside lookups float64[table, scenario]."""
+def _run(program: Program, inputs: Sequence[InputCell], scenarios: int, keep: Sequence[int], every: int) -> Floats:
+    """float64[slot, row, scenario] in the order of `keep`."""
     matrix = np.array([[_number(cell, i) for i in range(scenarios)] for cell in inputs]).reshape(len(inputs), scenarios)
     timed = [cell for cell in inputs if cell.drive is not None]
     batches = [range(i, i + 1) for i in range(scenarios)] if timed else [range(scenarios)]
-    parts, strays = [], []
+    parts = []
     for batch in batches:
         drive = _drive(program, timed, batch.start) if timed else None
         found = engines.simulate(program, matrix[:, batch.start : batch.stop], drive, keep=list(keep), every=every)
         row = {slot: i for i, slot in enumerate(found.slots)}
         parts.append(found.values[[row[slot] for slot in keep]])
-        strays.append(found.strays)
-    return np.concatenate(parts, axis=2), np.concatenate(strays, axis=1)
+    return np.concatenate(parts, axis=2)
 
 
 def _number(cell: InputCell, scenario: int) -> float:
@@ -365,7 +364,7 @@ def _at_own_dt(source: Source, timed: set[str], own: float) -> Floats:
     program = lower(dataclasses.replace(source.model, specs=specs), timed, experiment.save_every)
     inputs = _inputs(program, source.model, experiment)
     keep = [slot for name in dict.fromkeys(split(item.name)[0] for item in source.shown) for slot in program.places[name].slots]
-    found, _ = _run(program, inputs, len(source.scenarios), keep, engines.whole_steps(program, experiment.save_every))
+    found = _run(program, inputs, len(source.scenarios), keep, engines.whole_steps(program, experiment.save_every))
     row = {slot: i for i, slot in enumerate(keep)}
     return found[[row[program.places[split(item.name)[0]].base + _element(source, item)] for item in source.shown]]
 

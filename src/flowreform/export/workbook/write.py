@@ -56,8 +56,8 @@ def to_xlsx(
     `source` is an experiment, or a model (one scenario, one draw). `scenario` is the one it opens with (default: the
     baseline); `dt` a coarser step, in the model's time unit, for a smaller workbook. Without `draws` the experiment's draws
     are not run, and the Sensitivity sheet says so. A model with more than `room` formulas in Engine has variables that are not
-    shown worked out inside the formulas that read them, until it fits. `progress` is told (done, total). The file is written under a temporary
-    name and renamed; the same files, options and versions give the same bytes.
+    shown worked out inside the formulas that read them, until it fits. `progress` is told (done, total). The file is
+    written under a temporary name and renamed; the same files, options and versions give the same bytes.
 
     Raises ModelError for what has no form in a spreadsheet, and for more than 2,000,000 formulas, and ExperimentError for a
     scenario or dt that will not do, before anything is written."""
