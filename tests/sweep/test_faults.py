@@ -192,10 +192,9 @@ def test_a_full_disk(experiment_file: Path, small_disk: Path, right: dict[str, s
     folder = small_disk / "sweep"
     sweep = Command("sweep", experiment_file, "-o", folder, *SLOW)
     sweep.until_parts(folder, 1)
-    with open(small_disk / "filler", "wb") as filler, suppress(OSError):
+    with open(small_disk / "filler", "wb", buffering=0) as filler, suppress(OSError):
         while True:
             filler.write(bytes(4096))
-            filler.flush()
     assert sweep.wait() == 1
     assert "No space left on device" in sweep.text or "full" in sweep.text
     assert "finished parts are safe" in sweep.text
