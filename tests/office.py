@@ -11,9 +11,13 @@ _SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
 <item oor:path="/org.openoffice.Office.Calc/Formula/Load">
 <prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>0</value></prop>
 </item>
+<item oor:path="/org.openoffice.Office.Calc/Formula/Calculation">
+<prop oor:name="UseThreadedCalculationForFormulaGroups" oor:op="fuse"><value>false</value></prop>
+</item>
 </oor:items>
 """
-"""Always recalculate: without it LibreOffice shows the values that a file came with."""
+"""Always recalculate, or LibreOffice shows the values that a file came with; and by one thread, or release 7.4 takes old values
+from other sheets while it loads."""
 
 
 def recalculated(workbook: Path, folder: Path, kind: str = "xlsx") -> Path:

@@ -528,3 +528,43 @@ def test_parts_that_share_bytes_or_a_name_are_refused(template: Path, tmp_path: 
     workbook.write_bytes(content)
     with pytest.raises(ExperimentError, match="damaged"):
         read_archive(workbook, Limits())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_bytes_never_give_more_than_a_line(filled: Fill, template: Path, tmp_path: Path, seed: int) -> None:
+    """Bytes of the file, or of a part inside it, changed, dropped or doubled at random: filled, or refused in words."""
+    random = np.random.default_rng(seed)
+    whole = template.read_bytes()
+    with zipfile.ZipFile(template) as book:
+        parts = {info.filename: book.read(info) for info in book.infolist()}
+    targets = [name for name in parts if name.endswith((".xml", ".rels"))]
+    refused = 0
+    for _ in range(40):
+        workbook = tmp_path / "damaged.xlsx"
+        if random.random() < 0.4:
+            workbook.write_bytes(_damaged(whole, random))
+        else:
+            name = targets[int(random.integers(len(targets)))]
+            changed_ = _damaged(parts[name], random)
+            with zipfile.ZipFile(workbook, "w") as book:
+                for part, content in parts.items():
+                    book.writestr(part, changed_ if part == name else content)
+        try:
+            filled(MAP, workbook)
+        except ExperimentError:
+            refused += 1
+    assert refused > 5
+
+
+def _damaged(content: bytes, random: np.random.Generator) -> bytes:
+    data = bytearray(content)
+    for _ in range(int(random.integers(1, 4))):
+        at = int(random.integers(len(data)))
+        match int(random.integers(3)):
+            case 0:
+                data[at] = int(random.integers(256))
+            case 1:
+                del data[at : at + int(random.integers(1, 30))]
+            case _:
+                data[at:at] = data[at : at + int(random.integers(1, 30))]
+    return bytes(data)

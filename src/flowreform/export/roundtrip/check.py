@@ -1,14 +1,14 @@
 """Whether a live workbook still says what the model says: its results against its inputs, cell by cell.
 
 The inputs are read raw, the engine works everything out with them, and each formula cell must still be a formula and show that
-value, to 1e-9 of the largest value of its series (a column of Engine and Series, a row of Yearly, all of Triangulation, whose
-rows are differences of larger numbers).
+value, to 1e-9 of the largest value of its series in any scenario (a column of Engine and Series, a row of Yearly, all of
+Triangulation, whose rows are differences of larger numbers).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from flowreform.experiment.options import with_options
 from flowreform.export.roundtrip.cells import Cell, Formula, Sheets, place, read_sheets
 from flowreform.export.roundtrip.inputs import Given, facts, given, step_of
 from flowreform.export.roundtrip.origin import find_origin
-from flowreform.export.roundtrip.recorded import Sheet, recorded
+from flowreform.export.roundtrip.recorded import Recorded, recorded
+from flowreform.export.template.address import column_number
 from flowreform.export.workbook.book import Live, Progress
 
 TOLERANCE = 1e-9
@@ -28,6 +29,7 @@ COMPARED = ("Inputs", "Engine", "Yearly", "Triangulation", "Series")
 FROZEN = ("Lookups",)
 """The sheets whose numbers belong to the model."""
 RULE = f"values worked out by a spreadsheet: equal to {TOLERANCE:g} of the largest value of each series"
+_ENGINE, _SCALE = re.compile(r"Engine!\$?([A-Z]{1,3})\$?\d"), re.compile(r"\*(\d[\d.eE+-]*)$")
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\s+|.')
 
 
@@ -69,13 +71,13 @@ def check_workbook(path: Path, progress: Progress | None = None) -> Checked:
     return _compared(sheets, should, found, tuple(found.changed(experiment)))
 
 
-def _compared(sheets: Sheets, should: Mapping[str, Sheet], found: Given, changed: tuple[Any, ...]) -> Checked:
+def _compared(sheets: Sheets, should: Recorded, found: Given, changed: tuple[Any, ...]) -> Checked:
     overwritten: list[str] = []
     altered: list[str] = []
     different: list[tuple[str, object, object]] = []
     formulas = values = 0
     largest = 0.0
-    for name, cells in should.items():
+    for name, cells in should.sheets.items():
         live = {cell: content for cell, content in cells.items() if isinstance(content, Live)}
         if not live and name not in FROZEN:
             continue
@@ -91,7 +93,7 @@ def _compared(sheets: Sheets, should: Mapping[str, Sheet], found: Given, changed
                 broken.add(cell)
                 overwritten.append(place(name, cell))
         if name in COMPARED:
-            sizes = dict(_sizes(name, live))
+            sizes = _sizes(name, live, should.sizes)
             for cell, content in live.items():
                 shown = _value(rows, cell)
                 values += 1
@@ -106,18 +108,24 @@ def _compared(sheets: Sheets, should: Mapping[str, Sheet], found: Given, changed
     return Checked(found.chosen, formulas, values, largest, changed, tuple(overwritten), tuple(altered), tuple(different))
 
 
-def _sizes(name: str, live: Mapping[Cell, Live]) -> Iterator[tuple[Cell, float]]:
-    """The largest value of the series that each cell belongs to."""
+def _sizes(name: str, live: Mapping[Cell, Live], engine: Mapping[int, float]) -> dict[Cell, float]:
+    """What a difference in each cell is compared with: the largest value of its series (a column of Engine and Series, a row of
+    Yearly, all of Triangulation), or of the column of Engine that the series is taken from where that is larger."""
 
     def key(cell: Cell) -> int:
         return cell[1] if name in ("Engine", "Series") else cell[0] if name in ("Yearly", "Inputs") else 0
 
     largest: dict[int, float] = {}
     for cell, content in live.items():
-        if isinstance(content.value, int | float):
-            largest[key(cell)] = max(largest.get(key(cell), 0.0), abs(float(content.value)))
-    for cell in live:
-        yield cell, largest.get(key(cell), 0.0)
+        size = abs(float(content.value)) if isinstance(content.value, int | float) else 0.0
+        if name == "Engine":
+            size = max(size, engine.get(cell[1], 0.0))
+        elif name in ("Series", "Yearly"):
+            taken = (engine.get(column_number(letters), 0.0) for letters in _ENGINE.findall(content.formula))
+            scale = _SCALE.search(content.formula)
+            size = max(size, max(taken, default=0.0) * min(1.0, float(scale[1]) if scale else 1.0))
+        largest[key(cell)] = max(largest.get(key(cell), 0.0), size)
+    return {cell: largest[key(cell)] for cell in live}
 
 
 def _distance(shown: object, wanted: object, size: float) -> float | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from flowreform.errors import InternalError
 from flowreform.experiment import Experiment
@@ -11,8 +14,9 @@ from flowreform.export.roundtrip.inputs import Given
 from flowreform.export.workbook.book import Book, Live, Page, Progress
 from flowreform.export.workbook.engine_sheet import columns_of
 from flowreform.export.workbook.layout import lay_out
-from flowreform.export.workbook.source import read_source, with_inputs
+from flowreform.export.workbook.source import Source, read_source, with_inputs
 from flowreform.export.workbook.write import write_sheets
+from flowreform.names import split
 
 Sheet = dict[tuple[int, int], Live | float]
 """The formulas and numbers of a sheet, by row and column from 1."""
@@ -50,8 +54,17 @@ class _Recorder(Book):
         return page
 
 
-def recorded(experiment: Experiment, given: Given, dt: float | None, progress: Progress | None = None) -> dict[str, Sheet]:
-    """Every sheet of the live workbook of an experiment, as it must be with the inputs given and everything worked out."""
+@dataclass(frozen=True)
+class Recorded:
+    """Every sheet by name; and for the columns of Engine (from 1) the size that differences are compared with: the largest
+    value in any scenario, and for a balance of the laws that of what it balances, since nought but for rounding has no size."""
+
+    sheets: dict[str, Sheet]
+    sizes: dict[int, float]
+
+
+def recorded(experiment: Experiment, given: Given, dt: float | None, progress: Progress | None = None) -> Recorded:
+    """The live workbook of an experiment, as it must be with the inputs given and everything worked out."""
     source = read_source(experiment, given.chosen, dt)
     inputs = tuple(
         dataclasses.replace(
@@ -72,4 +85,17 @@ def recorded(experiment: Experiment, given: Given, dt: float | None, progress: P
     found = {name: page.sheet.cells for name, page in book.pages.items()}
     if len([1 for cell in found["Engine"].values() if isinstance(cell, Live)]) < source.columns.count * len(source.rows):
         raise InternalError("the workbook was written past the recorder: its formulas cannot be compared")
+    return Recorded(found, {layout.slot_columns[slot] + 1: size for slot, size in _sizes(source).items() if slot in layout.slot_columns})
+
+
+def _sizes(source: Source) -> dict[int, float]:
+    """The size of every slot that has a column."""
+    found = {slot: float(np.abs(source.values[slot]).max()) for slot in source.columns.slots}
+    places = source.program.places
+    for balance, other in (source.laws.conserved if source.laws else {}).items():
+        one, two = places[split(balance)[0]], places[split(other)[0]]
+        whole = float(np.abs(source.values[list(two.slots)]).max(axis=(1, 2)).sum())
+        for slot in one.slots:
+            if slot in found:
+                found[slot] = max(found[slot], whole)
     return found
