@@ -67,6 +67,20 @@ def test_failed_runs_are_named_and_left_out(failing: Experiment, undisturbed: Pa
     assert (row.failed, row.count) == (len(bad), DRAWS - len(bad))
 
 
+def test_an_overflow_is_named_by_its_sign(failing_file: Path, tmp_path: Path) -> None:
+    for name in ("model.toml", "reference.csv"):
+        shutil.copy(failing_file.with_name(name), tmp_path / name)
+    text = failing_file.with_name("model.xmile").read_text(encoding="utf-8")
+    text = text.replace(
+        f"0 * SQRT(share_in_use - {MARK})", f"(IF share_in_use &lt; {MARK} AND TIME &gt; 3 THEN -EXP(800) ELSE 0)"
+    )
+    (tmp_path / "model.xmile").write_text(text, encoding="utf-8")
+    experiment = replace(fr.read_experiment(failing_file, fr.read_model(tmp_path / "model.xmile")), draws=64)
+    done = fr.sweep(experiment, tmp_path / "sweep", engine="numba")
+    assert 0 < done.failed < 64
+    assert (done.failures[0].variable, done.failures[0].time, done.failures[0].value) == ("using", 3.25, "negative infinite")
+
+
 def test_failed_runs_are_left_out_of_quantiles(failing: Experiment, tmp_path: Path) -> None:
     experiment = replace(failing, draws=128, sweep=failing.sweep.model_copy(update={"quantiles": (0.5,)}))
     fr.sweep(experiment, tmp_path / "sweep", engine="python")

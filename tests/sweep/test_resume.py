@@ -65,6 +65,16 @@ def test_more_draws_go_on(design: str, changed: Changed, tmp_path: Path) -> None
     ).read_bytes()
 
 
+def test_a_short_part_stays_until_the_longer_one_is_there(changed: Changed, tmp_path: Path) -> None:
+    fr.sweep(changed(draws=100, sweep_draws_per_part=64), tmp_path / "sweep", engine="python")
+    grown = store.Store.resume(tmp_path / "sweep", changed(draws=110))
+    assert grown is not None
+    assert grown.missing() == [1]
+    assert grown.ledger.counts() == (200, 0)
+    grown.close()
+    assert fr.open_sweep(tmp_path / "sweep").attrs["missing_runs"] == 20
+
+
 def test_a_latin_hypercube_says_why_it_cannot_go_on(changed: Changed, tmp_path: Path) -> None:
     fr.sweep(changed(design="latin_hypercube", draws=70), tmp_path / "sweep", engine="python")
     before = contents(tmp_path / "sweep")
@@ -148,6 +158,15 @@ def test_a_worker_of_another_version_is_refused(changed: Changed, tmp_path: Path
     monkeypatch.setattr(evaluate, "machine", lambda: other)
     with pytest.raises(ExperimentError, match="processor"):
         fr.sweep(changed(draws=64), tmp_path / "sweep", engine="python")
+
+
+def test_blanks_in_an_equation_change_nothing(experiment_file: Path, copied: Path, tmp_path: Path) -> None:
+    text = experiment_file.with_name("model.xmile").read_text(encoding="utf-8")
+    (tmp_path / "model.xmile").write_text(text.replace("open_beds * closure_rate", "Open_Beds*closure_rate"), encoding="utf-8")
+    for name in ("model.toml", "reference.csv"):
+        (tmp_path / name).write_bytes(experiment_file.with_name(name).read_bytes())
+    other = fr.read_experiment(experiment_file, fr.read_model(tmp_path / "model.xmile"))
+    assert fr.sweep(other, copied).computed == 0
 
 
 def test_words_may_be_mended(copied: Path, experiment: Experiment, experiment_file: Path) -> None:

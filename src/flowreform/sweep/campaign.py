@@ -144,6 +144,8 @@ class _Campaign:
                     store.ledger.end(session, "done")
             finally:
                 crew.close()
+        with on_disk(store.folder):
+            store.require_all()
         files = finish(store, again=bool(todo), pause=self._pause)
         runs, failed = store.ledger.counts()
         strays: dict[str, tuple[int, int]] = {}
@@ -157,7 +159,7 @@ class _Campaign:
 
     def _crew(self, workers: int | None, pool: str, scheduler: str | None, engine: str) -> Pool:
         store = self.store
-        count = workers or os.cpu_count() or 1
+        count = workers or processors()
         if scheduler is None and pool == "threads":
             return Threads(store.experiment, store.layout, engine, count, self._ran)
         task = task_of(snapshot.snapshot(store.experiment), snapshot.about(store.experiment), store.layout, engine)
@@ -211,7 +213,7 @@ class _Campaign:
         self.engine = part.engine
         self.computed += part.runs
         self.running = max(0, self.running - part.runs)
-        self.counts = (self.counts[0] + part.runs, self.counts[1] + part.failed)
+        self.counts = self.store.ledger.counts()
 
     def _ran(self, runs: int) -> None:
         self.running += runs  # from several threads: a bar may be off by a block for a moment
@@ -247,13 +249,25 @@ def _open(folder: Path, experiment: Experiment, engine: str, resume: bool, comma
 
 def _make(folder: Path) -> list[Path]:
     """Make the folder; those that were missing, outermost first."""
-    with on_disk(folder.parent if folder.parent.is_dir() else folder):
-        missing = [place for place in (folder, *folder.parents) if not place.exists()]
-        for place in reversed(missing):
+    made: list[Path] = []
+    try:
+        for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
             place.mkdir(exist_ok=True)
+            made.append(place)
         if not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is a file, not a folder")
-    return list(reversed(missing))
+            raise NotADirectoryError(0, "this is a file, not a folder")
+    except OSError as fault:
+        for place in reversed(made):
+            with suppress(OSError):
+                place.rmdir()
+        reason = f"cannot write there: {fault.strerror or fault}"
+        raise ExperimentError(error("cannot-write", reason, "choose another place with -o", file=str(folder))) from fault
+    return made
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check(engine: str, pool: str, workers: int | None) -> None:

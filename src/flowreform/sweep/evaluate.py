@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform import engine as engines
-from flowreform.batch import TRACED, Batch, drive_of, matrix_of
+from flowreform.batch import Batch, drive_of, matrix_of
 from flowreform.draws import Drawer
 from flowreform.engine.prepared import Check, Prepared
 from flowreform.errors import ExperimentError, error
@@ -38,6 +38,9 @@ BLOCK = 256
 """Runs whose trajectories are looked at together: few enough to stay in the processor's cache."""
 MOST_ORDER_BYTES = 2**30
 """What the order of a Latin hypercube's strata may take."""
+TRACED, WITH_INPUTS = 8, 100
+"""So many failed runs of a part and scenario are run once more to name the variable and time, and so many have their inputs
+written beside them; those of the others stand in `input_value` as well."""
 ENGINES = ("auto", "python", "numba")
 
 
@@ -250,7 +253,8 @@ class Evaluator:
         at = self.layout.scenarios.index(scenario)
         for place in np.flatnonzero(~finite | np.isfinite(slow)):
             draw = int(draws[begin + place])
-            inputs = {name: float(column[begin + place]) for name, column in columns.items()}
+            told = len(block.failures) < WITH_INPUTS
+            inputs = {name: float(column[begin + place]) for name, column in columns.items()} if told else {}
             run = draw * len(self.layout.scenarios) + at
             if finite[place]:
                 reason = f"too slow: over {self.experiment.sweep.seconds_per_run:g} s"

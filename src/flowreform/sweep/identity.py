@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from flowreform.errors import Finding, error, shorten
 from flowreform.experiment import Experiment, Points, Setting
+from flowreform.formats.writer import plain as plain_model
 from flowreform.model import Variable
 
 WORDS = {"label", "source", "status", "note"}
 """Keys of an uncertainty or KPI that change no number."""
+SHA256 = "sha256"
+_COLUMN = re.compile(r", column=\d+\)")
+"""Where a name stands in its line says nothing about the number."""
 PACKAGES = ("flowreform", "numpy", "scipy", "numba", "llvmlite")
 
 
@@ -40,12 +45,14 @@ def identity_of(experiment: Experiment) -> dict[str, Any]:
         "sweep.quantiles": list(experiment.sweep.quantiles),
         "sweep.seconds_per_run": experiment.sweep.seconds_per_run,
     }
+    plain = plain_model(experiment.model)
     for variable in experiment.model:
-        found[f"equation of {variable.name}"] = _said(variable)
+        found[f"equation of {variable.name}"] = _said(variable, plain.variables[variable.name])
     for dimension in experiment.model.dimensions.values():
         found[f"dimension {dimension.name}"] = list(dimension.elements)
     for macro in experiment.model.macros.values():
-        said = [_said(variable) for variable in macro.variables]
+        inner = zip(macro.variables, plain.macros[macro.name].variables, strict=True)
+        said = [_said(variable, bare)[SHA256] for variable, bare in inner]
         found[f"macro {macro.name}"] = _digest(repr((macro.parameters, macro.result, said)))
     for name, item in experiment.uncertainties.items():
         found[f"uncertainty {name}"] = _plain(item.model_dump(mode="json", exclude_none=True))
@@ -80,7 +87,11 @@ def machine() -> dict[str, str]:
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """The fields that are not equal: name, stored value, value now; None where a side lacks it."""
     names = dict.fromkeys((*stored, *now))
-    return [(name, stored.get(name), now.get(name)) for name in names if stored.get(name) != now.get(name)]
+    return [(name, stored.get(name), now.get(name)) for name in names if _compared(stored.get(name)) != _compared(now.get(name))]
+
+
+def _compared(value: Any) -> Any:
+    return value.get(SHA256, value) if isinstance(value, Mapping) else value
 
 
 MOST_NAMED = 10
@@ -102,26 +113,17 @@ def changed_fields(folder: str, stored: Mapping[str, Any], now: Mapping[str, Any
 def _shown(value: Any) -> str:
     if value is None:
         return "not there"
-    if isinstance(value, str) and " #" in value:
-        value = value.rpartition(" #")[0]
+    if isinstance(value, Mapping) and SHA256 in value:
+        value = value["as_written"]
     if isinstance(value, Mapping):
         value = ", ".join(f"{key} = {_shown(item)}" for key, item in value.items()) or "empty"
     return shorten(str(value), 120)
 
 
-def _said(variable: Variable) -> str:
-    """The equation as written, and the hash of all that the engine takes from the variable."""
-    plain = replace(
-        variable,
-        label="",
-        doc="",
-        line=0,
-        group=None,
-        units=None,
-        range=(None, None),
-        equations=tuple(replace(equation, line=0) for equation in variable.equations),
-    )
-    return f"{variable.text} #{_digest(repr(plain))}"
+def _said(variable: Variable, plain: Variable) -> dict[str, str]:
+    """The equation as written, to be shown, and the hash of all that the engine takes from the variable, to be compared."""
+    bare = replace(plain, label="", doc="", line=0, group=None, units=None, range=(None, None))
+    return {"as_written": variable.text, SHA256: _digest(_COLUMN.sub(")", repr(bare)))}
 
 
 def _digest(text: str) -> str:

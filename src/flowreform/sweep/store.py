@@ -152,18 +152,26 @@ class Store:
             self.ledger.add(entry, first_run, part.engine, session, files, part.failures)
 
     def missing(self, told: Callable[[int, int], None] | None = None) -> list[int]:
-        """The parts that are not there, too short, or damaged; the last are struck off the ledger.
+        """The parts that are not there, too short, or damaged; the last are struck off the ledger, short ones stay until the
+        longer one is there.
 
         Every file is read: a size and a date say nothing of a flipped bit."""
         with on_disk(self.folder), _damage(self.folder):
-            have, bad = self.ledger.parts(), self.damaged(told)
-            for number, entry in have.items():
-                if number < self.layout.parts and entry.runs < len(self.layout.draws_of(number)) * len(self.layout.scenarios):
-                    bad.add(number)
+            bad = self.damaged(told)
             for number in bad:
                 self.ledger.forget(number)
             self._tidy()
-        return [number for number in range(self.layout.parts) if number not in have or number in bad]
+            have = self.ledger.parts()
+        wanted = {number: len(self.layout.draws_of(number)) * len(self.layout.scenarios) for number in range(self.layout.parts)}
+        return [number for number, runs in wanted.items() if number not in have or have[number].runs < runs]
+
+    def require_all(self) -> None:
+        """Raises ExperimentError when a file has gone or changed its length since it was written."""
+        for file in self.ledger.files():
+            place = self.folder / file.path
+            if file.part is not None and not (place.is_file() and place.stat().st_size == file.size):
+                reason = "a file of the sweep was taken away while it was at work"
+                raise ExperimentError(error("sweep-damaged", reason, "run the same command again", file=str(place)))
 
     def damaged(self, told: Callable[[int, int], None] | None = None) -> set[int]:
         """The parts with a file that is gone or not as it was written."""
