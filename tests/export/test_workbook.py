@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,7 +56,12 @@ def case_of(model: str, *, whole: bool = False) -> tuple[Experiment, str, dict[s
     experiment = read(name)
     settings = experiment.scenarios[scenario].settings
     changes = {key: value for key, value in changes.items() if key not in settings}
-    return experiment if whole else shortened(experiment, stop), scenario, changes
+    if whole:
+        return experiment, scenario, changes
+    kept = (
+        experiment.scenarios if model == "care_shift" else {n: experiment.scenarios[n] for n in (experiment.baseline, scenario)}
+    )
+    return shortened(dataclasses.replace(experiment, scenarios=kept), stop), scenario, changes
 
 
 def sizes(experiment: Experiment, answers: list[Series]) -> dict[str, float]:
