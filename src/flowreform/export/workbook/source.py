@@ -168,8 +168,8 @@ def with_inputs(source: Source, inputs: tuple[InputCell, ...]) -> Source:
     """The same workbook with other values and settings in its input cells, worked out anew by the engine.
 
     Raises ModelError where a cell would then hold no finite number."""
-    values, strays = _run(source.program, inputs, len(source.scenarios), range(source.program.slots), 1)
-    changed = dataclasses.replace(source, inputs=inputs, values=values, strays=strays)
+    values = _run(source.program, inputs, len(source.scenarios), range(source.program.slots), 1)
+    changed = dataclasses.replace(source, inputs=inputs, values=values)
     _finite(changed)
     return changed
 
