@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,9 @@ def test_a_reader_of_the_cached_active_value_is_caught(edit: Callable[..., Path]
     path = edit({CELLS["closure_rate"]: 0.02})
     with pytest.raises(ExperimentError, match="a formula that refers to other cells"):
         experiment_in(path)
-    monkeypatch.setattr(inputs_module.Sheets, "formulas", lambda self, sheet: {})  # one that does not even look
+    looks = inputs_module.Sheets.grid
+    blind = lambda self, sheet: replace(looks(self, sheet), formulas={})  # noqa: E731 - one that does not even look
+    monkeypatch.setattr(inputs_module.Sheets, "grid", blind)
     assert final_beds(path) != pytest.approx(closed(0.02), rel=1e-3)
 
 
@@ -220,6 +223,12 @@ def test_a_workbook_that_is_not_ours(tmp_path: Path) -> None:
         result = run(command, tmp_path / "other.xlsx")
         assert result.exit_code == 1
         assert "this is no live workbook of flowreform" in result.stderr
+
+
+def test_cells_at_far_corners_do_not_take_the_machine(edit: Callable[..., Path]) -> None:
+    result = run("run", edit({"Inputs!XFD1048576": 1.0}))
+    assert result.exit_code == 1
+    assert "its last cell is XFD1048576, and more than 20,000,000 cells are not read" in result.stderr
 
 
 # --- verify ----------------------------------------------------------------------------------------------------------
