@@ -220,22 +220,26 @@ def export(
 
 @app.command(
     short_help="Fit parameters of a model to what was observed.",
-    epilog="Examples: flowreform fit va_transformation; flowreform fit my_model.xmile --write --chart fit.png",
+    epilog="Examples: flowreform fit mental_health_shift; flowreform fit my_model.xmile --write --chart fit.png; "
+    "flowreform fit mental_health_shift --check",
 )
 @command
 def fit(
     name: ModelName,
     write: Annotated[bool, typer.Option("--write", help="Write the values into the model, their origin into its case.")] = False,
     chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw fit against data as a PNG.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only ask whether the model's own values are still a best fit.")] = False,
     json: Json = False,
 ) -> int | None:
     """Fit the parameters that [fit] of the case file names to its series, by least squares within their ranges.
 
-    Prints values, what the data know of them, and the error of every series. Nothing is written without --write.
+    Prints values, what the data know of them, and the error of every series. Nothing is written without --write. With --check
+    no search is made: one step from the model's values is worked out, and the command ends with 4 when it gains over 1 %.
     """
+    from flowreform.commands.fit import check as still_best
     from flowreform.commands.fit import fit
 
-    return fit(name, write=write, chart=chart, as_json=json)
+    return still_best(name, as_json=json) if check else fit(name, write=write, chart=chart, as_json=json)
 
 
 @app.command(

@@ -26,6 +26,9 @@ OUTCOMES = ("value", "never", "none_needed", "failed", "undefined")
 """Why a KPI has a value or none, by flag: 0 to 4."""
 VALUE, NEVER, NONE_NEEDED, FAILED, UNDEFINED = range(5)
 
+MOST_BYTES = 2**29
+"""KPIs of a sweep up to so many bytes are read at once, larger ones when they are used."""
+
 Floats = NDArray[np.float64]
 
 
@@ -57,9 +60,11 @@ def kpis(ds: Dataset, experiment: Experiment) -> Dataset:
 
 
 def _stored(ds: Dataset, experiment: Experiment) -> Dataset:
-    """The KPIs of a sweep, one by one."""
+    """The KPIs of a sweep, one by one; read at once where they fit, because they are stored side by side."""
     import xarray as xr
 
+    if ds["kpi_value"].nbytes <= MOST_BYTES:
+        ds = ds.assign({name: ds[name].load() for name in ("kpi_value", "kpi_outcome")})
     data: dict[str, DataArray] = {}
     coords: dict[str, DataArray] = {}
     for name in map(str, ds["kpi"].values):

@@ -1,4 +1,4 @@
-"""A small sweep that every test compares with: two scenarios of the ward, in parts of 64 draws."""
+"""A small sweep that every test compares with: two scenarios of the ward, in parts of 32 draws."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-DRAWS, PART = 300, 64
+DRAWS, PART = 300, 32
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """Kill a sweep at each of its steps, kill the resume at another, let the next one finish, and compare.
 
-Run as `python killing.py EXPERIMENT WORK RIGHT`: prints how many kills there were and the folders that came out wrong. Each sweep
-is a forked process that ends itself with SIGKILL at its n-th call of `fsync`, `replace` or COMMIT, before or after it.
+Run as `python killing.py EXPERIMENT WORK RIGHT EVERY`: prints how many kills there were and the steps after which it came out
+wrong, as JSON. Each sweep is a forked process that ends itself with SIGKILL at its n-th call of `fsync`, `replace` or SQLite,
+before or after it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -24,7 +26,7 @@ import zarr.codecs  # noqa: F401
 import flowreform as fr
 import flowreform.engine.interpret
 from flowreform.experiment import Experiment
-from flowreform.sweep import campaign, finish  # noqa: F401
+from flowreform.sweep import finish, store  # noqa: F401
 from sweep.folders import contents
 
 
@@ -68,6 +70,23 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     return False
 
 
+def careless() -> None:
+    """A store that gets the order wrong and trusts its ledger: what the test must catch."""
+    write_bytes = store.write_bytes
+
+    def write(self: store.Store, part: Any, session: int) -> None:
+        later = []
+        store.write_bytes = lambda path, content: later.append((path, content))
+        plain_write(self, part, session)
+        store.write_bytes = write_bytes
+        for path, content in later:
+            write_bytes(path, content)
+
+    plain_write = store.Store.write
+    store.Store.write = write  # type: ignore[method-assign]
+    store.Store.damaged = lambda self, told=None: set()  # type: ignore[method-assign]
+
+
 def main(experiment: Experiment, work: Path, right: dict[str, str], every: int) -> None:
     """Every step in turn, until one is beyond the last."""
     wrong, kills, number = [], 0, 2
@@ -84,8 +103,10 @@ def main(experiment: Experiment, work: Path, right: dict[str, str], every: int) 
         if contents(folder) != right or list(folder.rglob(".*.tmp")) or (folder / "lock").exists():
             wrong.append(number)
         number += every
-    print(kills, wrong)
+    print(json.dumps([kills, wrong]))
 
 
 if __name__ == "__main__":
+    if "careless" in sys.argv[5:]:
+        careless()
     main(fr.read_experiment(sys.argv[1]), Path(sys.argv[2]), contents(Path(sys.argv[3])), int(sys.argv[4]))

@@ -18,10 +18,9 @@ import psutil
 import pytest
 
 import flowreform as fr
-from flowreform.experiment import Experiment
 from flowreform.sweep.ledger import Ledger
 from sweep.commands import Command, run
-from sweep.folders import DRAWS, contents
+from sweep.folders import DRAWS, PART, contents
 
 HERE = Path(__file__).parent
 SLOW = ("--engine", "python", "--workers", "1", "--quiet")
@@ -45,30 +44,50 @@ def parts(folder: Path) -> int:
 def goes_on(experiment_file: Path, folder: Path, right: dict[str, str], *, at_least: int = 1) -> str:
     """The same command again finishes the sweep, without doing anything twice; what it said."""
     done = parts(folder)
-    assert at_least <= done < -(-DRAWS // 64)
+    assert at_least <= done < -(-DRAWS // PART)
     code, text = run("sweep", experiment_file, "-o", folder, "--engine", "python", "--json")
     assert code == 0, text
     assert contents(folder) == right
     assert not list(folder.rglob(".*.tmp"))
     assert not (folder / "lock").exists()
     answer = json.loads(text[text.index("{\n") : text.rindex("}") + 1])
-    assert answer["computed"] <= 2 * (DRAWS - 64 * done)
+    assert answer["computed"] <= 2 * (DRAWS - PART * done)
     return text
 
 
-def test_kill_at_every_step_and_again_while_it_resumes(experiment_file: Path, experiment: Experiment, tmp_path: Path) -> None:
+def killed(experiment_file: Path, folder: Path, every: int, *words: str) -> tuple[int, list[int]]:
+    """A tiny sweep killed at every so manieth of its steps: how many kills, and the steps after which it came out wrong."""
     small = experiment_file.with_name("small.toml")
-    text = experiment_file.read_text(encoding="utf-8")
-    text = text.replace(f"draws = {DRAWS}", "draws = 5").replace("draws_per_part = 64", "draws_per_part = 2\nquantiles = [0.5]")
+    text = experiment_file.read_text(encoding="utf-8").replace(f"draws = {DRAWS}", "draws = 5")
+    text = text.replace(f"draws_per_part = {PART}", "draws_per_part = 2\nquantiles = [0.5]")
     small.write_text(text, encoding="utf-8")
-    fr.sweep(fr.read_experiment(small), tmp_path / "right", engine="python", workers=1)
-    command = [sys.executable, str(HERE / "killing.py"), str(small), str(tmp_path / "work"), str(tmp_path / "right"), "29"]
+    fr.sweep(fr.read_experiment(small), folder / "right", engine="python", workers=1)
+    places = (str(small), str(folder / "work"), str(folder / "right"))
+    command = [sys.executable, str(HERE / "killing.py"), *places, str(every), *words]
     path = os.pathsep.join([str(HERE.parent), *sys.path])
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, check=False)
     assert done.returncode == 0, done.stderr
-    kills, _, wrong = done.stdout.strip().partition(" ")
-    assert int(kills) > 20
-    assert wrong == "[]"
+    kills, wrong = json.loads(done.stdout)
+    return kills, wrong
+
+
+def test_kill_at_many_steps_and_again_while_it_resumes(experiment_file: Path, tmp_path: Path) -> None:
+    kills, wrong = killed(experiment_file, tmp_path, 41)
+    assert kills > 15
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_kill_at_every_step_and_again_while_it_resumes(experiment_file: Path, tmp_path: Path) -> None:
+    kills, wrong = killed(experiment_file, tmp_path, 1)
+    assert kills > 600
+    assert wrong == []
+
+
+def test_a_store_that_wrote_the_ledger_first_and_checked_nothing_would_be_caught(experiment_file: Path, tmp_path: Path) -> None:
+    kills, wrong = killed(experiment_file, tmp_path, 41, "careless")
+    assert kills > 5
+    assert wrong
 
 
 def test_kill_dash_nine(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:

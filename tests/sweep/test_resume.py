@@ -66,7 +66,7 @@ def test_more_draws_go_on(design: str, changed: Changed, tmp_path: Path) -> None
 
 
 def test_a_short_part_stays_until_the_longer_one_is_there(changed: Changed, tmp_path: Path) -> None:
-    fr.sweep(changed(draws=100), tmp_path / "sweep", engine="python")
+    fr.sweep(changed(draws=100, sweep_draws_per_part=64), tmp_path / "sweep", engine="python")
     grown = store.Store.resume(tmp_path / "sweep", changed(draws=110))
     assert grown is not None
     assert grown.missing() == [1]

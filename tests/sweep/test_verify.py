@@ -20,7 +20,7 @@ from flowreform.sweep.layout import Layout
 from flowreform.sweep.ledger import File, Ledger
 from flowreform.sweep.verify import verify_sweep
 from sweep.commands import run
-from sweep.folders import DRAWS
+from sweep.folders import DRAWS, PART
 
 
 def rewrite(folder: Path, name: str, change: Callable[[np.ndarray], None]) -> None:
@@ -53,7 +53,7 @@ def test_one_bit_of_one_value_is_found(copied: Path) -> None:
     found = verify_sweep(copied, sample=2 * DRAWS, seed=1, engine="python")
     assert not found.same
     assert all("KPI beds_at_end" in fault for fault in found.faults)
-    assert len(found.faults) == 2 * 64
+    assert len(found.faults) == 2 * PART
 
 
 @pytest.mark.parametrize("name", ["input_value", "status", "kpi_outcome"])

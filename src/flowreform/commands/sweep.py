@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from flowreform.sweep import State, Swept
 
 MOST_NAMED = 5
-MOST_BYTES = 2**29
-"""KPIs of a sweep up to so many bytes are read at once for the table, larger ones one by one."""
 EVERY = 30.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -96,10 +94,16 @@ def _experiment(name: str, asked: Asked) -> tuple[Experiment, Path]:
         found = experiment_of(name)
         return (found if asked.draws is None else dataclasses.replace(found, draws=asked.draws)), Path(name)
     if asked.output is None:
-        raise ExperimentError(error("no-folder", "a sweep needs a folder", f"flowreform sweep {name} -o DIR", element="-o"))
+        raise ExperimentError(
+            error("no-folder", "a sweep needs a folder", f"flowreform sweep {name} -o DIR", file="command line", element="-o")
+        )
     if not is_experiment(name):
         reason = "this is a model, and a sweep runs an experiment"
-        raise ExperimentError(error("not-an-experiment", reason, "`flowreform experiments` lists what is bundled", element=name))
+        raise ExperimentError(
+            error(
+                "not-an-experiment", reason, "`flowreform experiments` lists what is bundled", file="command line", element=name
+            )
+        )
     return read_experiment(name, {"draws": asked.draws}, asked.settings), asked.output
 
 
@@ -109,10 +113,7 @@ def _report(done: Swept, experiment: Experiment, asked: Asked) -> None:
     from flowreform.commands.run import kpi_tables
 
     ds = fr.open_sweep(done.folder)
-    names = [name for name in ("kpi_value", "kpi_outcome") if name in ds]
-    if names and ds["kpi_value"].nbytes <= MOST_BYTES:
-        ds = ds.assign({name: ds[name].load() for name in names})
-    kpis = fr.kpis(ds, experiment) if names else ds[[]]
+    kpis = fr.kpis(ds, experiment) if "kpi_value" in ds else ds[[]]
     warnings = list(_lines(done))
     if asked.as_json:
         print_json(_as_json(done, experiment, kpis, warnings))

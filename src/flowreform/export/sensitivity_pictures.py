@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Picture = Callable[[], "Figure"]
+Shares = tuple[Floats, NDArray[np.bool_]]
 
 BLUE, ORANGE, VERMILION = "#0072B2", "#E69F00", "#D55E00"
 REST = "#c9c9c9"
@@ -179,24 +180,29 @@ def _bars(one: Dataset, kpis: list[str], title: str) -> Figure:
     has_width = bool(np.isfinite(one["kpi_confidence"].sel(index=indices).values).any())
     figure, grid = _page(len(kpis), f"{title}: {method.label}", _note(one, f"{meaning}.{level if has_width else ''}", len(kpis)))
     for place, kpi in zip(grid, kpis, strict=True):
-        order = _leading(one, kpi)[:MOST_BARS]
-        high = 0.8 / len(indices)
-        for number, name in enumerate(indices):
-            values = np.asarray(one["kpi_index"].sel(kpi=kpi, index=name).values)[order]
-            widths = np.asarray(one["kpi_confidence"].sel(kpi=kpi, index=name).values)[order]
-            where = np.arange(len(order)) + (number - (len(indices) - 1) / 2) * high
-            colour = (BLUE, ORANGE)[number % 2]
-            place.barh(where, values, height=high, color=colour, label=name, edgecolor="white", linewidth=0.5)
-            if np.isfinite(widths).any():
-                place.errorbar(values, where, xerr=widths, fmt="none", ecolor=BASELINE_COLOUR, elinewidth=1, capsize=2)
-        _inputs_axis(place, one, order)
-        unit = _unit(one, "kpi", kpi) if method.in_units else ""
-        place.set_xlabel(_axis_label("share of the variance" if method.shares else MEANINGS[indices[0]], unit and f"[{unit}]"),
-                         fontsize=9, color=GREY)  # fmt: skip
-        _dress(place, _text(one, "kpi", kpi))
-        if len(indices) > 1:
-            place.legend(fontsize=8.5, frameon=False, loc="lower right")
+        _bars_panel(place, one, kpi, indices)
     return figure
+
+
+def _bars_panel(place: Axes, one: Dataset, kpi: str, indices: list[str]) -> None:
+    method = METHODS[str(one.attrs["method"])]
+    order = _leading(one, kpi)[:MOST_BARS]
+    high = 0.8 / len(indices)
+    for number, name in enumerate(indices):
+        values = np.asarray(one["kpi_index"].sel(kpi=kpi, index=name).values)[order]
+        widths = np.asarray(one["kpi_confidence"].sel(kpi=kpi, index=name).values)[order]
+        where = np.arange(len(order)) + (number - (len(indices) - 1) / 2) * high
+        colour = (BLUE, ORANGE)[number % 2]
+        place.barh(where, values, height=high, color=colour, label=name, edgecolor="white", linewidth=0.5)
+        if np.isfinite(widths).any():
+            place.errorbar(values, where, xerr=widths, fmt="none", ecolor=BASELINE_COLOUR, elinewidth=1, capsize=2)
+    _inputs_axis(place, one, order)
+    unit = f"[{_unit(one, 'kpi', kpi) or NO_UNIT}]" if method.in_units else ""
+    words = "share of the variance" if method.shares else MEANINGS[indices[0]]
+    place.set_xlabel(_axis_label(words, unit), fontsize=9, color=GREY)
+    _dress(place, _text(one, "kpi", kpi))
+    if len(indices) > 1:
+        place.legend(fontsize=8.5, frameon=False, loc="lower right")
 
 
 def _inputs_axis(place: Axes, one: Dataset, order: NDArray[np.int_]) -> None:
@@ -297,28 +303,71 @@ def _over_time(one: Dataset, axis: Axis, title: str) -> Figure:
         else f"{index} of each input as a share of the sum over all inputs."
     )
     figure, grid = _page(len(names), f"{title}: what matters when", _note(one, note), tall=3.3)
-    times = np.asarray(one["time"].values)
     parts = {name: _shares(one, name, index) for name in names}
     look = _looks(np.stack([shares[varies].mean(axis=0) for shares, varies in parts.values()]))
     for place, name in zip(grid, names, strict=True):
-        shares, varies = parts[name]
-        order = np.argsort(-shares[varies].mean(axis=0), kind="stable")[:MOST_AREAS]
-        rest = np.where(varies, np.clip(1.0 - shares[:, order].sum(axis=1), 0.0, None), 0.0)
-        stack = place.stackplot(
-            times, *shares[:, order].T, rest, colors=[*(look[at][0] for at in order), REST], linewidth=0.4, edgecolor="white"
-        )
-        for area, at in zip(stack, order, strict=False):
-            area.set_hatch(HATCHES[look[at][1]])  # areas are told apart without colour too
-        labels = [*(_input(one, int(at), 30) for at in order), "others, and together"]
-        place.legend(stack[::-1], labels[::-1], fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        place.set_ylim(0, 1)
-        place.set_ylabel("share of the variance" if index == "S1" else "share of the sum", fontsize=9, color=GREY)
-        _x_axis(place, axis)
-        _dress(place, _text(one, "variable", name))
+        _areas_panel(place, one, name, index, parts[name], look, axis)
     return figure
 
 
-def _shares(one: Dataset, name: str, index: str) -> tuple[Floats, NDArray[np.bool_]]:
+def _areas_panel(
+    place: Axes,
+    one: Dataset,
+    name: str,
+    index: str,
+    part: Shares,
+    look: list[tuple[str, int]],
+    axis: Axis,
+    *,
+    spread: bool = False,
+) -> None:
+    """Areas of shares, or with `spread` of the range of outcomes that they split."""
+    times, (shares, varies) = np.asarray(one["time"].values), part
+    size, word = np.ones(len(times)), ""
+    if spread:
+        band = one["band"].sel(variable=name)
+        size = np.asarray(band.sel(quantile=0.95).values - band.sel(quantile=0.05).values)
+        factor, word = _scaled(float(size.max()))
+        size = size / factor
+    order = np.argsort(-(shares * size[:, None])[varies].mean(axis=0), kind="stable")[:MOST_AREAS]
+    rest = np.where(varies, np.clip(1.0 - shares[:, order].sum(axis=1), 0.0, None), 0.0)
+    colours = [*(look[at][0] for at in order), REST]
+    stack = place.stackplot(times, *(shares[:, order].T * size), rest * size, colors=colours, linewidth=0.4, edgecolor="white")
+    for area, at in zip(stack, order, strict=False):
+        area.set_hatch(HATCHES[look[at][1]])  # areas are told apart without colour too
+    labels = [*(_input(one, int(at), 30) for at in order), "others, and together"]
+    place.legend(stack[::-1], labels[::-1], fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    place.set_ylim(0, None if spread else 1)
+    if spread:
+        place.set_ylabel(_axis_label("P5 to P95,", word, _unit(one, "variable", name)), fontsize=9, color=GREY)
+        _plain_numbers(place, "y")
+    else:
+        place.set_ylabel("share of the variance" if index == "S1" else "share of the sum", fontsize=9, color=GREY)
+    _x_axis(place, axis)
+    _dress(place, _text(one, "variable", name))
+
+
+def one_page(one: Dataset, kpi: str, variable: str, axis: Axis, title: str) -> Figure:
+    """What matters to one KPI, beside what matters to one variable over time, for a model's own page."""
+    method = METHODS[str(one.attrs["method"])]
+    indices = [name for name in method.indices if method.shares]
+    note = "; ".join(f"{name}: {MEANINGS[name]}" for name in indices)
+    level = f"Lines: {100 * float(one.attrs['confidence']):g} % intervals."
+    right_note = "Right: how far apart the 5th and 95th percentile of the draws lie, split by first-order shares."
+    figure, (left, right) = _page(2, title, _note(one, f"{note}. {level} {right_note}"), tall=3.4)
+    _bars_panel(left, one, kpi, indices)
+    part = _shares(one, variable, "S1")
+    band = one["band"].sel(variable=variable)
+    size = np.asarray(band.sel(quantile=0.95).values - band.sel(quantile=0.05).values)
+    look = _looks((part[0] * size[:, None])[part[1]].mean(axis=0)[None, :])
+    _areas_panel(right, one, variable, "S1", part, look, axis, spread=True)
+    right.set_title(
+        f"{_text(one, 'variable', variable)}: uncertain by how much, and why", loc="left", fontsize=10.5, weight="bold"
+    )
+    return figure
+
+
+def _shares(one: Dataset, name: str, index: str) -> Shares:
     """Shares of a variable's variance [time, parameter], none below 0 and no more than 1 in all; and when it varies."""
     shares = np.clip(np.nan_to_num(one["variable_index"].sel(variable=name, index=index).values), 0, None)
     whole = shares.sum(axis=1, keepdims=True)

@@ -249,13 +249,20 @@ def _open(folder: Path, experiment: Experiment, engine: str, resume: bool, comma
 
 def _make(folder: Path) -> list[Path]:
     """Make the folder; those that were missing, outermost first."""
-    with on_disk(folder.parent if folder.parent.is_dir() else folder):
-        missing = [place for place in (folder, *folder.parents) if not place.exists()]
-        for place in reversed(missing):
+    made: list[Path] = []
+    try:
+        for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
             place.mkdir(exist_ok=True)
+            made.append(place)
         if not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is a file, not a folder")
-    return list(reversed(missing))
+            raise NotADirectoryError(0, "this is a file, not a folder")
+    except OSError as fault:
+        for place in reversed(made):
+            with suppress(OSError):
+                place.rmdir()
+        reason = f"cannot write there: {fault.strerror or fault}"
+        raise ExperimentError(error("cannot-write", reason, "choose another place with -o", file=str(folder))) from fault
+    return made
 
 
 def processors() -> int:

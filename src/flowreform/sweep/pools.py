@@ -173,21 +173,25 @@ class Cluster:
             import distributed
         except ImportError:
             repair = "pip install 'flowreform[distributed]'"
-            raise ExperimentError(error("no-distributed", "Dask is not installed here", repair, element="--scheduler")) from None
+            raise ExperimentError(
+                error("no-distributed", "Dask is not installed here", repair, file="command line", element="--scheduler")
+            ) from None
         try:
             client: Any = distributed.Client
             self._client = client(address, timeout=10, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as fault:
             reason = f"there is no Dask scheduler at {address}: {fault or 'it does not answer'}"
             raise ExperimentError(
-                error("no-scheduler", reason, "start one with `dask scheduler`", element="--scheduler")
+                error("no-scheduler", reason, "start one with `dask scheduler`", file="command line", element="--scheduler")
             ) from fault
         threads = sum(self._client.nthreads().values())
         if not threads:
             self._client.close()
             repair = f"start some with `dask worker {address}`"
             raise ExperimentError(
-                error("no-workers", f"the scheduler at {address} has no workers", repair, element="--scheduler")
+                error(
+                    "no-workers", f"the scheduler at {address} has no workers", repair, file="command line", element="--scheduler"
+                )
             )
         self.width, self.name = threads, f"Dask, {threads} worker thread{'s' * (threads > 1)}"
         self._task, self._told, self._over = self._client.scatter(task, broadcast=True), told, False
