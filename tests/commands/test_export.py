@@ -192,3 +192,21 @@ def test_the_documented_map_fits_the_documented_experiment(tmp_path: Path) -> No
     template = read_template(tmp_path / "plan.xlsx", tmp_path / "map.toml", tmp_path / "out.xlsx")
     ready = plan(template, fr.read_experiment(command[1]))
     assert sum(len(cells) for _, cells in ready.cells.values()) == 10 + 1 + 1 + 1 + 1
+
+
+def test_a_template_from_a_sweep_says_which_draws_it_is_of(swept: Path, tmp_path: Path, base: Experiment) -> None:
+    import numpy as np
+
+    planning_workbook(tmp_path / "plan.xlsx")
+    (tmp_path / "map.toml").write_text(
+        '[[results]]\ncell = "Plan!B20"\nvariable = "bed_months_total"\nstatistic = "increase"\nyear = 2020\n'
+        '[[kpis]]\ncell = "Plan!B21"\nkpi = "use_in_first_year"\n',
+        encoding="utf-8",
+    )
+    done = export(swept, "-o", tmp_path / "f.xlsx", "--template", tmp_path / "plan.xlsx", "--map", tmp_path / "map.toml")
+    assert done.exit_code == 0, done.stderr
+    assert "results are of the first 8 draws" in done.stderr
+    values = fr.kpis(fr.run(base), base)["use_in_first_year"].sel(scenario="as_planned").values
+    sheet = openpyxl.load_workbook(tmp_path / "f.xlsx")["Plan"]
+    assert sheet["B20"].value == pytest.approx(float(np.median(values[:8])), rel=1e-14)
+    assert sheet["B21"].value == float(np.median(values))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openpyxl
 import pytest
+import python_calamine
 from typer.testing import CliRunner
 
 import flowreform as fr
@@ -126,7 +128,9 @@ def test_a_reader_of_the_cached_active_value_is_caught(edit: Callable[..., Path]
     path = edit({CELLS["closure_rate"]: 0.02})
     with pytest.raises(ExperimentError, match="a formula that refers to other cells"):
         experiment_in(path)
-    monkeypatch.setattr(inputs_module.Sheets, "formulas", lambda self, sheet: {})  # one that does not even look
+    looks = inputs_module.Sheets.grid
+    blind = lambda self, sheet: replace(looks(self, sheet), formulas={})  # noqa: E731 - one that does not even look
+    monkeypatch.setattr(inputs_module.Sheets, "grid", blind)
     assert final_beds(path) != pytest.approx(closed(0.02), rel=1e-3)
 
 
@@ -221,6 +225,12 @@ def test_a_workbook_that_is_not_ours(tmp_path: Path) -> None:
         assert "this is no live workbook of flowreform" in result.stderr
 
 
+def test_cells_at_far_corners_do_not_take_the_machine(edit: Callable[..., Path]) -> None:
+    result = run("run", edit({"Inputs!XFD1048576": 1.0}))
+    assert result.exit_code == 1
+    assert "its last cell is XFD1048576, and more than 20,000,000 cells are not read" in result.stderr
+
+
 # --- verify ----------------------------------------------------------------------------------------------------------
 
 
@@ -282,8 +292,8 @@ def test_recalculated_by_libreoffice_it_follows_and_the_engine_agrees(edit: Call
     assert found.largest <= 1e-9
     assert {(name, new) for _, name, _, new in found.changed} == {("closure_rate in slower", 0.03), ("share_in_use", 0.7)}
     assert final_beds(again) == pytest.approx(closed(0.03), rel=1e-13)
-    shown = openpyxl.load_workbook(again, data_only=True)["Yearly"]
-    values = [cell for row in shown.iter_rows(values_only=True) for cell in row if isinstance(cell, float)]
+    shown = python_calamine.load_workbook(again).get_sheet_by_name("Yearly").to_python()
+    values = [cell for row in shown for cell in row if isinstance(cell, float)]
     assert min(abs(value - closed(0.03)) for value in values) < 1e-9 * BEDS
 
 

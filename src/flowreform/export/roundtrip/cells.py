@@ -19,8 +19,11 @@ from flowreform.export.template.markup import Tag, walk
 from flowreform.export.template.workbook import Workbook, read_workbook
 from flowreform.formats.limits import from_environment
 
-MOST_BYTES = 1_000_000_000
-"""Bytes that the largest part of a live workbook may unpack to: ten times what 600,000 formulas take."""
+MOST_BYTES = 400_000_000
+"""Bytes that the largest part of a live workbook may unpack to: what 2,000,000 formulas take."""
+MOST_CELLS = 20_000_000
+"""Cells from the first to the last one of a sheet. calamine makes room for all of them, so that two cells at far corners would
+take the machine's memory."""
 _NOTHING_BUT_NUMBERS = re.compile(r"[0-9.eE+\-*/^()% ]*")
 
 Cell = tuple[int, int]
@@ -40,8 +43,17 @@ class Formula:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """A sheet: every row from the first, all of one length, with values as calamine reads them (text, numbers, dates, truth
+    values, "" for nothing); and the formulas by cell."""
+
+    rows: list[list[Any]]
+    formulas: Mapping[Cell, Formula]
+
+
+@dataclass(frozen=True)
 class Sheets:
-    """The sheets of a workbook. `rows` are values as calamine reads them: text, numbers, dates, truth values, "" for nothing."""
+    """The sheets of a workbook."""
 
     file: str
     archive: Archive
@@ -53,16 +65,17 @@ class Sheets:
         """The names of the sheets, in order."""
         return tuple(str(name) for name in self._values.sheet_names)
 
-    def rows(self, sheet: str) -> list[list[Any]]:
-        """Every row of a sheet from the first, all of one length."""
-        return [list(row) for row in self._values.get_sheet_by_name(sheet).to_python(skip_empty_area=False)]
-
-    def formulas(self, sheet: str) -> Mapping[Cell, Formula]:
-        """The formulas of a sheet by cell."""
+    def grid(self, sheet: str) -> Grid:
+        """A sheet by name. Raises ExperimentError where its XML is damaged or its cells lie too far apart."""
         found = self.book.sheet(sheet)
         if found is None or not found.part:
-            return {}
-        return _formulas(self.archive.read(found.part), self.file, found.part)
+            return Grid([], {})
+        formulas, last = _walked(self.archive.read(found.part), self.file, found.part)
+        if last[0] * last[1] > MOST_CELLS:
+            reason = f"its last cell is {address(*last)}, and more than {MOST_CELLS:,} cells are not read"
+            raise ExperimentError(error("workbook", reason, "delete what stands far away", file=self.file, element=sheet))
+        rows = self._values.get_sheet_by_name(found.name).to_python(skip_empty_area=False)
+        return Grid([list(row) for row in rows], formulas)
 
 
 def read_sheets(path: Path) -> Sheets:
@@ -88,18 +101,21 @@ def read_sheets(path: Path) -> Sheets:
     return Sheets(str(path), archive, book, values)
 
 
-def _formulas(content: bytes, file: str, part: str) -> dict[Cell, Formula]:
+def _walked(content: bytes, file: str, part: str) -> tuple[dict[Cell, Formula], Cell]:
+    """The formulas of a sheet, and the row and the column of its last cells."""
     found: dict[Cell, Formula] = {}
-    row = column = 0
+    row = column = deepest = widest = 0
     begin: int | None = None
 
     def opened(tag: Tag, depth: int) -> None:
-        nonlocal row, column, begin
+        nonlocal row, column, begin, deepest, widest
         if tag.name == "row" and depth == 3:
-            row, column = int(tag.attributes.get("r") or row + 1), 0
+            text = tag.attributes.get("r", "")
+            row, column = int(text) if text.isascii() and text.isdigit() and len(text) <= 7 else row + 1, 0
         elif tag.name == "c" and depth == 4:
             reference = tag.attributes.get("r")
             column = column_number(reference.rstrip("0123456789")) if reference else column + 1
+            deepest, widest = max(deepest, row), max(widest, column)
         elif tag.name == "f" and depth == 5:
             begin = tag.stop
             found[row, column] = Formula("")
@@ -111,7 +127,7 @@ def _formulas(content: bytes, file: str, part: str) -> dict[Cell, Formula]:
             begin = None
 
     walk(content, opened, closed, file, part)
-    return found
+    return found, (deepest, widest)
 
 
 def _plain(text: str) -> str:

@@ -84,7 +84,8 @@ def _compared(sheets: Sheets, should: Recorded, found: Given, changed: tuple[Any
         if name not in sheets.names:
             reason = "the sheet is missing"
             raise ExperimentError(error("no-sheet", reason, "put it back, or export anew", file=sheets.file, element=name))
-        there, rows = sheets.formulas(name), sheets.rows(name)
+        grid = sheets.grid(name)
+        there, rows = grid.formulas, grid.rows
         formulas += len(live)
         broken = set()
         for cell, content in live.items():

@@ -72,7 +72,7 @@ def facts(sheets: Sheets) -> dict[str, Any]:
             error("no-workbook", reason, "give one that `flowreform export -o FILE.xlsx` wrote", file=sheets.file)
         )
     found = {}
-    for row in sheets.rows(PROVENANCE):
+    for row in sheets.grid(PROVENANCE).rows:
         if row and isinstance(row[0], str) and row[0].strip():
             key, value = row[0].strip(), row[1] if len(row) > 1 else ""
             found[key if key in ("dt of the model",) else key.replace(" ", "_")] = value
@@ -151,7 +151,8 @@ def bases(model: Model) -> dict[str, float]:
 
 def _column(sheets: Sheets, names: Mapping[str, float], findings: list[Finding]) -> dict[str, Raw]:
     """The raw value of every input by name."""
-    rows, formulas = sheets.rows(INPUTS), sheets.formulas(INPUTS)
+    grid = sheets.grid(INPUTS)
+    rows, formulas = grid.rows, grid.formulas
     head = next((i for i, row in enumerate(rows) if row[:1] == [NAME] and VALUE in row and "Active value" in row), None)
     if head is None:
         reason = f'there is no header row "{NAME} ... {VALUE} ... Active value"'
@@ -182,7 +183,8 @@ def _column(sheets: Sheets, names: Mapping[str, float], findings: list[Finding])
 
 def _scenarios(sheets: Sheets, experiment: Experiment, findings: list[Finding]) -> list[tuple[str, str, dict[str, Raw]]]:
     """Name, label and cells by input of every scenario."""
-    rows, formulas = sheets.rows(SCENARIOS), sheets.formulas(SCENARIOS)
+    grid = sheets.grid(SCENARIOS)
+    rows, formulas = grid.rows, grid.formulas
     head = next((i for i, row in enumerate(rows) if i and row[:1] == [NAME] and UNIT in row), None)
     if head is None:
         reason = f'there is no header row "{NAME} ... {UNIT}"'
@@ -216,7 +218,7 @@ def _scenarios(sheets: Sheets, experiment: Experiment, findings: list[Finding]) 
 
 def _selector(sheets: Sheets, labels: Mapping[str, str], findings: list[Finding]) -> str:
     """The name of the scenario that Control has chosen, by its label."""
-    rows = sheets.rows(CONTROL)
+    rows = sheets.grid(CONTROL).rows
     row = next((row for row in rows if row[:1] == ["Scenario"]), None)
     text = next((str(part).strip() for part in (row or [])[1:] if str(part).strip()), "")
     chosen = next((name for name, label in labels.items() if label.casefold() == text.casefold()), "")

@@ -85,7 +85,9 @@ def recorded(experiment: Experiment, given: Given, dt: float | None, progress: P
     found = {name: page.sheet.cells for name, page in book.pages.items()}
     if len([1 for cell in found["Engine"].values() if isinstance(cell, Live)]) < source.columns.count * len(source.rows):
         raise InternalError("the workbook was written past the recorder: its formulas cannot be compared")
-    return Recorded(found, {layout.slot_columns[slot] + 1: size for slot, size in _sizes(source).items() if slot in layout.slot_columns})
+    return Recorded(
+        found, {layout.slot_columns[slot] + 1: size for slot, size in _sizes(source).items() if slot in layout.slot_columns}
+    )
 
 
 def _sizes(source: Source) -> dict[int, float]:

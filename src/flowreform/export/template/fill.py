@@ -18,8 +18,10 @@ from flowreform.export.template.chain import without
 from flowreform.export.template.map import Map, Wanted, read_map, value_of
 from flowreform.export.template.sheet import Cell, Scan, Value, patched, scan
 from flowreform.export.template.workbook import Nowhere, Sheet, Workbook, read_workbook, recalculated
+from flowreform.export.tidy import kept
 from flowreform.files import write_file
 from flowreform.formats.limits import from_environment
+from flowreform.measure import Measure
 from flowreform.toml import Loc
 
 if TYPE_CHECKING:
@@ -114,6 +116,10 @@ def fill(made: Plan, ds: Dataset, experiment: Experiment, output: Path) -> tuple
     kpis = fr.kpis(ds, experiment)
     values: dict[Sheet, dict[Cell, Value]] = {}
     notes = list(made.notes)
+    draws = kept(ds).sizes["draw"]
+    if draws < ds.sizes["draw"] and any(isinstance(measure, Measure) for item in made.wanted for measure in item.measures):
+        note = f"results are of the first {draws:,} draws, whose course the sweep kept; KPIs are of all {ds.sizes['draw']:,}"
+        notes.append(note)
     for item in made.wanted:
         sheet, places = made.cells[item.loc]
         for cell, measure in zip(places, item.measures, strict=True):
