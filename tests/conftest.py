@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,18 @@ def _command(name: str) -> str | None:
     return None if shutil.which(name) else f"the command {name} is not on this machine"
 
 
+def _mount() -> str | None:
+    """Whether a small file system can be mounted: tried, because a container may hold a root without that right."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None:
+        return "only root may mount a small file system"
+    with tempfile.TemporaryDirectory() as place:
+        command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return "this machine lets nobody mount a small file system"
+        subprocess.run(["umount", place], capture_output=True, check=False)
+    return None
+
+
 def _folder(path: Path, variable: str) -> str | None:
     return None if path.is_dir() else f"there is no folder {path}; {variable} may name one"
 
@@ -50,6 +63,7 @@ def bad_inputs_folder() -> Path:
 TOOLS: dict[str, Callable[[], str | None]] = {
     "pysimlin": lambda: _module("simlin"),
     "gcc": lambda: _command("gcc"),
+    "mount": _mount,
     "soffice": lambda: _command("soffice"),
     "conformance": lambda: _folder(conformance_folder(), "FLOWREFORM_TEST_MODELS"),
     "bad_inputs": lambda: _folder(bad_inputs_folder(), "FLOWREFORM_BAD_INPUTS"),

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from flowreform.case.uncertainty import TAIL, Uncertainty, faults
-from flowreform.draws import draw, quantile, unit_samples
+from flowreform.draws import Drawer, draw, quantile, unit_samples
 
 DESIGNS = ("random", "latin_hypercube", "sobol")
 
@@ -214,3 +214,21 @@ def test_a_change_of_unit_scales_the_samples(factor: float) -> None:
         u = np.linspace(0.01, 0.99, 9)
         np.testing.assert_allclose(quantile(item.scaled(factor, "2"), u), quantile(item, u) * factor, rtol=1e-9, atol=1e-12)
         assert item.scaled(factor, "2").unit == "2"
+
+
+@pytest.mark.parametrize("design", ["random", "latin_hypercube", "sobol"])
+@given(
+    n=st.integers(1, 700), cut=st.lists(st.integers(0, 700), min_size=2, max_size=2).map(sorted), seed=st.integers(0, 2**63 - 1)
+)
+@settings(max_examples=25)
+def test_a_stretch_of_draws_is_that_stretch_of_all(design: str, n: int, cut: list[int], seed: int) -> None:
+    items = {str(at): item for at, (item, _) in enumerate(WITNESSES)}
+    first, last = min(cut[0], n - 1), min(max(cut[0] + 1, cut[1]), n)
+    whole, part = draw(items, n, design, seed), Drawer(items, n, design, seed).part(first, last)
+    for name in items:
+        np.testing.assert_array_equal(part[name], whole[name][first:last])
+
+
+def test_a_stretch_of_an_unknown_design_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown design"):
+        Drawer({}, 3, "halton", 0)

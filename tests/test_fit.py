@@ -10,8 +10,10 @@ import pytest
 
 import flowreform as fr
 from flowreform.errors import ModelError
-from flowreform.fit import Fit, fit, write_fit
+from flowreform.fit import Fit, fit, settled, write_fit
 from flowreform.fitting.identify import known
+from flowreform.fitting.search import Problem
+from flowreform.fitting.tables import read_fit
 from flowreform.fitting.theil import theil
 
 MODEL = """<?xml version="1.0" encoding="utf-8"?>
@@ -223,6 +225,50 @@ def test_writing_changes_the_numbers_and_their_standing_alone(tmp_path: Path) ->
     write_fit(again, second)
     assert (tmp_path / "model.toml").read_text() == case_after, "a second fit must not pile up notes"
     assert len(case_before.splitlines()) + 2 == len(case_after.splitlines())
+
+
+def test_values_are_settled_once_they_are_written(tmp_path: Path) -> None:
+    model = made(tmp_path, ["contact", "leaving_rate"], {"contact": 2.2, "leaving_rate": 0.15}, noise=0.02)
+    before = settled(model)
+    assert not before.ok
+    assert before.gain > 0.5
+    found = fit(model)
+    write_fit(model, found)
+    after = settled(fr.read_model(tmp_path / "model.xmile"))
+    assert after.ok
+    assert after.cost == pytest.approx(found.cost_after, rel=1e-9)
+    assert max(map(abs, after.moves.values())) < 0.05
+    assert "standard errors" in str(after)
+
+
+def test_a_value_on_the_end_of_its_range_is_settled(tmp_path: Path) -> None:
+    """The data pull it outwards, and there is nowhere to go."""
+    model = made(tmp_path, ["leaving_rate"], {"leaving_rate": 0.7})
+    write_fit(model, fit(model))
+    assert settled(fr.read_model(tmp_path / "model.xmile")).ok
+
+
+def test_check_ends_with_4_where_another_value_fits_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flowreform.commands.fit import check
+
+    model = made(tmp_path, ["contact"], {"contact": 2.2})
+    assert check(str(tmp_path / "model.xmile"), as_json=True) == 4
+    write_fit(model, fit(model))
+    assert check(str(tmp_path / "model.xmile"), as_json=False) == 0
+    assert "one more step" in capsys.readouterr().out
+
+
+def test_a_run_ends_where_the_data_end(tmp_path: Path) -> None:
+    """Later years are not simulated, and nothing changes with that."""
+    series = "[fit.series.enrolment]\nfirst = 2002\nlast = 2004\n"
+    model = made(tmp_path, ["contact"], {"contact": 2.2}, series=series)
+    case = fr.read_case(model)
+    assert case is not None
+    problem = Problem(model, case, read_fit(model, case), "python")
+    assert problem.model.specs.stop == 5.0
+    ds = fr.simulate(model, {"contact": 3.0}, save=["enrolled"], save_every=1.0, engine="python").isel(run=0)
+    wanted = [100 * float(ds.enrolled[at]) for at in (3, 4, 5)]
+    assert problem.simulate(problem.share(np.array([[3.0]])))[:, 0] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_a_chart_has_a_panel_for_each_series(tmp_path: Path) -> None:

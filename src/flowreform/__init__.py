@@ -32,17 +32,23 @@ _HOMES = {
     "Model": "model",
     "ModelError": "errors",
     "assess": "assess",
+    "bands": "sensitivity",
+    "beats": "sensitivity",
     "check": "checks",
     "contrast": "kpi",
     "fit": "fit",
     "kpis": "kpi",
+    "open_sweep": "sweep",
+    "probabilities": "sensitivity",
     "read_case": "case",
     "read_experiment": "experiment",
     "read_model": "formats",
     "read_netcdf": "results",
     "run": "run",
     "sensitivity": "sensitivity",
+    "sensitivity_of": "sensitivity",
     "simulate": "run",
+    "sweep": "sweep",
     "to_xlsx": "export.workbook.write",
     "write_model": "formats.writer",
     "write_netcdf": "results",
@@ -71,7 +77,13 @@ if TYPE_CHECKING:
     from flowreform.results import write_netcdf as write_netcdf
     from flowreform.run import run as run
     from flowreform.run import simulate as simulate
+    from flowreform.sensitivity import beats as beats
+    from flowreform.sensitivity import probabilities as probabilities
     from flowreform.sensitivity import sensitivity as sensitivity
+    from flowreform.sensitivity import sensitivity_of as sensitivity_of
+    from flowreform.sensitivity.chances import bands as bands
+    from flowreform.sweep import open_sweep as open_sweep
+    from flowreform.sweep import sweep as sweep
 
 
 def __getattr__(name: str) -> Any:

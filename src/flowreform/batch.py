@@ -70,8 +70,8 @@ class Batch:
         if self.program is None:
             return _pysd(self.model, self.save, self.save_every, columns, moving, runs)
         _fits(self.program, len(self.keep), self.every, max(self.total, runs), self.model)
-        matrix = _matrix(self.program, self.model, columns, runs)
-        drive = _drive(self.program, self.model, moving)
+        matrix = matrix_of(self.program, self.model, columns, runs)
+        drive = drive_of(self.program, self.model, moving)
         chosen = self.engine
         if chosen == "auto" and self.total > runs:  # several batches share one kernel: decide for all of them
             chosen = engines.choose(engines.plan(self.program, self.keep, self.every), self.total)
@@ -146,7 +146,7 @@ def _fits(program: Program, kept: int, every: int, runs: int, model: Model) -> N
         raise ExperimentError(error("too-large", reason, repair, file=model.file))
 
 
-def _matrix(program: Program, model: Model, columns: Mapping[str, np.ndarray], runs: int) -> np.ndarray:
+def matrix_of(program: Program, model: Model, columns: Mapping[str, np.ndarray], runs: int) -> np.ndarray:
     """float64[input slot, run]: the model's own values, and what is given laid over."""
     import numpy as np
 
@@ -177,7 +177,7 @@ def _rows(variable: Variable, model: Model, elements: tuple[str, ...]) -> range:
     return range(position, position + 1)
 
 
-def _drive(program: Program, model: Model, moving: Mapping[str, Points]) -> np.ndarray | None:
+def drive_of(program: Program, model: Model, moving: Mapping[str, Points]) -> np.ndarray | None:
     """float64[series, half-step] of the levers over time; NaN where this scenario leaves one alone."""
     import numpy as np
 

@@ -164,61 +164,95 @@ def assess(
 
 
 @app.command(
-    short_help="Write a live workbook, or a model as XMILE.",
-    epilog="Examples: flowreform export care_shift_build_or_close_first -o plan.xlsx --scenario build_first; "
-    "flowreform export va_transformation -o va.xlsx --dt 0.125; flowreform export old_model.mdl -o new_model.xmile",
+    short_help="Write a model or its results as a file for other programs.",
+    epilog="Examples: flowreform export va_beds_to_community -o results.csv; "
+    "flowreform export va_beds_to_community -o results.kpis.csv; "
+    "flowreform export care_shift_build_or_close_first -o plan.xlsx --scenario build_first; "
+    "flowreform export care_shift_build_or_close_first -o results.xlsx --values; "
+    "flowreform export care_shift -o plan_filled.xlsx --template plan.xlsx --map map.toml; "
+    "flowreform export old_model.mdl -o new_model.xmile",
 )
 @command
 def export(
-    name: AnyName,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: .xlsx, .xmile, .stmx or .xml.")],
+    name: Annotated[str, typer.Argument(metavar="MODEL|EXPERIMENT|DIR", help="A bundled name, a path, or a sweep's folder.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to; its suffix says what: .xlsx .csv .parquet .nc .xmile."),
+    ],
+    kpis: Annotated[
+        bool, typer.Option("--kpis", help="The KPI table, one row per run, and not the tidy table (.csv, .parquet).")
+    ] = False,
+    values: Annotated[bool, typer.Option("--values", help="A workbook of results without formulas (.xlsx).")] = False,
+    template: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Fill this workbook of yours (.xlsx, .xlsm) with yearly results.")
+    ] = None,
+    map_: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Which result goes into which of its cells (.toml).")
+    ] = None,
     scenario: Annotated[
-        str | None, typer.Option(metavar="NAME", help=".xlsx: the scenario it opens with; the baseline when missing.")
+        str | None, typer.Option(metavar="NAME", help="Live workbook: the scenario it opens with; the baseline when missing.")
     ] = None,
     dt: Annotated[
         float | None,
-        typer.Option(metavar="DT", help=".xlsx: a coarser step, for a smaller workbook; Checks shows what it costs."),
+        typer.Option(metavar="DT", help="Live workbook: a coarser step, for a smaller file; Checks shows what it costs."),
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="What does the arithmetic; auto chooses by the number of runs.")] = Engine.AUTO,
+    draws: Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")] = None,
+    save: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this variable (repeatable).")] = None,
+    save_every: Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")] = None,
     json: Json = False,
 ) -> int | None:
-    """Write a model with its scenarios as a workbook of formulas, or a model as XMILE 1.0.
+    """Write a workbook of formulas (.xlsx) or of values, results as a tidy table (.csv, .parquet), netCDF (.nc), or XMILE.
 
-    The workbook recalculates in any spreadsheet, without macros or links. An existing file is replaced in one step.
+    The workbook of formulas is the model with its scenarios: it recalculates in any spreadsheet, without macros or links. The
+    tidy table has one row for every scenario, draw, time and variable. An existing file is replaced in one step.
     """
-    from flowreform.commands.export import Options, export
+    from flowreform.commands.export import Asked, export
+    from flowreform.commands.run import Options
 
-    return export(name, output, Options(scenario, dt, json))
+    options = Options(None, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
+    return export(name, Asked(output, options, kpis, values, template, map_, scenario, dt))
 
 
 @app.command(
     short_help="Fit parameters of a model to what was observed.",
-    epilog="Examples: flowreform fit va_transformation; flowreform fit my_model.xmile --write --chart fit.png",
+    epilog="Examples: flowreform fit mental_health_shift; flowreform fit my_model.xmile --write --chart fit.png; "
+    "flowreform fit mental_health_shift --check",
 )
 @command
 def fit(
     name: ModelName,
     write: Annotated[bool, typer.Option("--write", help="Write the values into the model, their origin into its case.")] = False,
     chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw fit against data as a PNG.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only ask whether the model's own values are still a best fit.")] = False,
     json: Json = False,
 ) -> int | None:
     """Fit the parameters that [fit] of the case file names to its series, by least squares within their ranges.
 
-    Prints values, what the data know of them, and the error of every series. Nothing is written without --write.
+    Prints values, what the data know of them, and the error of every series. Nothing is written without --write. With --check
+    no search is made: one step from the model's values is worked out, and the command ends with 4 when it gains over 1 %.
     """
+    from flowreform.commands.fit import check as still_best
     from flowreform.commands.fit import fit
 
-    return fit(name, write=write, chart=chart, as_json=json)
+    return still_best(name, as_json=json) if check else fit(name, write=write, chart=chart, as_json=json)
 
 
 @app.command(
-    short_help="Run a model once, or an experiment.",
-    epilog="Examples: flowreform run va_beds_to_community -o out; "
+    short_help="Run a model once, an experiment, or what a workbook holds.",
+    epilog="Examples: flowreform run va_beds_to_community -o out; flowreform run plan.xlsx; "
     "flowreform run va_transformation --set share_of_savings_reinvested=0; "
     'flowreform run my_model.xmile --set "length_of_stay=7 day" --save beds --save-every 12',
 )
 @command
 def run(
-    name: AnyName,
+    name: Annotated[
+        str, typer.Argument(metavar="MODEL|EXPERIMENT|FILE.xlsx", help="A bundled name, a path, or a live workbook.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Write results.nc, kpis.csv, summary.md and chart.png there."),
@@ -233,7 +267,10 @@ def run(
     save_every: Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")] = None,
     json: Json = False,
 ) -> int | None:
-    """Run a model once, or an experiment over all its scenarios and draws."""
+    """Run a model once, or an experiment over all its scenarios and draws.
+
+    Of a live workbook the inputs and the chosen scenario are read back from its cells, and the model is run once with them.
+    """
     from flowreform.commands.run import Options, run
 
     options = Options(output, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
@@ -243,32 +280,120 @@ def run(
 @app.command(
     short_help="What matters to an experiment's KPIs, and when.",
     epilog="Examples: flowreform sensitivity va_beds_to_community --scenario as_was; "
-    "flowreform sensitivity care_shift_build_or_close_first --contrast build_first close_first -o out",
+    "flowreform sensitivity care_shift_build_or_close_first --contrast build_first close_first -o out; "
+    "flowreform sensitivity out/care --method pawn  (a finished sweep, nothing is run)",
 )
 @command
 def sensitivity(
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A bundled experiment's name, or a path.")],
-    method: Annotated[Sensitivity, typer.Option(help="How what matters is found.")] = Sensitivity.SOBOL,
-    samples: Annotated[int, typer.Option(min=1, help="Base points (sobol, dgsm), trajectories (morris) or runs.")] = 1024,
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT|DIR", help="An experiment, or the folder of a sweep.")],
+    method: Annotated[
+        Sensitivity | None, typer.Option(help="How what matters is found; sobol when missing, of a sweep rbd_fast.")
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Base points (sobol, dgsm), trajectories (morris) or runs; 1024 when missing. Of a sweep: draws."
+        ),
+    ] = None,
     scenario: Annotated[str | None, typer.Option(metavar="NAME", help="One scenario; all of them when missing.")] = None,
     contrast: Annotated[
         tuple[str, str] | None, typer.Option(metavar="A B", help="What decides the difference of two scenarios, A less B.")
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help='What is wanted: "payback <= 60", "occupancy < 0.92 throughout".')
+        list[str] | None,
+        typer.Option(metavar="TEXT", help='What is wanted: "payback <= 60", "occupancy < 0.92 throughout" (repeatable).'),
+    ] = None,
+    kpi: Annotated[list[str] | None, typer.Option(metavar="NAME", help="This KPI only (repeatable).")] = None,
+    variable: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Follow this variable over time (repeatable); with -o those in charts when missing."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Vary this input only (repeatable); all else stays as the model has it."),
     ] = None,
     second_order: Annotated[bool, typer.Option("--second-order", help="Pairs of inputs too (twice the runs).")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Write sensitivity.nc, indices.csv, summary.md and pictures there."),
+        typer.Option("-o", "--output", metavar="DIR", help="Write sensitivity.nc, tables, summary.md and pictures there."),
     ] = None,
     json: Json = False,
 ) -> int | None:
-    """What matters to an experiment's KPIs, when it matters, and how sure that is."""
+    """What matters to an experiment's KPIs, when it matters, and how sure that is.
+
+    Also how often each scenario meets each target, and does better than the baseline.
+    """
     from flowreform.commands.sensitivity import Asked, sensitivity
 
-    asked = Asked(method.value, samples, scenario, contrast, tuple(target or ()), second_order, output, json)
+    asked = Asked(
+        method=method.value if method else None,
+        samples=samples,
+        scenario=scenario,
+        contrast=contrast,
+        targets=tuple(target or ()),
+        kpis=tuple(kpi or ()),
+        variables=tuple(variable or ()),
+        parameters=tuple(parameter or ()),
+        second_order=second_order,
+        output=output,
+        as_json=json,
+    )
     return sensitivity(name, asked)
+
+
+@app.command(
+    short_help="An experiment with many draws, into a folder that can be resumed.",
+    epilog="Examples: flowreform sweep care_shift_build_or_close_first --draws 150000 -o out/care; "
+    "flowreform sweep out/care  (go on after an interruption); "
+    "flowreform sweep my_question.toml -o out/mine --scheduler tcp://10.0.0.5:8786",
+)
+@command
+def sweep(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT|DIR", help="An experiment, or the folder of a sweep to go on with.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="The folder of the sweep.")] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads, or processes, of this machine; one a processor.")] = None,
+    processes: Annotated[bool, typer.Option("--processes", help="Processes instead of threads.")] = False,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786.")] = None,
+    engine: Annotated[Engine, typer.Option(help="What does the arithmetic; python and numba give the same bits.")] = Engine.AUTO,
+    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with a sweep in DIR, or refuse to.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table; warnings only.")] = False,
+    json: Json = False,
+) -> int | None:
+    """Run an experiment over thousands to millions of draws into a folder that can be killed, moved and resumed.
+
+    The same command again works out only what is missing or damaged. More --draws continue a random or Sobol design.
+    Ctrl-C finishes the parts in hand; a second one leaves at once. [sweep] of the experiment says what is kept.
+    """
+    from flowreform.commands.sweep import Asked, sweep
+
+    asked = Asked(output, tuple(set_ or ()), draws, workers, processes, scheduler, engine.value, resume, quiet, json)
+    return sweep(name, asked)
+
+
+@app.command(
+    short_help="Recompute and compare what flowreform wrote.",
+    epilog="Examples: flowreform verify out/care; flowreform verify plan.xlsx; flowreform verify out/results.nc",
+)
+@command
+def verify(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="The folder of a sweep, a live workbook (.xlsx), or results (.nc).")
+    ],
+    json: Json = False,
+) -> int | None:
+    """Work out again what flowreform wrote and compare; 4 when something differs.
+
+    Of a sweep every checksum and a sample of runs; of a workbook whether its results follow from its inputs, which inputs a
+    person has changed and which formulas were overwritten; of a netCDF file every run.
+    """
+    from flowreform.commands.verify import verify
+
+    return verify(path, as_json=json)
 
 
 def main() -> None:

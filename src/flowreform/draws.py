@@ -5,6 +5,13 @@ never moves another's. Sobol: the dimension is the order of declaration, and a d
 scrambles it, so that appending moves nothing. The first n draws of a random or Sobol design stay when n grows; those of a
 Latin hypercube cannot, because its n strata are others.
 
+Correlated inputs go through a Gaussian copula: the independent samples become normal variables, are mixed by the Cholesky
+factor of their correlations, and become samples of the unit interval again, so that every distribution stays as it is. It was
+chosen over the re-ordering of Iman and Conover (1982) because it works row by row: more draws keep the first ones, and a sweep
+can draw a part without the rest. Only a Latin hypercube is re-ordered, by the ranks that the copula gives, which keeps one
+sample in each stratum. Inputs that are correlated with none are drawn as they are without; correlated ones are exempt from
+the rule that adding an uncertainty moves no other, because one added between two of them moves the later.
+
 Only raw words of PCG64 are used, which numpy keeps the same for ever; samples are values of the unit interval without its
 ends (multiples of 2^-52, plus half of one) put through the inverse of the distribution function.
 """
@@ -12,12 +19,13 @@ ends (multiples of 2^-52, plus half of one) put through the inverse of the distr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.case.uncertainty import Uncertainty
+from flowreform.experiment.copula import Correlation, matrix_of, named_in
 
 Floats = NDArray[np.float64]
 
@@ -26,15 +34,88 @@ _TOP = 1.0 - 2.0**-53
 _BOTTOM = 2.0**-60
 
 
-def draw(uncertainties: Mapping[str, Uncertainty], n: int, design: str, seed: int) -> dict[str, Floats]:
+def draw(
+    uncertainties: Mapping[str, Uncertainty], n: int, design: str, seed: int, correlations: Sequence[Correlation] = ()
+) -> dict[str, Floats]:
     """`n` samples of every uncertainty by name, in its own unit, each float64[n].
 
-    `design` is "random", "latin_hypercube" or "sobol"; `seed` is a whole number from 0. Raises ValueError for another design.
+    `design` is "random", "latin_hypercube" or "sobol"; `seed` is a whole number from 0; `correlations` are those of the
+    experiment. Raises ValueError for another design.
     """
-    return {
-        name: quantile(item, u)
-        for (name, item), u in zip(uncertainties.items(), _designs(uncertainties, n, design, seed), strict=True)
-    }
+    unit = correlated(unit_samples(uncertainties, n, design, seed), correlations, reorder=design == "latin_hypercube")
+    return {name: quantile(item, unit[name]) for name, item in uncertainties.items()}
+
+
+def correlated(unit: Mapping[str, Floats], correlations: Sequence[Correlation], *, reorder: bool = False) -> dict[str, Floats]:
+    """Independent samples of the unit interval with rank correlations put in: a Gaussian copula (Nelsen 2006, 2.3).
+
+    With `reorder` each column keeps its own values, in the order that the copula asks for. What stands in no correlation comes
+    back as it is. Correlations of which only one input is here are left out."""
+    from scipy.special import ndtr
+
+    kept = [item for item in correlations if set(item.between) <= set(unit)]
+    names = [name for name in unit if name in named_in(kept)]
+    found = dict(unit)
+    if not names:
+        return found
+    mixing = np.linalg.cholesky(matrix_of(names, kept))
+    normal = [_normal(unit[name]) for name in names]
+    for at, name in enumerate(names):
+        others = np.flatnonzero(mixing[at, :at])
+        if not len(others):
+            continue  # the first of its group stays as drawn
+        mixed = mixing[at, at] * normal[at]
+        for other in others:
+            mixed = mixed + mixing[at, other] * normal[other]
+        if reorder:
+            place = np.argsort(np.argsort(mixed, kind="stable"), kind="stable")
+            found[name] = np.sort(unit[name])[place]
+        else:
+            found[name] = np.clip(np.asarray(ndtr(mixed)), _BOTTOM, _TOP)
+    return found
+
+
+class Drawer:
+    """Any stretch of the `n` draws that `draw` gives, the same to the last bit, without the rest of them.
+
+    A Latin hypercube keeps the order of its strata, 4 bytes a draw and uncertainty, and its correlated inputs whole; random and
+    Sobol designs keep nothing. Raises ValueError for another design."""
+
+    def __init__(
+        self,
+        uncertainties: Mapping[str, Uncertainty],
+        n: int,
+        design: str,
+        seed: int,
+        correlations: Sequence[Correlation] = (),
+    ) -> None:
+        if design not in ("random", "latin_hypercube", "sobol"):
+            raise ValueError(f"unknown design {design!r}")
+        self.uncertainties, self.n, self.design, self.seed, self.correlations = uncertainties, n, design, seed, correlations
+        self._orders = {name: _order(seed, name, n) for name in uncertainties} if design == "latin_hypercube" else {}
+        self._ordered: dict[str, Floats] = {}
+        if design == "latin_hypercube" and correlations:  # a rank needs all draws
+            names = tuple(name for name in uncertainties if name in named_in(correlations))
+            self._ordered = correlated(unit_samples(names, n, design, seed), correlations, reorder=True)
+
+    def part(self, first: int, last: int) -> dict[str, Floats]:
+        """Draws `first` to `last` (without it) of every uncertainty by name, each float64[last - first]."""
+        unit = dict(zip(self.uncertainties, self._samples(first, last), strict=True))
+        if self.design == "latin_hypercube":
+            unit |= {name: column[first:last] for name, column in self._ordered.items()}
+        else:
+            unit = correlated(unit, self.correlations)
+        return {name: quantile(item, unit[name]) for name, item in self.uncertainties.items()}
+
+    def _samples(self, first: int, last: int) -> list[Floats]:
+        names = tuple(self.uncertainties)
+        match self.design:
+            case "random":
+                return [_open(_words(self.seed, name, "random", last - first, first)) for name in names]
+            case "sobol":
+                return _sobol(names, last, self.seed, first)
+            case _:
+                return [_placed(self._orders[name][first:last], self.seed, name, self.n, first) for name in names]
 
 
 def unit_samples(names: Mapping[str, object] | tuple[str, ...], n: int, design: str, seed: int) -> dict[str, Floats]:
@@ -54,10 +135,12 @@ def _designs(names: Mapping[str, object] | tuple[str, ...], n: int, design: str,
             raise ValueError(f"unknown design {design!r}")
 
 
-def _words(seed: int, name: str, purpose: str, n: int) -> NDArray[np.uint64]:
-    """`n` raw 64-bit words of the stream that belongs to a seed, a name and a purpose."""
+def _words(seed: int, name: str, purpose: str, n: int, first: int = 0) -> NDArray[np.uint64]:
+    """`n` raw 64-bit words, from number `first` on, of the stream that belongs to a seed, a name and a purpose."""
     key = np.frombuffer(hashlib.sha256(f"{purpose}\0{name}".encode()).digest(), dtype="<u4")
     stream = np.random.PCG64(np.random.SeedSequence([seed, *(int(word) for word in key)]))
+    if first:
+        stream.advance(first)
     return np.asarray(stream.random_raw(n), dtype=np.uint64)
 
 
@@ -68,19 +151,31 @@ def _open(words: NDArray[np.uint64]) -> Floats:
 
 def _strata(seed: int, name: str, n: int) -> Floats:
     """A Latin hypercube's column: one sample in each of n equal strata, in random order (McKay, Beckman, Conover 1979)."""
-    order = np.argsort(_words(seed, name, "latin_hypercube order", n), kind="stable")
-    inside = ((_words(seed, name, "latin_hypercube place", n) >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-24
-    return np.clip((order + inside) / n, _BOTTOM, _TOP)
+    return _placed(_order(seed, name, n), seed, name, n, 0)
 
 
-def _sobol(names: tuple[str, ...], n: int, seed: int) -> list[Floats]:
-    """Sobol points (Joe and Kuo 2008) with a digital shift for each dimension."""
+def _order(seed: int, name: str, n: int) -> NDArray[np.uint32]:
+    """The stratum of each draw."""
+    return np.argsort(_words(seed, name, "latin_hypercube order", n), kind="stable").astype(np.uint32)
+
+
+def _placed(order: NDArray[np.uint32], seed: int, name: str, n: int, first: int) -> Floats:
+    """A sample inside each of the strata in `order`, which begins with draw `first`."""
+    words = _words(seed, name, "latin_hypercube place", len(order), first)
+    inside = ((words >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-24
+    return np.clip((order.astype(np.int64) + inside) / n, _BOTTOM, _TOP)
+
+
+def _sobol(names: tuple[str, ...], n: int, seed: int, first: int = 0) -> list[Floats]:
+    """Sobol points `first` to `n` (Joe and Kuo 2008) with a digital shift for each dimension."""
     if not names:
         return []
     from scipy.stats.qmc import Sobol
 
-    power = max(0, n - 1).bit_length()
-    points = Sobol(d=len(names), scramble=False, bits=_BITS).random_base2(power)[:n]
+    if first:  # scipy can jump with 32 bits only; the first 2^32 points have no more than that, so they are the same
+        points = Sobol(d=len(names), scramble=False, bits=32).fast_forward(first).random(n - first)
+    else:
+        points = Sobol(d=len(names), scramble=False, bits=_BITS).random_base2(max(0, n - 1).bit_length())[:n]
     whole = (points * 2.0**_BITS).astype(np.uint64)
     shifts = [_words(seed, name, "sobol", 1) >> np.uint64(64 - _BITS) for name in names]
     return [((whole[:, at] ^ shift).astype(np.float64) + 0.5) * 2.0**-_BITS for at, shift in enumerate(shifts)]

@@ -30,6 +30,29 @@ def write_text(path: Path, text: str) -> None:
     write_file(path, lambda temporary: _put(temporary, text.encode()))
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put one file into a folder that is there: temporary name, sync, rename, sync of the folder.
+
+    A temporary file left by a process that was killed is written over the next time. Raises OSError; then an older file is
+    untouched and the temporary one is gone."""
+    temporary = temporary_of(path)
+    try:
+        with open(temporary, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def temporary_of(path: Path) -> Path:
+    """The name under which `write_bytes` writes a file first."""
+    return path.with_name(f".{path.name}.tmp")
+
+
 def write_files(folder: Path, writers: Mapping[str, Writer]) -> None:
     """Write the files named in `writers` into `folder`, all of them or none; other files there stay as they are.
 

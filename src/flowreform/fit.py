@@ -16,7 +16,7 @@ import numpy as np
 from flowreform.case import Case, Lever, Parameter, Uncertainty, read_case
 from flowreform.errors import ModelError, error
 from flowreform.fitting.identify import AT_BOUND, known
-from flowreform.fitting.search import Problem, search
+from flowreform.fitting.search import Problem, next_step, search
 from flowreform.fitting.tables import Question, read_fit
 from flowreform.fitting.theil import Theil, theil
 from flowreform.model import Model
@@ -99,10 +99,59 @@ class Fit:
     __repr__ = __str__
 
 
+SETTLED = 0.01
+"""Values that one more step would improve by less than this share of the sum of squares are still those of the fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Whether the values in a model file are still a best fit: what one more step of the search would gain, as a share of the
+    sum of squares `cost`, and by how many standard errors it would move each parameter."""
+
+    model: str
+    cost: float
+    gain: float
+    moves: dict[str, float]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is to be gained."""
+        return self.gain <= SETTLED
+
+    def __str__(self) -> str:
+        farthest = max(self.moves, key=lambda name: abs(self.moves[name]))
+        return (
+            f"{self.model}: sum of squares {self.cost:.4g}; one more step would take {100 * self.gain:.2g} % off it "
+            f"(limit {100 * SETTLED:g} %) and move {farthest} farthest, by {abs(self.moves[farthest]):.2g} standard errors"
+        )
+
+
+def settled(model: Model, *, engine: str = "auto") -> Settled:
+    """Whether the model's own values are a local optimum of its `[fit]`; two runs for each parameter, nothing is written.
+
+    Raises ModelError as `fit` does."""
+    case, question = _asked(model)
+    problem = Problem(model, case, question, engine)
+    u = np.clip(problem.share(np.array(question.before)), 0.0, 1.0)
+    step = next_step(problem, u)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moves = np.where(step.move == 0, 0.0, step.move / step.errors)
+    cost = float((problem.residuals(problem.simulate(u[None, :])) ** 2).sum())
+    return Settled(model.name, cost, step.gain, dict(zip(question.parameters, map(float, moves), strict=True)))
+
+
 def fit(model: Model, *, engine: str = "auto", seed: int | None = None, progress: Callable[[str], None] | None = None) -> Fit:
     """Fit the parameters that `[fit]` of the case file names; nothing is written.
 
     `seed` stands in for the file's. Raises ModelError when there is no case file or no [fit], with every fault of it."""
+    case, question = _asked(model)
+    if seed is not None:
+        question = Question(**{**question.__dict__, "table": question.table.model_copy(update={"seed": seed})})
+    return _fit(model, case, question, engine, progress)
+
+
+def _asked(model: Model) -> tuple[Case, Question]:
+    """The case of a model and what its [fit] asks for."""
     case = read_case(model)
     if case is None:
         raise ModelError(
@@ -113,10 +162,7 @@ def fit(model: Model, *, engine: str = "auto", seed: int | None = None, progress
                 file=model.file,
             )
         )
-    question = read_fit(model, case)
-    if seed is not None:
-        question = Question(**{**question.__dict__, "table": question.table.model_copy(update={"seed": seed})})
-    return _fit(model, case, question, engine, progress)
+    return case, read_fit(model, case)
 
 
 def _fit(model: Model, case: Case, question: Question, engine: str, progress: Callable[[str], None] | None) -> Fit:
@@ -210,7 +256,8 @@ def write_fit(model: Model, found: Fit) -> None:
         how = "" if item.identified else " (not identified)"
         entries[item.name] = {
             "status": "fitted",
-            "note": f"{old}{'; ' if old else ''}{_MARK} {found.data} by `{found.command}`{how}",
+            "note": f"{old}{'; ' if old else ''}{_MARK} {found.data}, within {item.low:g} to {item.high:g}, "
+            f"by `{found.command}`{how}",
         }
     write_patches(model.path, found.values, entries)
 

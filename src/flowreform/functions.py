@@ -122,6 +122,8 @@ _ROWS = (
     _state("forecast", 3, 4, "a, T, T, [1/T] -> a"),
     _state("delay", 2, 3, "a, T, [a] -> a"),
     _state("delay_fixed", 3, 3, "a, T, a -> a"),
+    _state("delay_material", 4, 4, "a, T, a, a -> a"),
+    _state("delay_information", 3, 3, "a, T, a -> a"),
     _state("sample_if_true", 3, 3, "1, a, a -> a"),
     _state("previous", 2, 2, "a, a -> a"),
     _state("init", 1, 1, "a -> a"),

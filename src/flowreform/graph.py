@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from flowreform.model import Model, names_in
+from flowreform.model import Model, Variable, names_in
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -26,11 +26,27 @@ def causes(model: Model) -> Causes:
                     read.update(dict.fromkeys(name for name in names_in(expr) if name in known))
         read.update(dict.fromkeys(name for name in (*variable.inflows, *variable.outflows) if name in known))
         found[variable.name] = tuple(read)
-    for conveyor in model:
-        for flow in conveyor.outflows if conveyor.conveyor is not None else ():
-            if flow in found and conveyor.name not in found[flow]:  # the equation of a leak is its fraction alone
-                found[flow] = (*found[flow], conveyor.name)
+    for stock in model:
+        for flow, more in _driven(stock):
+            if flow in found:  # what stands in the file, the fraction of a leak for one, is not all that acts on it
+                found[flow] = tuple(dict.fromkeys((*found[flow], *(name for name in more if name in known))))
     return found
+
+
+def _driven(stock: Variable) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Flows whose values a conveyor or a queue gives, with what acts on each beside its own equation."""
+    belt = stock.conveyor
+    if belt is not None:
+        inside = [name for expr in (belt.length, belt.sample, belt.arrest) if expr is not None for name in names_in(expr)]
+        limits = [
+            name for expr in (belt.content_limit, belt.inflow_limit, belt.arrest) if expr is not None for name in names_in(expr)
+        ]
+        yield from ((flow, (stock.name, *inside)) for flow in stock.outflows)
+        if belt.content_limit is not None:
+            limits.append(stock.name)
+        yield from ((flow, tuple(limits)) for flow in stock.inflows if limits)
+    elif stock.queue:
+        yield from ((flow, (stock.name, *stock.inflows)) for flow in stock.outflows)
 
 
 def uses(graph: Causes) -> Causes:

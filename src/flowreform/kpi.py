@@ -26,14 +26,21 @@ OUTCOMES = ("value", "never", "none_needed", "failed", "undefined")
 """Why a KPI has a value or none, by flag: 0 to 4."""
 VALUE, NEVER, NONE_NEEDED, FAILED, UNDEFINED = range(5)
 
+MOST_BYTES = 2**29
+"""KPIs of a sweep up to so many bytes are read at once, larger ones when they are used."""
+
 Floats = NDArray[np.float64]
 
 
 def kpis(ds: Dataset, experiment: Experiment) -> Dataset:
     """Every KPI of the experiment for every run of its Dataset: dimensions (scenario, draw), or (run).
 
-    Attributes of each: units, label (long_name), better, floor. Raises ExperimentError when a variable was not saved."""
+    Attributes of each: units, label (long_name), better, floor. Of a sweep (`open_sweep`) they are those it stored. Raises
+    ExperimentError when a variable was not saved."""
     import xarray as xr
+
+    if "kpi_value" in ds.data_vars:
+        return _stored(ds, experiment)
 
     calendar = experiment.case.calendar if experiment.case else None
     failed = failures(ds)
@@ -41,7 +48,7 @@ def kpis(ds: Dataset, experiment: Experiment) -> Dataset:
     coords: dict[str, DataArray] = {}
     for name, kpi in experiment.kpis.items():
         raw = evaluate(kpi, ds, calendar)
-        outcome = _outcome(kpi, raw, failed.transpose(*raw.dims), experiment)
+        outcome = outcomes(kpi, raw.values, failed.transpose(*raw.dims).values, experiment)
         value = raw.where(outcome == VALUE).reset_coords(drop=True)
         value.attrs = kpi_attributes(name, kpi, experiment)
         data[name] = value
@@ -49,6 +56,25 @@ def kpis(ds: Dataset, experiment: Experiment) -> Dataset:
         flags.attrs = {"flag_meanings": " ".join(OUTCOMES), "long_name": f"outcome of {value.attrs['long_name']}"}
         coords[f"{name}_outcome"] = flags
     keep = {name: coord for name, coord in ds.coords.items() if set(coord.dims) <= {"scenario", "draw", "run"} and coord.dims}
+    return xr.Dataset(data, {**keep, **coords}, dict(ds.attrs))
+
+
+def _stored(ds: Dataset, experiment: Experiment) -> Dataset:
+    """The KPIs of a sweep, one by one; read at once where they fit, because they are stored side by side."""
+    import xarray as xr
+
+    if ds["kpi_value"].nbytes <= MOST_BYTES:
+        ds = ds.assign({name: ds[name].load() for name in ("kpi_value", "kpi_outcome")})
+    data: dict[str, DataArray] = {}
+    coords: dict[str, DataArray] = {}
+    for name in map(str, ds["kpi"].values):
+        value = ds["kpi_value"].sel(kpi=name).reset_coords(drop=True)
+        value.attrs = kpi_attributes(name, experiment.kpis[name], experiment)
+        data[name] = value
+        flags = ds["kpi_outcome"].sel(kpi=name).reset_coords(drop=True)
+        flags.attrs = {"flag_meanings": " ".join(OUTCOMES), "long_name": f"outcome of {value.attrs['long_name']}"}
+        coords[f"{name}_outcome"] = flags
+    keep = {name: coord for name, coord in ds.coords.items() if coord.dims and set(coord.dims) <= {"scenario", "draw"}}
     return xr.Dataset(data, {**keep, **coords}, dict(ds.attrs))
 
 
@@ -90,8 +116,9 @@ def kpi_unit(kpi: Kpi, experiment: Experiment) -> str:
     return units[0]
 
 
-def _outcome(kpi: Kpi, raw: DataArray, failed: DataArray, experiment: Experiment) -> NDArray[np.int8]:
-    values = np.asarray(raw.values, dtype=np.float64) / kpi.scale if kpi.scale else np.asarray(raw.values, dtype=np.float64)
+def outcomes(kpi: Kpi, raw: Floats, failed: NDArray[np.bool_], experiment: Experiment) -> NDArray[np.int8]:
+    """The flag of every run: `raw` is the measure and `failed` which runs failed, in one shape."""
+    values = np.asarray(raw, dtype=np.float64) / kpi.scale if kpi.scale else np.asarray(raw, dtype=np.float64)
     found = np.full(values.shape, VALUE, dtype=np.int8)
     crossing = kpi.statistic in ("first_above", "first_below")
     found[~np.isfinite(values)] = NEVER if crossing else UNDEFINED
@@ -101,7 +128,7 @@ def _outcome(kpi: Kpi, raw: DataArray, failed: DataArray, experiment: Experiment
         found[np.isclose(values, kpi.never, rtol=1e-9, atol=1e-9)] = NEVER
     if kpi.none_needed is not None:
         found[np.isclose(values, kpi.none_needed, rtol=1e-9, atol=1e-9)] = NONE_NEEDED
-    found[np.asarray(failed.values, dtype=bool)] = FAILED
+    found[np.asarray(failed, dtype=bool)] = FAILED
     return found
 
 

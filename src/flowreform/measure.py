@@ -258,7 +258,32 @@ def _plain(measure: Measure, ds: Dataset, calendar: Calendar | None) -> DataArra
         outer = [str(name) for name in data.dims if name not in ("scenario", "draw", "run", "time")]
         data = data.sel(dict(zip(outer, elements, strict=True)))
     data = data.transpose(..., "time")
-    times = np.asarray(ds["time"].values, dtype=np.float64)
+    cut = cut_of(measure, np.asarray(ds["time"].values, dtype=np.float64), calendar)
+    result = cut.of(np.asarray(data.values, dtype=np.float64))
+    kept = {name: coord for name, coord in data.coords.items() if "time" not in coord.dims}
+    return DataArray(result, coords=kept, dims=data.dims[:-1], name=base)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A plain measure on known saved times: the numbers it looks at are those from `first` to `last`, both included."""
+
+    measure: Measure
+    times: Floats
+    first: int
+    last: int
+
+    def of(self, values: Floats) -> Floats:
+        """The measure of `values` float64[..., time]: NaN where a number that it looks at is not finite."""
+        part = values[..., self.first : self.last + 1]
+        statistic, threshold = _STATISTICS[self.measure.statistic], self.measure.threshold or 0.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            result = statistic(part, self.times[self.first : self.last + 1], threshold)
+        return np.where(np.isfinite(part).all(axis=-1), result, np.nan)
+
+
+def cut_of(measure: Measure, times: Floats, calendar: Calendar | None) -> Cut:
+    """A plain measure on evenly spaced saved times. Raises ExperimentError for a date that is not among them."""
     every = float(times[1] - times[0]) if len(times) > 1 else 1.0
     if len(times) > 1 and float(np.abs(np.diff(times) - every).max()) > 1e-6 * max(1.0, every):
         reason = "the saved times are not evenly spaced"
@@ -267,14 +292,31 @@ def _plain(measure: Measure, ds: Dataset, calendar: Calendar | None) -> DataArra
         first, last = window(measure, Grid(float(times[0]), float(times[-1]), every), calendar)
     except MeasureFault as fault:
         raise ExperimentError(error("measure-time", fault.reason, fault.repair, element=measure.variable)) from fault
-    if measure.statistic in ("final", "at"):
-        first = last
-    values = np.asarray(data.values[..., first : last + 1], dtype=np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        result = _STATISTICS[measure.statistic](values, times[first : last + 1], measure.threshold or 0.0)
-    result = np.where(np.isfinite(values).all(axis=-1), result, np.nan)
-    kept = {name: coord for name, coord in data.coords.items() if "time" not in coord.dims}
-    return DataArray(result, coords=kept, dims=data.dims[:-1], name=base)
+    return Cut(measure, times, last if measure.statistic in ("final", "at") else first, last)
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A measure made ready for arrays: the same numbers as `evaluate`, without a Dataset."""
+
+    measure: Measure
+    cuts: tuple[Cut, ...]
+
+    def of(self, course: Callable[[str], Floats]) -> Floats:
+        """The measure of every run; `course` gives float64[..., time] of a variable or of one of its elements by name."""
+        values = [cut.of(course(cut.measure.variable)) for cut in self.cuts]
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            value = values[0]
+            if self.measure.over is not None:
+                value = value / np.where(values[1] != 0, values[1], np.nan)
+            elif self.measure.minus is not None:
+                value = value - values[1]
+            return value * self.measure.scale if self.measure.scale != 1.0 else value
+
+
+def taker(measure: Measure, times: Floats, calendar: Calendar | None) -> Taker:
+    """A measure on evenly spaced saved times. Raises ExperimentError for a date that is not among them."""
+    return Taker(measure, tuple(cut_of(part, times, calendar) for part in measure.parts()))
 
 
 def _mean(values: Floats, times: Floats, _: float) -> Floats:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -172,10 +172,37 @@ class Equation:
 class Conveyor:
     """What makes a stock a conveyor (XMILE 1.0, section 4.2.1): what flows in comes out `length` units of time later.
 
-    The run takes the value that `length` has at its start. The one outflow that is no leak leaves at the end of the belt;
-    its equation, `stock / length`, is what it comes to in balance, and the run works out its own."""
+    The one outflow that is no leak leaves at the end of the belt; its equation, `stock / length`, is what it comes to in
+    balance, and the run works out its own. `content_limit` (XMILE's capacity) and `inflow_limit` (per unit of time) keep
+    material out, `sample` says when the transit time is read anew, `arrest` when the belt stands still; None where the file
+    names none. A `discrete` belt takes whole units in; what comes from a queue is one batch a step (`one_at_a_time`), never in
+    parts (`batch_integrity`). With `exponential_leak` a leak's equation is a share of what is there, a unit of time."""
 
     length: Expr
+    content_limit: Expr | None = None
+    inflow_limit: Expr | None = None
+    sample: Expr | None = None
+    arrest: Expr | None = None
+    discrete: bool = False
+    batch_integrity: bool = False
+    one_at_a_time: bool = True
+    exponential_leak: bool = False
+
+    def expressions(self) -> tuple[Expr, ...]:
+        """Every expression that the conveyor reads."""
+        parts = (self.length, self.content_limit, self.inflow_limit, self.sample, self.arrest)
+        return tuple(part for part in parts if part is not None)
+
+    def mapped(self, change: Callable[[Expr], Expr]) -> Conveyor:
+        """The same conveyor with each of its expressions changed."""
+        return replace(
+            self,
+            length=change(self.length),
+            content_limit=self.content_limit and change(self.content_limit),
+            inflow_limit=self.inflow_limit and change(self.inflow_limit),
+            sample=self.sample and change(self.sample),
+            arrest=self.arrest and change(self.arrest),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +220,8 @@ class Variable:
 
     `units` is the text as written (None: not given, which is unlike "dimensionless"), `range` is (low, high) with None
     for an open side, `group` the canonical name of its sector. `inflows` and `outflows` are a stock's flows. A stock may be a
-    `conveyor`, a flow out of one a `leak`.
+    `conveyor` or a `queue`, a flow out of the one a `leak`, out of the other an `overflow`: what a belt further on would not
+    take in.
     """
 
     name: str
@@ -211,6 +239,8 @@ class Variable:
     outflows: tuple[str, ...] = ()
     conveyor: Conveyor | None = None
     leak: Leak | None = None
+    queue: bool = False
+    overflow: bool = False
 
     @property
     def text(self) -> str:

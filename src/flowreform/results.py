@@ -60,11 +60,11 @@ def dataset(
     }
     for name, array in values.items():
         variable = model.variables[name]
-        dims = _dimension_names(variable)
+        dims = dimension_names(variable)
         for dimension, label in zip(variable.dimensions, dims, strict=True):
             coords[label] = _elements(label, model.dimensions[dimension])
         folded = np.moveaxis(array, (-1, -2), (0, 1))
-        data[name] = ((*outer, "time", *dims), folded.reshape(*shape, *folded.shape[1:]), _attributes(variable))
+        data[name] = ((*outer, "time", *dims), folded.reshape(*shape, *folded.shape[1:]), variable_attributes(variable))
     for name, array in (inputs or {}).items():
         data[name] = _input(model, name, array, outer, shape)
     for name, array in (failed or {}).items():
@@ -93,8 +93,8 @@ def _refuse_names(model: Model, names: Sequence[str]) -> None:
         raise ModelError(findings)
 
 
-def _dimension_names(variable: Variable) -> tuple[str, ...]:
-    """A dimension that a variable has twice becomes `name` and `name_2`."""
+def dimension_names(variable: Variable) -> tuple[str, ...]:
+    """The dimensions of a variable in a Dataset: a dimension that a variable has twice becomes `name` and `name_2`."""
     dims: list[str] = []
     for name in variable.dimensions:
         dims.append(name if name not in dims else f"{name}_{1 + variable.dimensions[: len(dims)].count(name)}")
@@ -105,17 +105,15 @@ def _elements(label: str, dimension: Dimension) -> tuple[str, NDArray[np.str_], 
     return label, np.array(dimension.elements, dtype=np.str_), _plain({"long_name": dimension.label})
 
 
-def _attributes(variable: Variable) -> dict[str, str | int | float]:
+def variable_attributes(variable: Variable) -> dict[str, str | int | float]:
+    """Units, label, documentation and role of a variable."""
     return _plain({"units": variable.units, "long_name": variable.label, "description": variable.doc, "role": str(variable.role)})
 
 
 def _input(
     model: Model, name: str, array: NDArray[np.float64], outer: tuple[str, ...], shape: tuple[int, ...]
 ) -> tuple[tuple[str, ...], NDArray[np.float64], dict[str, str | int | float]]:
-    base, elements = split(name)
-    attributes = _attributes(model.variables[base])
-    if elements:
-        attributes["long_name"] = f"{model.variables[base].label}[{', '.join(elements)}]"
+    attributes = input_attributes(model, name)
     array = np.asarray(array, dtype=np.float64)
     if outer == ("scenario", "draw") and array.size != shape[0] * shape[1]:
         return ("draw",), array, attributes
@@ -123,6 +121,15 @@ def _input(
     if outer == ("scenario", "draw") and bool((folded == folded[:1]).all()):
         return ("draw",), folded[0], attributes
     return outer, folded, attributes
+
+
+def input_attributes(model: Model, name: str) -> dict[str, str | int | float]:
+    """The attributes of an input: those of its parameter, with the element where it is one."""
+    base, elements = split(name)
+    attributes = variable_attributes(model.variables[base])
+    if elements:
+        attributes["long_name"] = f"{model.variables[base].label}[{', '.join(elements)}]"
+    return attributes
 
 
 def _plain(attributes: Attributes) -> dict[str, str | int | float]:

@@ -59,7 +59,7 @@ def run(
 
     specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
     model = dataclasses.replace(experiment.model, specs=specs)
-    drawn = draw(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed)
+    drawn = draw(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed, experiment.correlations)
     scenarios = list(experiment.scenarios.values())
     timed = {split(n)[0] for s in scenarios for n, setting in s.settings.items() if isinstance(setting, Points)}
     batch = Batch(model, experiment.save, experiment.save_every, engine, progress, timed, experiment.runs)

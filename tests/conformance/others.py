@@ -77,3 +77,76 @@ def report(files: Sequence[Path], ours: Mapping[Path, suite.Outcome], scratch: P
             against = "; ".join(f"{tool} ({found[tool][path].reason})" for tool, state in states.items() if state == "misses")
             lines.append(f"  {path.parent.name}/{path.name}: {with_vendor} | {against}")
     return "\n".join(lines), counts
+
+
+# --- to the ninth digit ----------------------------------------------------------------------------------------------
+
+NINE_DIGITS = 1e-9
+
+
+def is_exact(dt: float) -> bool:
+    """Can a step be written in binary, so that no clock is off?"""
+    return (dt * 2**30).is_integer()
+
+
+def apart(ours: Flat, theirs: Flat) -> tuple[float, str]:
+    """The largest difference over all columns that both have, |a - b| / max|b|, at common times, and the column."""
+    worst, where = 0.0, ""
+    near = np.abs(theirs[0][None, :] - ours[0][:, None])
+    at = near.argmin(axis=1)
+    common = near[np.arange(len(at)), at] < 1e-6
+    for name, column in theirs[1].items():
+        if name not in ours[1] or not common.any():
+            continue
+        a, b = ours[1][name][common], column[at[common]]
+        scale = float(np.abs(b[np.isfinite(b)]).max()) if np.isfinite(b).any() else 0.0
+        both = np.isfinite(a) & np.isfinite(b)
+        off = float(np.abs(a[both] - b[both]).max()) if both.any() else 0.0
+        off = off / scale if scale > 0.0 else off
+        if (np.isnan(a) != np.isnan(b)).any():
+            off = float("inf")
+        if off > worst:
+            worst, where = off, name
+    return worst, where
+
+
+def side_of_vendor(path: Path, name: str, ours: Flat, theirs: Flat, tool: str) -> str:
+    """Whose column is nearer to the vendor's table."""
+    table = suite.table_of(path)
+    if table is None or name not in table.columns:
+        return "not in the table"
+    found = {}
+    for who, (times, columns) in (("flowreform", ours), (tool, theirs)):
+        near = np.abs(times[None, :] - table.times[:, None])
+        at = near.argmin(axis=1)
+        common = near[np.arange(len(at)), at] < 1e-6
+        off = np.abs(columns[name][at[common]] - table.columns[name][common])
+        found[who] = float(np.nanmax(np.where(np.isnan(off), np.inf, off))) if off.size else 0.0
+    digits = 1e-5 * float(np.nanmax(np.abs(table.columns[name]))) + 1e-12
+    if abs(found["flowreform"] - found[tool]) <= digits:
+        return "fewer digits than the difference"
+    return min(found, key=lambda who: found[who])
+
+
+def disagreements(
+    files: Sequence[Path], folder: Path, scratch: Path
+) -> tuple[list[tuple[str, str, str, float, str]], dict[str, int]]:
+    """Each file and tool that differ by more than 1e-9 where dt is exact: file, tool, column, how much, the vendor's side; and
+    how many files each tool was compared on."""
+    rows: list[tuple[str, str, str, float, str]] = []
+    counts: dict[str, int] = {}
+    for path in files:
+        model = suite.read_model(path)
+        if not is_exact(model.specs.dt):
+            continue
+        ours = suite.run_flat(model)
+        for tool, run in TOOLS.items():
+            theirs = judge(run, path, scratch)[1]
+            if theirs is None:
+                continue
+            counts[tool] = counts.get(tool, 0) + 1
+            off, name = apart(ours, theirs)
+            if off > NINE_DIGITS:
+                side = side_of_vendor(path, name, ours, theirs, tool)
+                rows.append((path.relative_to(folder).as_posix(), tool, name, off, side))
+    return rows, counts

@@ -315,6 +315,74 @@ MDL = (
     Case(":NA:", "y = IF THEN ELSE(Time > 1, :NA:, 3) ~~|", {"y": [3.0, 3.0, *[math.nan] * 3]}),
     Case("reality checks and GAME are left alone", "y = GAME(Time) ~~|\nz :TEST INPUT: y = 5 ~~|", {"y": lambda t: t}),
     Case("names in quotes", '"a + b (%)" = 3 ~~|\ny = "a + b (%)" * 2 ~~|', {"y": 6.0}),
+    # --- more of each
+    Case(
+        "exceptions, several and over subranges",
+        ABC
+        + "s: b, c ~~|\ne: p, q ~~|\nx[d,e] :EXCEPT: [a,p], [s,q] = 1 ~~|\nx[a,p] = 2 ~~|\nx[s,q] = 3 ~~|\ny = SUM(x[d!,e!]) ~~|",
+        {"x[a,p]": 2.0, "x[a,q]": 1.0, "x[b,p]": 1.0, "x[c,q]": 3.0, "y": 11.0},
+    ),
+    Case("a table with tabs", ABC + "x[d] = TABBED ARRAY(1\t2\t3) ~~|\ny = SUM(x[d!]) ~~|", {"x[b]": 2.0, "y": 6.0}),
+    Case(
+        "data at its own times only",
+        "x :RAW: := GET DIRECT DATA('in.csv', ',', '1', 'B2') ~~|",
+        {"x": [0.0, math.nan, 10.0, math.nan, 20.0]},
+        files={"in.csv": "t,0,2,4\nv,0,10,20\n"},
+    ),
+    Case(
+        "delays and smooths over arrays",
+        ABC + "t[d] = 1, 2, 4 ~~|\nx = STEP(8, 1) ~~|\ny[d] = DELAY1(x, t[d]) ~~|\nz[d] = SMOOTHI(x, t[d], 0) ~~|\n"
+        "f[d] = DELAY FIXED(Time, t[d], -1) ~~|",
+        {
+            "y[a]": [0, 0, 8, 8, 8.0],
+            "y[b]": [0, 0, 4, 6, 7.0],
+            "z[c]": [0, 0, 2, 3.5, 4.625],
+            "f[a]": [-1, 0, 1, 2, 3.0],
+            "f[c]": [-1, -1, -1, -1, 0.0],
+        },
+    ),
+    Case(
+        "material and information delays of one length",
+        "x = STEP(8, 1) ~~|\nm = DELAY MATERIAL(x, 2, 3, 0) ~~|\ni = DELAY INFORMATION(x, 2, 3) ~~|\n"
+        "f = DELAY FIXED(x, 2, 3) ~~|",
+        {"m": [3, 3, 0, 8, 8.0], "i": [3, 3, 0, 8, 8.0], "f": [3, 3, 0, 8, 8.0]},
+    ),
+    Case(
+        "material and information delays that grow shorter",
+        # What comes in at 0, 1, 2 takes 3 steps, what comes in from 3 on takes 1: at 4 two arrive, and the one due at 5 is old.
+        "T = 3 - STEP(2, 3) ~~|\nx = 10 + Time ~~|\nm = DELAY MATERIAL(x, T, 5, -1) ~~|\ni = DELAY INFORMATION(x, T, 5) ~~|",
+        {"m": [5, 5, 5, 10, 24, 26, 15.0], "i": [5, 5, 5, 10, 13, 14, 15.0]},
+        stop=6.0,
+    ),
+    Case(
+        "material and information delays that grow longer",
+        # What comes in from 2 on takes 3 steps and not 1: nothing is due at 3 and 4.
+        "T = 1 + STEP(2, 2) ~~|\nx = 10 + Time ~~|\nm = DELAY MATERIAL(x, T, 5, -1) ~~|\ni = DELAY INFORMATION(x, T, 5) ~~|",
+        {"m": [5, 10, 11, -1, -1, 12, 13.0], "i": [5, 10, 11, 11, 11, 12, 13.0]},
+        stop=6.0,
+    ),
+    Case("a final time that names the time", "s = INTEG(1, 0) ~~|", {"s": lambda t: t}, stop="4 + Time"),
+    Case(
+        "a forecast of growth",
+        "x = 10 * (1 + Time) ~~|\ny = FORECAST(x, 2, 4) ~~|",
+        # averages 10, 10, 15, 22.5 ..; y = x (1 + (x / a - 1) / 2 * 4)
+        {"y": [10.0, 60.0, 90.0, 40 * (1 + (40 / 22.5 - 1) * 2), 50 * (1 + (50 / 31.25 - 1) * 2)]},
+    ),
+    Case(
+        "a trend of a step",
+        "x = 10 + STEP(10, 1) ~~|\ny = TREND(x, 2, 0) ~~|",
+        {"y": [0.0, 0.5, (20 - 15) / 30, (20 - 17.5) / 35, (20 - 18.75) / 37.5]},
+    ),
+    Case(
+        "smallest and largest of an expression",
+        ABC + "x[d] = 1, 5, 3 ~~|\ny = VMAX(x[d!] * Time) ~~|\nz = VMIN(2 * x[d!]) + MIN(1, Time) ~~|",
+        {"y": lambda t: 5 * t, "z": [2.0, 3.0, 3.0, 3.0, 3.0]},
+    ),
+    Case(
+        "a mapping into a sum",
+        "d: a, b, c ~~|\ng: low, high -> (d: dl, c) ~~|\ndl: a, b ~~|\nx[g] = 2, 5 ~~|\ny[d] = x[g] ~~|\nz = SUM(y[d!]) ~~|",
+        {"z": 9.0},
+    ),
     # --- macros
     Case(
         "macros",
@@ -435,6 +503,32 @@ XMILE = (
         '<flow name="entry"><eqn>arriving</eqn></flow><aux name="arriving" access="input"><eqn>0</eqn></aux></variables></model>',
     ),
     Case(
+        "slices of two dimensions in XMILE",
+        '<aux name="x"><dimensions><dim name="d"/><dim name="e"/></dimensions><eqn>1, 2, 3, 4, 5, 6</eqn></aux>'
+        + aux("row", "SUM(x[b, *])")
+        + aux("column", "SUM(x[*, q])")
+        + aux("both", "SUM(x[*, *])")
+        + aux("part", "x[d, p] * 10", over("d"))
+        + aux("turned", "x[d, e]", over("e", "d")),
+        {"row": 7.0, "column": 12.0, "both": 21.0, "part[c]": 50.0, "turned[q,a]": 2.0},
+        outside='<dimensions><dim name="d"><elem name="a"/><elem name="b"/><elem name="c"/></dim>'
+        '<dim name="e"><elem name="p"/><elem name="q"/></dim></dimensions>',
+    ),
+    Case(
+        "a graphical function for each element",
+        f'<aux name="y">{over("d")}<element subscript="a"><eqn>TIME</eqn>'
+        '<gf><xscale min="0" max="4"/><ypts>0,4</ypts></gf></element>'
+        '<element subscript="b"><eqn>TIME</eqn><gf><xscale min="0" max="4"/><ypts>8,0</ypts></gf></element>'
+        '<element subscript="c"><eqn>TIME</eqn><gf><xscale min="0" max="4"/><ypts>1,1</ypts></gf></element></aux>',
+        {"y[a]": lambda t: t, "y[b]": lambda t: 8 - 2 * t, "y[c]": 1.0},
+        outside=DIM,
+    ),
+    Case(
+        "the run's own settings",
+        aux("y", "DT + STARTTIME + STOPTIME") + aux("z", "PI + SAFEDIV(1, 0)") + aux("i", "IF INF &gt; 1E300 THEN 1 ELSE 0"),
+        {"y": 5.0, "z": math.pi, "i": 1.0},
+    ),
+    Case(
         "Runge-Kutta of the second order",
         '<stock name="s"><eqn>0</eqn><inflow>f</inflow></stock><flow name="f"><eqn>2 * TIME</eqn></flow>',
         {"s": lambda t: t**2},
@@ -483,7 +577,14 @@ def test_xmile(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    [case for case in MDL if "allocation" in case.construct or "matrix" in case.construct or "sort" in case.construct],
+    [
+        case
+        for case in MDL
+        if "allocation" in case.construct
+        or "matrix" in case.construct
+        or "sort" in case.construct
+        or "material" in case.construct
+    ],
     ids=lambda case: case.construct,
 )
 def test_vectors_compiled(case: Case, tmp_path: Path) -> None:

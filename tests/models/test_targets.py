@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,9 @@ import flowreform as fr
 from flowreform.assess import AGREEMENT, Assessment, assess, worst
 from flowreform.case import Case
 from flowreform.formats import bundled
+from flowreform.measure import evaluate
+from flowreform.names import split
+from mutating import mutants, mutated
 
 MODELS = bundled("models")
 LEAST = {"va_transformation": (9, 10), "canterbury": (5, 6), "mental_health_shift": (6, 7)}
@@ -61,6 +65,30 @@ def test_gates_take_the_behaviour_away(name: str) -> None:
     assert rows, "a bundled model has gates"
     wrong = [f"{row.label}: wanted {row.wanted}, simulated {row.simulated:.4g} with {row.note}" for row in rows if not row.ok]
     assert not wrong, "\n".join(wrong)
+
+
+# --- mutants: a target that no fault can break proves nothing --------------------------------------------------------
+
+MUTANTS = [item for name in MODELS for item in mutants(name, "target")]
+COMPLETE = ("va_transformation", "canterbury", "care_shift", "mental_health_shift")
+"""Models with a mutant for every target."""
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_every_target_catches_a_mutant(name: str) -> None:
+    assert {item.values[1]["target"] for item in mutants(name, "target")} == set(case_of(name).targets)
+
+
+@pytest.mark.parametrize(("model", "item"), MUTANTS)
+def test_a_mutant_is_caught_by_its_target(model: str, item: dict[str, str], tmp_path: Path) -> None:
+    mutant = fr.read_model(mutated(model, item, tmp_path))
+    case = fr.read_case(mutant)
+    assert case is not None
+    target = case.targets[item["target"]]
+    names = dict.fromkeys(split(name)[0] for check in target.checks for name in check.variables)
+    ds = fr.simulate(mutant, save=list(names), engine="python")
+    found = [(check.limits, float(evaluate(check, ds, case.calendar).values[0])) for check in target.checks]
+    assert not all(low <= value <= high for (low, high), value in found), f"the mutant lives: {found}"
 
 
 @pytest.mark.requires("pysimlin")

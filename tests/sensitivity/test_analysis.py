@@ -15,7 +15,7 @@ from flowreform.experiment import Experiment, read_experiment
 from flowreform.kpi import kpis
 from flowreform.run import run
 from flowreform.sensitivity import bands, beats, probabilities, sensitivity, warnings_of
-from flowreform.sensitivity.bands import wilson
+from flowreform.sensitivity.chances import wilson
 
 
 def uncertain(distribution: str, **numbers: Any) -> Uncertainty:

@@ -134,13 +134,21 @@ class _Equation:
         if _is_number(line.expr):
             return []
         found = self.unit(line.expr)
-        # The equation of a leak is its fraction of what flows into the conveyor.
-        wanted = self.declared[line.variable.name] if line.variable.leak is None else NUMBER
+        wanted = self.declared[line.variable.name] if line.variable.leak is None else self._of_leak(line.variable)
         if line.equation.lookup is None and found is not None and wanted is not None and ratio(found, wanted) != 1.0:
             what = "its initial value" if line.starting or line.variable.role is Role.STOCK else "its equation"
             reason = f"it is in {wanted} and {what} {spell(line.expr)} comes to {found}{_apart(found, wanted)}"
             self._fault(reason, _mend(found, wanted))
         return self.faults
+
+    def _of_leak(self, leak: Variable) -> Unit | None:
+        """The equation of a leak is its fraction of what flows into the conveyor, or what it takes of the content a unit of
+        time."""
+        belts = (stock.conveyor for stock in self.model if leak.name in stock.outflows)
+        exponential = any(belt is not None and belt.exponential_leak for belt in belts)
+        if not exponential:
+            return NUMBER
+        return None if self.time is None else NUMBER / self.time
 
     def _fault(self, reason: str, repair: str, column: int = 0, level: Level = Level.ERROR) -> None:
         fault = self.line.finding(self.model, "units", one_line(reason), repair, column)

@@ -28,6 +28,7 @@ LARGEST = 1_000_000
 MOST_SHOWN = 12
 
 _AT_ONCE = {
+    "delay_material": (3,),
     "delay1": (1,),
     "delay3": (1,),
     "delayn": (1,),
@@ -131,8 +132,10 @@ class _Reading:
         if not starting:
             return at_once
         given = len(call.args)
-        if row.name in ("delay_fixed", "sample_if_true", "previous"):
+        if row.name in ("delay_fixed", "delay_information", "sample_if_true", "previous"):
             return (given - 1, *at_once)
+        if row.name == "delay_material":
+            return (2, *at_once)
         if row.name in ("trend", "forcst", "forecast", "init"):
             return every
         first = 3 if row.name in ("delayn", "smthn") else 2

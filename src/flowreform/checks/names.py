@@ -132,6 +132,8 @@ _WORDS = {
     "trend": ("input", "averaging time", "initial"),
     **dict.fromkeys(("forcst", "forecast"), ("input", "averaging time", "horizon", "initial")),
     "delay_fixed": ("input", "time", "initial"),
+    "delay_material": ("input", "time", "initial", "missing"),
+    "delay_information": ("input", "time", "initial"),
     "if": ("condition", "then", "else"),
     "step": ("height", "start"),
     "ramp": ("slope", "start", "stop"),

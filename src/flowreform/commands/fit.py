@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowreform.commands.terminal import DONE, at_work, print_json, say, show, table
+from flowreform.commands.terminal import DIFFERENT, DONE, at_work, print_json, say, show, table
 
 
 def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
@@ -33,3 +33,17 @@ def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
         write_fit(model, found)
         say(f"wrote {len(found.estimates)} values into {model.file}, and where they come from into its case file")
     return DONE
+
+
+def check(name: str, *, as_json: bool) -> int:
+    """Whether the values in the model are still a best fit; 4 when a step from them gains more than the limit."""
+    import flowreform as fr
+    from flowreform.fit import settled
+
+    with at_work("fitting"):
+        found = settled(fr.read_model(name))
+    if as_json:
+        print_json({"model": found.model, "ok": found.ok, "cost": found.cost, "gain": found.gain, "moves": found.moves})
+    else:
+        show(str(found))
+    return DONE if found.ok else DIFFERENT

@@ -36,6 +36,12 @@ def show_experiment(experiment: Experiment, *, as_json: bool) -> None:
         for name, item in experiment.uncertainties.items()
     )
     show(table("Uncertainties", ("name", "distribution", "source", "stated in"), inputs))
+    if experiment.correlations:
+        pairs = (
+            [" and ".join(item.between), number(item.rank_correlation), f"{item.source} ({item.status})"]
+            for item in experiment.correlations
+        )
+        show(table("Correlations", ("between", "rank correlation", "source"), pairs))
     kpis = (
         [name, item.label, shown_unit(kpi_unit(item, experiment)), item.better, _origin(experiment, f"kpis.{name}")]
         for name, item in experiment.kpis.items()
@@ -74,6 +80,7 @@ def experiment_json(experiment: Experiment) -> dict[str, Any]:
             name: item.model_dump(exclude_none=True) | {"stated_in": _origin(experiment, f"uncertainties.{name}")}
             for name, item in experiment.uncertainties.items()
         },
+        "correlations": [item.model_dump() for item in experiment.correlations],
         "kpis": {
             name: item.model_dump(by_alias=True, exclude_none=True)
             | {"unit": kpi_unit(item, experiment), "stated_in": _origin(experiment, f"kpis.{name}")}

@@ -61,7 +61,7 @@ def run(name: str, options: Options) -> int:
 
     with at_work("runs") as advance:
         experiment = read_experiment(name, options.table(), options.settings)
-        complain(_warnings(experiment))
+        complain(warnings_of(experiment))
         from flowreform.results import command_text
 
         command = command_text(options.command(name))
@@ -84,7 +84,8 @@ def run(name: str, options: Options) -> int:
     return SOME_RUNS_FAILED if failed else DONE
 
 
-def _warnings(experiment: Experiment) -> Iterator[Any]:
+def warnings_of(experiment: Experiment) -> Iterator[Any]:
+    """What the readers of its files warned of."""
     from flowreform.errors import Finding
 
     for findings in (experiment.model.findings, experiment.case.findings if experiment.case else (), experiment.findings):
@@ -95,7 +96,7 @@ def _write(folder: Path, ds: Dataset, kpis: Dataset, experiment: Experiment, lin
     from flowreform.export.folder import write_folder
     from flowreform.export.summary import warning_lines
 
-    write_folder(folder, ds, kpis, experiment, (*lines, *warning_lines(_warnings(experiment))))
+    write_folder(folder, ds, kpis, experiment, (*lines, *warning_lines(warnings_of(experiment))))
 
 
 def failed_runs(ds: Dataset, experiment: Experiment) -> Iterator[str]:
@@ -168,7 +169,7 @@ def _tables(ds: Dataset, kpis: Dataset, experiment: Experiment) -> Iterator[Rend
         yield experiment.question
     if experiment.runs == 1:
         yield _path_table(ds, experiment)
-    yield from _kpi_tables(kpis, experiment)
+    yield from kpi_tables(kpis, experiment)
 
 
 def _path_table(ds: Dataset, experiment: Experiment) -> RenderableType:
@@ -192,7 +193,8 @@ def _path_table(ds: Dataset, experiment: Experiment) -> RenderableType:
     return table("", ("stock" if stocks else "variable", "unit", *heads), rows, right=range(2, 2 + len(places)))
 
 
-def _kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType]:
+def kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType]:
+    """The KPIs by scenario, and what they are less than or over the baseline's, draw by draw."""
     import flowreform as fr
     from flowreform.export.describe import short
     from flowreform.export.tables import by_kpi, heading, spread

@@ -17,47 +17,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line says beside the name."""
+    """What the command line says beside the name; None where it says nothing."""
 
-    method: str = "sobol"
-    samples: int = 1024
+    method: str | None = None
+    samples: int | None = None
     scenario: str | None = None
     contrast: tuple[str, str] | None = None
     targets: tuple[str, ...] = ()
+    kpis: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
     second_order: bool = False
     output: Path | None = None
     as_json: bool = False
 
     def command(self, name: str) -> list[str]:
         """The command that gives the same numbers again."""
-        words = ["flowreform", "sensitivity", name, "--method", self.method, "--samples", str(self.samples)]
+        words = ["flowreform", "sensitivity", name]
+        words += ["--method", self.method] if self.method else []
+        words += ["--samples", str(self.samples)] if self.samples else []
         words += ["--scenario", self.scenario] if self.scenario else []
         words += ["--contrast", *self.contrast] if self.contrast else []
-        for target in self.targets:
-            words += ["--target", target]
+        several = {"target": self.targets, "kpi": self.kpis, "variable": self.variables, "parameter": self.parameters}
+        for option, values in several.items():
+            for value in values:
+                words += [f"--{option}", value]
         return words + (["--second-order"] if self.second_order else [])
 
 
 def sensitivity(name: str, asked: Asked) -> int:
-    """Run, print, and write the files where asked; 3 when some runs failed."""
-    from flowreform.sensitivity import sensitivity, warnings_of
+    """Run, or read what was run, print, and write the files where asked; 3 when some runs failed."""
+    from flowreform.sensitivity import warnings_of
 
-    with at_work("runs") as advance:
-        experiment = read_experiment(name)
-        from flowreform.results import command_text
-
-        ds = sensitivity(
-            experiment,
-            asked.method,
-            asked.samples,
-            scenario=asked.scenario,
-            contrast=asked.contrast,
-            targets=asked.targets,
-            second_order=asked.second_order,
-            variables=None if asked.output else (),
-            progress=advance,
-            command=command_text(asked.command(name)),
-        )
+    ds, experiment = _stored(name, asked) if Path(name).is_dir() else _fresh(name, asked)
     files: tuple[str, ...] = ()
     if asked.output is not None:
         from flowreform.export.sensitivity import write_sensitivity
@@ -68,13 +60,60 @@ def sensitivity(name: str, asked: Asked) -> int:
     else:
         _print(ds, experiment)
         if asked.output is not None:
-            say(f"wrote sensitivity.nc, indices.csv, summary.md and {len(files) - 3} pictures to {asked.output}")
+            pictures = sum(file.endswith((".png", ".svg")) for file in files)
+            others = ", ".join(file for file in files if not file.endswith((".png", ".svg")))
+            say(f"wrote {others} and {pictures} pictures to {asked.output}")
     for line in warnings_of(ds):
         say(f"warning: {line}")
     return SOME_RUNS_FAILED if int(ds["failed_runs"].sum()) else DONE
 
 
+def _options(name: str, asked: Asked) -> dict[str, Any]:
+    """What a fresh analysis and one of finished runs have in common."""
+    from flowreform.results import command_text
+
+    return {
+        "scenario": asked.scenario,
+        "contrast": asked.contrast,
+        "targets": asked.targets,
+        "kpis": asked.kpis or None,
+        "variables": asked.variables or (None if asked.output else ()),
+        "parameters": asked.parameters or None,
+        "command": command_text(asked.command(name)),
+    }
+
+
+def _fresh(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
+    from flowreform.sensitivity import sensitivity
+
+    with at_work("runs") as advance:
+        experiment = read_experiment(name)
+        ds = sensitivity(
+            experiment,
+            asked.method or "sobol",
+            asked.samples or 1024,
+            second_order=asked.second_order,
+            progress=advance,
+            **_options(name, asked),
+        )
+    return ds, experiment
+
+
+def _stored(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
+    """From the folder of a sweep, without running anything."""
+    from flowreform.errors import ExperimentError, error
+    from flowreform.sensitivity import sensitivity_of
+    from flowreform.sweep import experiment_of, open_sweep
+
+    if asked.second_order:
+        reason = "pairs of inputs need runs at points of their own, and these were made before"
+        raise ExperimentError(error("method", reason, "leave --second-order out", element=name))
+    ds, experiment = open_sweep(name), experiment_of(name)
+    return sensitivity_of(ds, experiment, asked.method or "rbd_fast", asked.samples, **_options(name, asked)), experiment
+
+
 def _print(ds: Dataset, experiment: Experiment) -> None:
+    from flowreform.export.chances import better_heads, better_rows, contenders, opponent, target_rows
     from flowreform.export.sensitivity import leading_rows, titles
     from flowreform.sensitivity import MEANINGS, METHODS
 
@@ -83,6 +122,11 @@ def _print(ds: Dataset, experiment: Experiment) -> None:
     heads = titles(ds, experiment)
     for label in map(str, ds["scenario"].values):
         show(table(heads[label], ("KPI", "leading inputs"), leading_rows(ds, label)))
+    if rows := target_rows(ds):
+        show(table("Chance of meeting each target (95 % interval)", ("target", *contenders(ds, experiment)), rows))
+    if rows := better_rows(ds, experiment.baseline):
+        title = f"How often each scenario does better than {opponent(ds, experiment.baseline)}, draw against the same draw"
+        show(table(title, ("KPI", *better_heads(ds, experiment)), rows))
 
 
 def as_json(ds: Dataset, experiment: Experiment) -> dict[str, Any]:
@@ -113,9 +157,43 @@ def as_json(ds: Dataset, experiment: Experiment) -> dict[str, Any]:
         "title": experiment.title,
         "method": str(ds.attrs["method"]),
         "indices": found,
+        "targets": _target_json(ds),
+        "better": _better_json(ds),
         "failed_runs": {
             str(label): int(count) for label, count in zip(ds["scenario"].values, ds["failed_runs"].values, strict=True)
         },
         "warnings": list(warnings_of(ds)),
         "provenance": {key: value for key, value in ds.attrs.items() if key != "warnings"},
     }
+
+
+def _target_json(ds: Dataset) -> dict[str, Any]:
+    """By target and scenario: how often it is met, with the interval."""
+    if "target_probability" not in ds:
+        return {}
+    keys = ("probability", "low", "high", "draws")
+    return {
+        str(target): {
+            str(name): {key: ds[f"target_{key}"].sel(target=target, contender=name).item() for key in keys}
+            for name in ds["contender"].values
+        }
+        for target in ds["target"].values
+    }
+
+
+def _better_json(ds: Dataset) -> dict[str, Any]:
+    """By KPI, scenario and other scenario: how often the first does better."""
+    if "better_probability" not in ds:
+        return {}
+    names = [str(name) for name in ds["contender"].values]
+    return {
+        str(kpi): {
+            one: {
+                other: {key: ds[f"better_{key}"].sel(judged_kpi=kpi, contender=one, opponent=other).item()
+                        for key in ("probability", "ties", "draws")}
+                for other in names if other != one
+            }
+            for one in names
+        }
+        for kpi in ds["judged_kpi"].values
+    }  # fmt: skip

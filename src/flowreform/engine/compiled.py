@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HEADER = """\"\"\"A kernel emitted by flowreform {version}: numbered slots, loop indices and literals.\"\"\"
 from flowreform.engine import native
 from flowreform.engine.native import {decorator} as compiled
-from flowreform.engine.native import part
+from flowreform.engine.native import part, straight
 
 globals().update(native.HELPERS)
 R = {lanes}
@@ -65,9 +65,10 @@ def _text(source: str, decorator: str = "compiled") -> str:
 def _own_source() -> str:
     """The helpers a kernel is built from are part of its identity."""
     from flowreform import arithmetic
-    from flowreform.engine import helpers
+    from flowreform.engine import helpers, native, straight
 
-    return "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (arithmetic, helpers))
+    modules = (arithmetic, helpers, native, straight)
+    return "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules)
 
 
 def kernel_name(source: str) -> str:
@@ -115,6 +116,7 @@ def _import(name: str, text: str) -> Any:
     if spec is None or spec.loader is None:
         return None
     module = importlib.util.module_from_spec(spec)
+    module.__dict__["TEXT"] = text
     sys.modules[name] = module  # numba pickles the kernel's environment by this name
     spec.loader.exec_module(module)
     return module
@@ -124,6 +126,7 @@ def _without_file(name: str, text: str) -> Any:
     import types
 
     module = types.ModuleType(name)
+    module.__dict__["TEXT"] = text
     exec(compile(text, f"<{name}>", "exec"), module.__dict__)  # noqa: S102 - emitted by engine.emit (rule 10)
     sys.modules[name] = module
     return module

@@ -138,7 +138,7 @@ class _Emitter:
                     readers.setdefault(slot, set()).add(number)
         texts, number = [], 0
         for i, group in enumerate(groups):
-            lines = [f"@part\ndef {name}_{i}({_ARGUMENTS}):"]
+            lines = [f"@straight\ndef {name}_{i}({_ARGUMENTS}):"]
             for segment in group:
                 lines.extend(self._segment(segment, number, readers, everything))
                 number += 1

@@ -41,6 +41,7 @@ def _namespace(runs: int) -> dict[str, Any]:
         "NAN": arithmetic.NAN,
         "compiled": _plain,
         "part": _plain,
+        "straight": _plain,
     }
     for module in (arithmetic, helpers):
         names.update({n: f for n, f in inspect.getmembers(module, inspect.isfunction) if not n.startswith("_")})

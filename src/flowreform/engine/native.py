@@ -15,6 +15,7 @@ import numba
 
 from flowreform import arithmetic
 from flowreform.engine import helpers
+from flowreform.engine.straight import Helpers, decorator
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -47,3 +48,6 @@ def _build() -> dict[str, Any]:
 
 
 HELPERS = _build()
+
+straight = decorator(Helpers(HELPERS, {"INFINITY": arithmetic.INFINITY, "NAN": arithmetic.NAN}))
+"""The decorator of a phase: past numba's type inference (see `engine.straight`)."""

@@ -11,13 +11,16 @@ from pathlib import Path
 
 from flowreform.case import read_case
 from flowreform.errors import ExperimentError, Finding, Level, did_you_mean, error
-from flowreform.experiment.build import add_settings, build_experiment
+from flowreform.experiment.build import build_experiment
+from flowreform.experiment.copula import Correlation
+from flowreform.experiment.outside import add_settings
 from flowreform.experiment.settings import Points, Scenario, Setting
 from flowreform.experiment.tables import Experiment, Origin
 from flowreform.model import Model
 from flowreform.toml import Document, Loc, read_document, required_table
 
 __all__ = [
+    "Correlation",
     "Experiment",
     "Origin",
     "Points",

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from flowreform.case.tables import Case, Chart, Kpi, Lever
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import Finding
+from flowreform.experiment.copula import Correlation
 from flowreform.experiment.settings import Scenario
 from flowreform.model import Model
 from flowreform.toml import Table
@@ -79,6 +80,31 @@ class ScenarioTable(Table):
     """`set`: parameter = number, { value =, unit = } or { points = [[time or date, value], ...] }."""
 
 
+def _none_all_or_count(given: object) -> object:
+    if given in ("none", "all") or (isinstance(given, int) and not isinstance(given, bool) and given > 0):
+        return given
+    raise ValueError('"none", "all" or a number of draws is needed')
+
+
+def _shares(given: object) -> object:
+    if isinstance(given, list | tuple) and all(isinstance(q, float) and 0.0 < q < 1.0 for q in given):
+        return tuple(sorted(set(given)))
+    raise ValueError("a list of numbers between 0 and 1 is needed")
+
+
+class SweepTable(Table):
+    """`[sweep]`: what a sweep keeps beside the KPIs of every run, and how it is cut up."""
+
+    trajectories: Annotated[Literal["none", "all"] | int, BeforeValidator(_none_all_or_count)] = "none"
+    """Whose courses over time are kept, of the variables in save: "none", "all", or of the first so many draws."""
+    quantiles: Annotated[tuple[float, ...], BeforeValidator(_shares)] = ()
+    """Quantiles over the draws, at every saved time, of the variables in save: such as [0.1, 0.5, 0.9]."""
+    draws_per_part: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Draws that are written together, each with all its scenarios; chosen by the size of the model when missing."""
+    seconds_per_run: Annotated[float, Field(gt=0)] | None = None
+    """A run that takes longer counts as failed; no limit when missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Which file an uncertainty or KPI comes from: `file` and `line`, and the keys that the experiment overrides."""
@@ -117,8 +143,10 @@ class Experiment:
     baseline: str
     uncertainties: Mapping[str, Uncertainty]
     kpis: Mapping[str, Kpi]
+    correlations: tuple[Correlation, ...] = ()
     charts: tuple[Chart, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    sweep: SweepTable = field(default_factory=SweepTable)
     path: Path | None = field(default=None, compare=False)
     sha256: str = ""
     findings: tuple[Finding, ...] = field(default=(), compare=False)

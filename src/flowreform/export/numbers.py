@@ -43,6 +43,11 @@ def fixed(value: float, decimals: int) -> str:
     return "0" if text == "-0" else text
 
 
+def number_field(value: float) -> str:
+    """A number as one CSV field, with every digit; empty where there is no number, since spreadsheets have no infinity."""
+    return exact(value) if value - value == 0 else ""
+
+
 def exact(value: float) -> str:
     """The shortest text that reads back as the same number, for files that programs read; a NaN is empty."""
     if value != value:

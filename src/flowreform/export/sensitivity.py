@@ -1,4 +1,4 @@
-"""The folder of a sensitivity analysis: sensitivity.nc, indices.csv, summary.md and the pictures, all of them or none."""
+"""The folder of a sensitivity analysis: sensitivity.nc, indices.csv, bands.csv, summary.md and the pictures, or none of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flowreform.export.chances import bands_csv, better_heads, better_rows, contenders, opponent, target_rows
 from flowreform.export.describe import short
 from flowreform.export.numbers import exact, number
 from flowreform.export.tables import cell, markdown, shown_unit
 from flowreform.files import Writer, write_files
+from flowreform.plaintext import harmless
 from flowreform.sensitivity.analysis import warnings_of
 from flowreform.sensitivity.columns import STATUS
 from flowreform.sensitivity.methods import MEANINGS, METHODS
@@ -39,6 +41,7 @@ def write_sensitivity(folder: Path, ds: Dataset, experiment: Experiment) -> tupl
     files: dict[str, Writer] = {
         "sensitivity.nc": lambda path: _netcdf(ds, path),
         "indices.csv": lambda path: _text(path, indices_csv(ds)),
+        **({"bands.csv": lambda path: _text(path, bands_csv(ds))} if "band" in ds else {}),
         "summary.md": lambda path: _text(path, summary_text(ds, experiment)),
         **writers(pictures(ds, axis, titles(ds, experiment))),
     }
@@ -74,7 +77,7 @@ def _rows(ds: Dataset) -> Iterator[list[str]]:
     for scenario, kpi, parameter, kind in np.ndindex(index.shape):
         place = (scenario, kpi, parameter, kind)
         numbers = [exact(float(index[place])), exact(float(width[place])), STATUS[int(status[scenario, kpi])]]
-        yield [*_column(ds, scenario, kpi), str(names[parameter]), "", str(kinds[kind]), *numbers]
+        yield [*_column(ds, scenario, kpi), harmless(str(names[parameter])), "", str(kinds[kind]), *numbers]
 
 
 def _pair_rows(ds: Dataset) -> Iterator[list[str]]:
@@ -85,11 +88,11 @@ def _pair_rows(ds: Dataset) -> Iterator[list[str]]:
         if one < other:
             place = (scenario, kpi, one, other)
             numbers = [exact(float(pair[place])), exact(float(width[place])), STATUS[int(status[scenario, kpi])]]
-            yield [*_column(ds, scenario, kpi), str(names[one]), str(names[other]), kind, *numbers]
+            yield [*_column(ds, scenario, kpi), harmless(str(names[one])), harmless(str(names[other])), kind, *numbers]
 
 
 def _column(ds: Dataset, scenario: int, kpi: int) -> list[str]:
-    return [str(ds["scenario"].values[scenario]), str(ds["kpi"].values[kpi])]
+    return [harmless(str(ds["scenario"].values[scenario])), harmless(str(ds["kpi"].values[kpi]))]
 
 
 def leading_rows(ds: Dataset, scenario: str) -> list[list[str]]:
@@ -130,6 +133,15 @@ def summary_text(ds: Dataset, experiment: Experiment) -> str:
             found.append(markdown(["KPI", f"leading inputs ({method.leading})"], rows, right=False))
             if "kpi_convergence" in ds:
                 found.append(_convergence(ds, label))
+    if rows := target_rows(ds):
+        found.append("## Chance of meeting each target\n")
+        found.append("Share of the draws, with Wilson's 95 % interval.\n")
+        found.append(markdown(["target", *contenders(ds, experiment)], rows))
+    if rows := better_rows(ds, experiment.baseline):
+        base = short(experiment.scenarios[opponent(ds, experiment.baseline)].label)
+        found.append(f'## How often each scenario does better than "{cell(base)}"\n')
+        found.append("Share of the draws, each compared with the same draw.\n")
+        found.append(markdown(["KPI", *better_heads(ds, experiment)], rows))
     lines = warnings_of(ds)
     if lines:
         found.append("## Warnings\n")

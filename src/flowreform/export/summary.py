@@ -149,7 +149,11 @@ def _uncertainties(experiment: Experiment) -> str:
             for name, item in experiment.uncertainties.items()]  # fmt: skip
     if not rows:
         return ""
-    return "## Uncertain inputs\n\n" + markdown(["input", "distribution", "source", "status"], rows, right=False)
+    text = "## Uncertain inputs\n\n" + markdown(["input", "distribution", "source", "status"], rows, right=False)
+    if experiment.correlations:
+        pairs = [[*item.between, number(item.rank_correlation), item.source, item.status] for item in experiment.correlations]
+        text += "\n" + markdown(["input", "moves with", "rank correlation", "source", "status"], pairs, right=False)
+    return text
 
 
 def _warnings(warnings: Iterable[str]) -> str:

@@ -6,14 +6,13 @@ answer. Runs without a number are counted by cause and kept out of percentiles.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.export.numbers import decimals_of, exact, fixed, number, scale
+from flowreform.export.numbers import decimals_of, fixed, number, number_field, scale
+from flowreform.plaintext import text_field, text_row
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -46,17 +45,18 @@ def columns(kpis: Dataset) -> Iterator[tuple[str, DataArray]]:
 
 
 def kpis_csv(kpis: Dataset) -> str:
-    """One row per run: scenario, draw, and every KPI with all its digits; empty where there is no number."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
+    """One row per run: scenario, draw, and every KPI with all its digits; empty where there is no number.
+
+    Text that a spreadsheet would take for a formula has an apostrophe in front (`plaintext`)."""
     found = list(columns(kpis))
-    writer.writerow(["scenario", "draw", *(name for name, _ in found)])
+    lines = [text_row(["scenario", "draw", *(name for name, _ in found)])]
     draws = kpis["draw"].values
     values = [np.asarray(data.values, dtype=np.float64) for _, data in found]
     for at, scenario in enumerate(kpis["scenario"].values):
+        head = text_field(str(scenario))
         for place, draw in enumerate(draws):
-            writer.writerow([str(scenario), int(draw), *(exact(float(part[at, place])) for part in values)])
-    return out.getvalue()
+            lines.append(",".join([head, str(int(draw)), *(number_field(float(part[at, place])) for part in values)]) + "\n")
+    return "".join(lines)
 
 
 def without(row: Row) -> str:

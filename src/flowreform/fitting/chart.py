@@ -17,7 +17,7 @@ AFTER, BEFORE, OBSERVED = "#0072B2", "#8a8a8a", "#1a1a1a"
 def chart(fit: Fit) -> Figure:
     """The figure of a fit; the caller saves it."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     names = list(fit.errors)
     across = min(3, len(names))
@@ -27,14 +27,16 @@ def chart(fit: Fit) -> Figure:
         points = sorted((point for point in fit.points if point.series == name), key=lambda point: point.year)
         years = [point.year for point in points]
         axes.plot(years, [point.before for point in points], color=BEFORE, linestyle="--", marker=".", label="before")
-        axes.plot(years, [point.after for point in points], color=AFTER, marker=".", label="fitted")
+        axes.plot(years, [point.after for point in points], color=AFTER, marker=".", markersize=7, label="fitted")
         axes.plot(years, [point.observed for point in points], "o", color=OBSERVED, markersize=5, fillstyle="none",
                   label="observed")  # fmt: skip
         axes.set_title(name.replace("_", " "), loc="left", fontsize=10)
         values = [value for point in points for value in (point.before, point.after, point.observed)]
         axes.set_ylim(min(0.0, *values) * 1.1, max(0.0, *values) * 1.1 or 1.0)
-        axes.set_xlim(years[0] - 0.5, years[-1] + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        beside = max(0.5, 2.5 - (years[-1] - years[0]) / 2)  # one year alone still stands on an axis of whole years
+        axes.set_xlim(years[0] - beside, years[-1] + beside)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}" if max(values) >= 100 else "{x:g}"))
         axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[len(names) :]:
         axes.set_visible(False)

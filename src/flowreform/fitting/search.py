@@ -7,7 +7,7 @@ differences, all of them in one batch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from flowreform.batch import Batch
 from flowreform.case import Case
 from flowreform.draws import unit_samples
+from flowreform.fitting.identify import known
 from flowreform.fitting.tables import Question, variables
 from flowreform.laws.runs import elements
-from flowreform.measure import evaluate
+from flowreform.measure import Grid, evaluate, window
 from flowreform.model import Model
 from flowreform.results import dataset
 
@@ -60,7 +61,8 @@ class Problem:
         self.count = 0
         order = tuple(name for name in model.variables if name in variables(question))
         expected = question.table.samples + 40 * len(question.parameters)
-        self.batch = Batch(model, order, model.specs.dt, engine, total=expected)
+        self.model = replace(model, specs=replace(model.specs, stop=_last_look(model, case, question)))
+        self.batch = Batch(self.model, order, model.specs.dt, engine, total=expected)
 
     def share(self, values: Floats) -> Floats:
         """Parameter values as shares of their ranges."""
@@ -120,6 +122,40 @@ class Problem:
             sides[2 * at, at], sides[2 * at + 1, at] = above[at], below[at]
         found = self.residuals(self.simulate(sides))
         return np.asarray((found[:, 0::2] - found[:, 1::2]) / (above - below))
+
+
+def _last_look(model: Model, case: Case, question: Question) -> float:
+    """The last model time that a row looks at: what comes after costs time and changes nothing."""
+    specs = model.specs
+    grid = Grid(specs.start, specs.stop, specs.dt)
+    measures = [*(row.measure for row in question.rows), *question.base.values()]
+    last = max(window(part, grid, case.calendar)[1] for measure in measures for part in measure.parts())
+    return specs.start + max(last, 1) * specs.dt
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one more step of the local search would do from a point: by what share of itself the sum of squares would fall if the
+    model were linear, the step in shares of the ranges, and standard errors with it."""
+
+    gain: float
+    move: Floats
+    errors: Floats
+
+
+def next_step(problem: Problem, u: Floats) -> Step:
+    """One step of least squares from `u` within the ranges, for a test of whether a point is a local optimum.
+
+    Linear in the slopes, so it costs one batch: two runs for each parameter and one."""
+    from scipy.optimize import lsq_linear
+
+    residuals = problem.residuals(problem.simulate(u[None, :]))[:, 0]
+    slopes = problem.slopes(u)
+    found = lsq_linear(slopes, -residuals, bounds=(-u - 1e-12, 1.0 - u + 1e-12))
+    left = residuals + slopes @ found.x
+    whole = float(residuals @ residuals)
+    gain = 1.0 - float(left @ left) / whole if whole > 0 else 0.0
+    return Step(gain, np.asarray(found.x), known(slopes, residuals).errors)
 
 
 def search(problem: Problem, progress: Callable[[str], None] | None = None) -> Found:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from flowreform.errors import shorten
 from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.formats.vensim_expr import External, Unreadable, make_lookup
 from flowreform.model import Lookup, LookupKind, Number
@@ -242,10 +243,14 @@ def locate(folder: Path, text: str) -> Path:
     if ".." in PurePosixPath(plain).parts:
         raise Unreadable(f"the data file '{text}' is outside the model's folder", repair)
     root = folder.resolve()
-    path = (root / plain).resolve()
+    try:
+        path = (root / plain).resolve()
+        there = path.is_file()
+    except OSError as fault:  # a name that is too long, a folder that may not be looked into
+        raise Unreadable(f"the data file '{shorten(text)}' cannot be read: {fault.strerror or fault}", repair) from fault
     if not path.is_relative_to(root):
         raise Unreadable(f"the data file '{text}' is outside the model's folder", repair)
-    if not path.is_file():
+    if not there:
         raise Unreadable(f"the data file '{text}' is not there", "put it beside the model, or correct its name")
     return path
 

@@ -73,9 +73,7 @@ def to_xmile(model: Model) -> bytes:
     _add(header, "vendor", "flowreform")
     _add(header, "product", _version(), version=_version())
     _add(header, "name", model.name)
-    if any(variable.conveyor for variable in model):
-        leaky = {"leak": "true"} if any(variable.leak for variable in model) else {}
-        _add(_add(header, "options"), "uses_conveyor", **leaky)
+    _options(header, model)
     _specs(root, model)
     _units(root, model)
     if model.dimensions:
@@ -119,7 +117,7 @@ def _plain_macro(macro: Macro) -> Macro:
 
 
 def _plain_variable(variable: Variable) -> Variable:
-    conveyor = variable.conveyor and Conveyor(_plain_expr(variable.conveyor.length))
+    conveyor = variable.conveyor and variable.conveyor.mapped(_plain_expr)
     equations = tuple(map(_plain_equation, variable.equations))
     return replace(variable, line=0, doc=_clean(variable.doc), equations=equations, conveyor=conveyor)
 
@@ -274,7 +272,11 @@ def _variable(owner: Node, variable: Variable, model: Model, flows: Iterable[str
         for name in names:
             _add(node, side, spell_name(name))
     if variable.conveyor is not None:
-        _add(_add(node, "conveyor"), "len", spell(variable.conveyor.length))
+        _conveyor(node, variable.conveyor)
+    if variable.queue:
+        _add(node, "queue")
+    if variable.overflow:
+        _add(node, "overflow")
     if variable.leak is not None:
         node.set("leak_start", number(variable.leak.start))
         node.set("leak_end", number(variable.leak.end))
@@ -287,6 +289,39 @@ def _variable(owner: Node, variable: Variable, model: Model, flows: Iterable[str
     if low is not None or high is not None:
         sides = {"min": low, "max": high}
         _add(node, "range", **{side: number(value) for side, value in sides.items() if value is not None})
+
+
+def _options(header: Node, model: Model) -> None:
+    """What a reader must be able to do beside the plain."""
+    belts = [variable.conveyor for variable in model if variable.conveyor is not None]
+    queues = any(variable.queue for variable in model)
+    if not belts and not queues:
+        return
+    options = _add(header, "options")
+    if belts:
+        sides = {"arrest": any(belt.arrest for belt in belts), "leak": any(variable.leak for variable in model)}
+        _add(options, "uses_conveyor", **{name: "true" for name, there in sides.items() if there})
+    if queues:
+        _add(options, "uses_queue", **({"overflow": "true"} if any(variable.overflow for variable in model) else {}))
+
+
+def _conveyor(owner: Node, conveyor: Conveyor) -> None:
+    node = _add(owner, "conveyor")
+    for name in ("discrete", "batch_integrity", "exponential_leak"):
+        if getattr(conveyor, name):
+            node.set(name, "true")
+    if not conveyor.one_at_a_time:
+        node.set("one_at_a_time", "false")
+    parts = {
+        "len": conveyor.length,
+        "capacity": conveyor.content_limit,
+        "in_limit": conveyor.inflow_limit,
+        "sample": conveyor.sample,
+        "arrest": conveyor.arrest,
+    }
+    for tag, expr in parts.items():
+        if expr is not None:
+            _add(node, tag, spell(expr))
 
 
 def _equations(node: Node, variable: Variable, model: Model) -> None:

@@ -1,6 +1,7 @@
-"""Conveyors of an XMILE file (1.0, sections 3.7.2, 4.2.1 and 4.3): stocks whose outflow is what flowed in a time ago.
+"""Conveyors and queues of an XMILE file (1.0, sections 3.7.2, 3.7.3, 4.2.1 and 4.3): stocks whose outflows follow from what
+flowed in, and from what a belt further on takes.
 
-What is read: one transit time for a run and linear leaks, with their zones. The rest is refused by its name.
+What a run does with them, and what it refuses, is in `lower.conveyors` and `lower.queues`.
 """
 
 from __future__ import annotations
@@ -12,26 +13,21 @@ from flowreform.formats.expressions import qualified
 from flowreform.formats.spelling import spell
 from flowreform.formats.xmile_document import Node
 from flowreform.formats.xmile_nodes import Reading, attribute, line_of, text_of, truth
-from flowreform.model import Binary, Conveyor, Equation, Leak, Number, Ref, Role, Variable
+from flowreform.model import Binary, Conveyor, Equation, Expr, Leak, Number, Ref, Role, Variable
 
 _PARTS = {
-    "capacity": ("a capacity of a conveyor is", "inf", "limit the inflow by its own equation"),
-    "in_limit": ("a limit on what enters a conveyor is", "inf", "limit the inflow by its own equation"),
-    "sample": ("sampling the transit time of a conveyor is", "1", "delete <sample>: a run has one transit time"),
-    "arrest": ("arresting a conveyor is", "0", "delete <arrest>"),
+    "capacity": ("content_limit", "inf"),
+    "in_limit": ("inflow_limit", "inf"),
+    "sample": ("sample", "1"),
+    "arrest": ("arrest", "0"),
 }
-"""What a conveyor may hold beside its length: what it is called, the text that says there is none, and what to do."""
-
-_MODES = {
-    "discrete": ("discrete conveyors are", "let the contents be a continuous stream"),
-    "batch_integrity": ("batches of a queue that stay whole are", "let the contents be a continuous stream"),
-    "exponential_leak": ("exponential leaks of a conveyor are", "write a linear leak, or the leak as an outflow of a stock"),
-}
+"""What a conveyor may hold beside its length: what it is in a `Conveyor`, and the text that says there is none."""
 
 
 def driven_flows(nodes: list[Node]) -> frozenset[str]:
-    """The outflows of the conveyors among some variables; they need no equation."""
-    belts = [node for node in nodes if node.tag == "stock" and node.find("conveyor") is not None]
+    """The outflows of the conveyors and queues among some variables; they need no equation."""
+    stocks = [node for node in nodes if node.tag == "stock"]
+    belts = [node for node in stocks if node.find("conveyor") is not None or node.find("queue") is not None]
     return frozenset(qualified(text_of(child)) for node in belts for child in node.findall("outflow") if text_of(child))
 
 
@@ -44,14 +40,14 @@ def read_conveyor(node: Node, label: str, reading: Reading) -> Conveyor | None:
     written = node.find("conveyor")
     if written is None:
         return None
-    for name, (what, repair) in _MODES.items():
-        if truth(attribute(written, name), False) is not False:
-            reading.fault("unsupported", f"{what} not supported", repair, at=written, element=label)
+    if node.find("queue") is not None:
+        reading.fault("bad-conveyor", "a stock is a conveyor or a queue, not both", "delete one", at=written, element=label)
+    parts: dict[str, Expr | None] = {}
     for child in written:
         if child.tag in _PARTS:
-            what, none, repair = _PARTS[child.tag]
+            name, none = _PARTS[child.tag]
             if text_of(child).lower() not in ("", none):
-                reading.fault("unsupported", f"{what} not supported", repair, at=child, element=label)
+                parts[name] = reading.expression(child, label)
         elif child.tag != "len" and not child.tag.startswith("{"):
             reason = f"<{shorten(child.tag)}> of a conveyor is not supported"
             reading.fault("unsupported", reason, "delete it", at=child, element=label)
@@ -60,7 +56,26 @@ def read_conveyor(node: Node, label: str, reading: Reading) -> Conveyor | None:
         reading.fault("bad-conveyor", "the conveyor has no transit time", "write it in <len>", at=written, element=label)
         return None
     expr = reading.expression(length, label)
-    return None if expr is None else Conveyor(expr)
+    if expr is None:
+        return None
+    return Conveyor(
+        expr,
+        parts.get("content_limit"),
+        parts.get("inflow_limit"),
+        parts.get("sample"),
+        parts.get("arrest"),
+        discrete=_mode(written, "discrete", False, label, reading),
+        batch_integrity=_mode(written, "batch_integrity", False, label, reading),
+        one_at_a_time=_mode(written, "one_at_a_time", True, label, reading),
+        exponential_leak=_mode(written, "exponential_leak", False, label, reading),
+    )
+
+
+def _mode(written: Node, name: str, default: bool, label: str, reading: Reading) -> bool:
+    value = truth(attribute(written, name), default)
+    if value is None:
+        reading.fault("bad-conveyor", f"{name} is neither true nor false", 'write "true" or "false"', at=written, element=label)
+    return default if value is None else value
 
 
 def read_leak(node: Node, label: str, reading: Reading) -> Leak | None:
@@ -96,7 +111,9 @@ def driven_equation(
 
 
 def settle_conveyors(variables: dict[str, Variable], reading: Reading) -> None:
-    """Every conveyor has one outflow at its end, which is given its equation; every leak leaves a conveyor."""
+    """Every conveyor has one outflow at its end, which is given its equation; every leak leaves a conveyor, and every overflow
+    a queue."""
+    _settle_queues(variables, reading)
     taken: dict[str, str] = {}
     for stock in [variable for variable in variables.values() if variable.conveyor is not None]:
         assert stock.conveyor is not None
@@ -124,3 +141,27 @@ def settle_conveyors(variables: dict[str, Variable], reading: Reading) -> None:
             )
         elif variable.leak is not None and variable.role is not Role.FLOW:
             variables[variable.name] = replace(variable, role=Role.FLOW)
+
+
+def _settle_queues(variables: dict[str, Variable], reading: Reading) -> None:
+    """The outflows of a queue are given the equation of one that empties it; a run works out what each really takes."""
+    overflows = {variable.name for variable in variables.values() if variable.overflow}
+    for stock in [variable for variable in variables.values() if variable.queue]:
+        if not stock.outflows:
+            reading.fault("bad-queue", "the queue has no outflow", "name one", at=stock.line, element=stock.label)
+        elif stock.outflows[0] in overflows:
+            first = variables[stock.outflows[0]]
+            repair = "name the outflow that it stands in for before it"
+            reading.fault("bad-queue", "the first outflow of a queue is an overflow", repair, at=first.line, element=first.label)
+        subscripts = tuple(Ref(name) for name in stock.dimensions)
+        empty = Binary("/", Ref(stock.name, subscripts), Ref("dt"))
+        for name in stock.outflows:
+            overflows.discard(name)
+            if name in variables:
+                flow = variables[name]
+                equations = (Equation(spell(empty), empty, flow.line),)
+                variables[name] = replace(flow, equations=equations, non_negative=False, role=Role.FLOW)
+    for name in overflows:
+        reason = "an overflow that is no outflow of a queue has nothing to overflow from"
+        line, label = variables[name].line, variables[name].label
+        reading.fault("bad-queue", reason, "name it in a queue, or delete <overflow/>", at=line, element=label)

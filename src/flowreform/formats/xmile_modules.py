@@ -14,7 +14,7 @@ from flowreform.errors import shorten
 from flowreform.formats.expressions import fold
 from flowreform.formats.limits import how_to_raise
 from flowreform.formats.xmile_nodes import Reading
-from flowreform.model import Binary, Call, Conveyor, Equation, Expr, Ref, Unary, Variable, names_in
+from flowreform.model import Binary, Call, Equation, Expr, Ref, Unary, Variable, names_in
 
 Rename = Callable[[str], str]
 
@@ -217,7 +217,7 @@ def _placed(variable: Variable, full: str, place: _Place, rename: Rename, indexe
         equations=tuple(_renamed_equation(equation, rename, indexes) for equation in variable.equations),
         inflows=tuple(map(rename, variable.inflows)),
         outflows=tuple(map(rename, variable.outflows)),
-        conveyor=variable.conveyor and Conveyor(renamed(variable.conveyor.length, rename, indexes)),
+        conveyor=variable.conveyor and variable.conveyor.mapped(lambda expr: renamed(expr, rename, indexes)),
     )
 
 

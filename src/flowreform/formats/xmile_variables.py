@@ -26,8 +26,6 @@ _LIST = re.compile(rf"\s*[+-]?{NUMBER}(?:\s*[,;]\s*[+-]?{NUMBER})+\s*")
 _BLANK = re.compile(r"\{[^}]*\}|[?\s]+")
 
 _NOT_DONE = {
-    "queue": ("queues are", "write the queue as a stock with an outflow"),
-    "overflow": ("overflows of a queue are", "write the overflow as a flow with its own equation"),
     "leak_integers": ("leaks of whole units only are", "delete <leak_integers> and let fractions leak"),
     "multiplier": ("unit multipliers on a flow are", "write two flows, one the multiple of the other"),
 }
@@ -36,7 +34,7 @@ _NOT_DONE = {
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a variable is read against: the file, dimensions and their elements, the model's defaults, lookups with a name,
-    and the outflows of conveyors, which need no equation."""
+    and the outflows of conveyors and queues, which need no equation."""
 
     reading: Reading
     dimensions: Mapping[str, Dimension]
@@ -76,11 +74,13 @@ def read_variable(node: Node, around: Surroundings) -> Variable | None:
         _range(node, label, reading),
         None,
         line_of(node),
-        _non_negative(node, role, label, around) and conveyor is None and leak is None,
+        _non_negative(node, role, label, around) and conveyor is None and leak is None and node.find("queue") is None,
         _flows(node, "inflow", reading),
         _flows(node, "outflow", reading),
         conveyor,
         leak,
+        role is Role.STOCK and node.find("queue") is not None,
+        role is Role.FLOW and node.find("overflow") is not None,
     )
     return _settle(variable) if role is Role.AUXILIARY and leak is None else variable
 

@@ -14,7 +14,7 @@ from itertools import product
 
 from flowreform.arithmetic import divide, power
 from flowreform.errors import Finding, ModelError, error
-from flowreform.lower import conveyors, subscripts
+from flowreform.lower import conveyors, queues, subscripts
 from flowreform.lower.assemble import assemble
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
@@ -134,6 +134,7 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
     inputs: list[Input] = []
     drives = 0
     builder.driven, builder.belted = conveyors.driven(builder.model), conveyors.belted(builder.model)
+    builder.asked = {name: _beside(builder, name) for name in conveyors.held_back(builder.model) if name in builder.places}
     for variable in builder.model:
         if variable.role is Role.LOOKUP or variable.name in builder.driven:
             continue
@@ -152,7 +153,7 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
             faults.append(_finding(builder.model, variable, variable.line, Fault("it has no equation", "give it one")))
         for equation in variable.equations:
             try:
-                _equation(builder, variable, equation, place)
+                _equation(builder, variable, equation, builder.asked.get(variable.name, place))
             except Fault as fault:
                 faults.append(_finding(builder.model, variable, equation.line or variable.line, fault))
         _leave_open(builder, variable, place)
@@ -161,9 +162,23 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
                 _conveyor(builder, variable, place, timed)
             except Fault as fault:
                 faults.append(_finding(builder.model, variable, variable.line, fault))
+    for variable in builder.model:
+        if variable.queue:
+            try:
+                axes = [builder.model.dimensions[name] for name in variable.dimensions]
+                target, scope = _left(builder, variable, variable.dimensions, axes, builder.places[variable.name])
+                queues.expand(builder, scope, variable, target)
+            except Fault as fault:
+                faults.append(_finding(builder.model, variable, variable.line, fault))
     if faults:
         raise ModelError(faults)
     return tuple(inputs)
+
+
+def _beside(builder: Builder, name: str) -> Place:
+    """Slots for what a flow's equation gives, where what flows is something else."""
+    place = builder.places[name]
+    return replace(place, base=builder.slot(name, place.size))
 
 
 def _conveyor(builder: Builder, variable: Variable, place: Place, timed: set[str]) -> None:
@@ -175,7 +190,7 @@ def _conveyor(builder: Builder, variable: Variable, place: Place, timed: set[str
         given = builder.places[leak.name]
         if given.dimensions != place.dimensions:
             raise Fault(f"its leak {leak.label} has not the dimensions of the conveyor", "give both the same dimensions")
-        beside = replace(given, base=builder.slot(leak.name, given.size))
+        beside = _beside(builder, leak.name)
         for equation in leak.equations:
             if equation.lookup is not None:
                 raise Fault(f"its leak {leak.label} has a graphical function", "give the graph to an auxiliary and name it")

@@ -66,8 +66,10 @@ class Builder:
         self.stocks: list[Stock] = []
         self.memory: list[Assign] = []
         self.remembered: list[int] = []
-        self.driven: frozenset[str] = frozenset()  # flows out of conveyors: the belt gives their values
-        self.belted: frozenset[str] = frozenset()  # flows into conveyors: never below zero
+        self.driven: frozenset[str] = frozenset()  # flows out of conveyors and queues, whose values follow from what flowed in
+        self.belted: frozenset[str] = frozenset()  # flows into conveyors and queues: never below zero
+        self.asked: dict[str, Place] = {}  # flows that a conveyor may keep out: where their equations' values stand
+        self.room: dict[str, Read] = {}  # flows out of queues into conveyors: how much the belt takes this step
         self._loops = 0
 
     def loop(self, size: int) -> Loop:

@@ -18,6 +18,8 @@ MOST_STAGES = 1000
 
 def expand(builder: Builder, scope: Scope, name: str, args: list[Code], call: Call) -> Code:
     """The value of one call, with whatever stocks it needs put into the builder."""
+    from flowreform.lower import registers
+
     table: dict[str, Callable[[], Code]] = {
         "delay1": lambda: delay(builder, scope, args[0], args[1], 1, args[2:]),
         "delay3": lambda: delay(builder, scope, args[0], args[1], 3, args[2:]),
@@ -30,6 +32,8 @@ def expand(builder: Builder, scope: Scope, name: str, args: list[Code], call: Ca
         "forcst": lambda: forecast(builder, scope, args[0], args[1], args[2], args[3:]),
         "delay": lambda: pipeline(builder, scope, args[0], args[1], args[2:], fixed=False),
         "delay_fixed": lambda: pipeline(builder, scope, args[0], args[1], args[2:], fixed=True),
+        "delay_material": lambda: registers.material(builder, scope, args, call),
+        "delay_information": lambda: registers.information(builder, scope, args, call),
         "previous": lambda: previous(builder, scope, args[0], args[1]),
         "sample_if_true": lambda: sample(builder, scope, args[0], args[1], args[2]),
         "init": lambda: initial(builder, scope, args[0]),

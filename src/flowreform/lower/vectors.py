@@ -41,7 +41,19 @@ def expand(builder: Builder, scope: Scope, name: str, call: Call) -> Code:
         "allocate_available": allocation.by_price,
         "allocate_by_priority": allocation.by_priority,
     }
-    return table[name](builder, scope, call)
+    before = len(builder.step)
+    code = table[name](builder, scope, call)
+    made = [(statement.code, {loop.number for loop in statement.loops}) for statement in builder.step[before:]]
+    if any(_strays(part, loops) for part, loops in (*made, (code, {loop.number for loop in scope.loops}))):
+        reason = f"the dimensions of the arguments of {call.function.upper()} do not fit together"
+        raise Fault(reason, "name the same dimensions in each of them and on the left", call.column)
+    return code
+
+
+def _strays(code: Code, loops: set[int]) -> bool:
+    """Does an expression go along a dimension that nothing around it runs over?"""
+    around = loops | {part.loop for part in walk(code) if isinstance(part, Reduce)}
+    return any(term.loop not in around for part in walk(code) for term in getattr(part, "terms", ()))
 
 
 # --- vectors ---------------------------------------------------------------------------------------------------------

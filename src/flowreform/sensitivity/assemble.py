@@ -13,7 +13,7 @@ from flowreform import results
 from flowreform.experiment import Experiment
 from flowreform.kpi import kpi_attributes
 from flowreform.names import split
-from flowreform.sensitivity.bands import QUANTILES, quantiles_of
+from flowreform.sensitivity.chances import QUANTILES, quantiles_of, share_better, wilson
 from flowreform.sensitivity.columns import FRACTIONS, STATUS, Cells
 from flowreform.sensitivity.designs import Design
 from flowreform.sensitivity.estimators import Settings
@@ -28,16 +28,20 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Findings:
-    """What an analysis was about, and what it found, one entry for each of `labels` (scenarios, or the one difference)."""
+    """What an analysis was about, and what it found, one entry for each of `labels` (scenarios, or the one difference).
+
+    `compared` and `held` have each scenario's KPIs as they compare and its targets (1: met), by independent draws."""
 
     experiment: Experiment
     method: str
     design: Design
     values: Mapping[str, Floats]
     wanted: Wanted
-    labels: list[str]
     settings: Settings
     contrast: tuple[str, str] | None
+    labels: list[str] = field(default_factory=list)
+    compared: dict[str, Floats] = field(default_factory=dict)
+    held: dict[str, Floats] = field(default_factory=dict)
     failed: list[int] = field(default_factory=list)
     kpis: list[Cells] = field(default_factory=list)
     convergence: list[Floats | None] = field(default_factory=list)
@@ -49,6 +53,13 @@ class Findings:
     def rows(self) -> list[str]:
         """The names on the kpi axis: KPIs, then targets."""
         return [*self.wanted.kpis, *(target.text for target in self.wanted.targets)]
+
+    def keep_scenario(self, name: str, outcome: Outcome) -> None:
+        """Hold on to what says which scenario does better, and which meets its targets."""
+        rows = self.design.free_rows()
+        if len(rows) > 1 and outcome.compared is not None:
+            self.compared[name] = outcome.compared[rows]
+            self.held[name] = outcome.kpis[rows, len(self.wanted.kpis) :]
 
     def keep(self, outcome: Outcome) -> None:
         """Hold on to what pictures need of a scenario's runs: those that are independent draws."""
@@ -106,6 +117,7 @@ def assemble(found: Findings, *, engine: str, command: str) -> Dataset:
             coords["quantile"] = np.array(QUANTILES)
             bands = np.transpose(np.stack(found.bands), (0, 2, 1, 3))
             data["band"] = (("scenario", "variable", "quantile", "time"), bands, {"long_name": "quantile over the draws"})
+    _chances(found, data, coords)
     data["failed_runs"] = ("scenario", np.array(found.failed), {"long_name": "runs that failed"})
     attributes = results.provenance(found.experiment, engine=engine, command=command)
     for key in ("draws", "design"):
@@ -120,6 +132,34 @@ def assemble(found: Findings, *, engine: str, command: str) -> Dataset:
     if found.contrast is not None:
         attributes["contrast"] = f"{found.contrast[0]} - {found.contrast[1]}"
     return xr.Dataset(data, coords, attributes)
+
+
+def _chances(found: Findings, data: dict[str, Any], coords: dict[str, Any]) -> None:
+    """How often each scenario meets each target, and does better than each other, draw against the same draw."""
+    if not found.compared:
+        return
+    names = list(found.compared)
+    coords["contender"] = np.array(names, dtype=np.str_)
+    if found.wanted.targets:
+        held = np.stack([found.held[name].T for name in names])  # [contender, target, draw]
+        used = np.isfinite(held).sum(axis=-1)
+        coords["target"] = np.array([target.text for target in found.wanted.targets], dtype=np.str_)
+        for key, values in zip(("probability", "low", "high"), wilson(np.nansum(held, axis=-1), used), strict=True):
+            data[f"target_{key}"] = (("contender", "target"), values, {"long_name": f"{key} of meeting the target"})
+        data["target_draws"] = (("contender", "target"), used, {"long_name": "draws in which the target can be judged"})
+    better = {name: found.experiment.kpis[name].better for name in found.wanted.kpis}
+    judged = [name for name, way in better.items() if way in ("lower", "higher")]
+    if judged and len(names) > 1:
+        places = [found.wanted.kpis.index(name) for name in judged]
+        signs = np.array([1.0 if better[name] == "higher" else -1.0 for name in judged])
+        values = np.stack([found.compared[name][:, places] * signs for name in names])  # [contender, draw, kpi]
+        share, ties, used = share_better(np.moveaxis(values, -1, 0))
+        dims = ("judged_kpi", "contender", "opponent")
+        coords["opponent"] = coords["contender"]
+        coords["judged_kpi"] = np.array(judged, dtype=np.str_)
+        data["better_probability"] = (dims, share, {"long_name": "share of draws in which the contender does better"})
+        data["better_ties"] = (dims, ties, {"long_name": "share of draws in which both do as well"})
+        data["better_draws"] = (dims, used, {"long_name": "draws in which both have a value"})
 
 
 def _cells(data: dict[str, Any], kind: str, cells: list[Cells], dims: tuple[str, ...], sizes: tuple[int, ...]) -> None:

@@ -50,10 +50,11 @@ def estimate(method: Method, design: Design, outputs: Floats, settings: Settings
         if kept.sum() < min(max(FEWEST, design.blocks / 2), design.blocks):
             found.status[chosen] = TOO_FEW
             continue
-        block = outputs[:, chosen] if kept.all() else outputs[design.rows(kept)][:, chosen]
-        flat = np.ptp(block, axis=0) <= FLAT * np.abs(block).max(axis=0)
+        block = outputs if len(chosen) == columns else outputs[:, chosen]
+        block = block if kept.all() else block[design.rows(kept)]
+        flat = _flat(block)
         if design.method == "dgsm":  # its scale is the variance of the base points alone
-            flat |= np.ptp(block[:: design.block], axis=0) <= FLAT * np.abs(block).max(axis=0)
+            flat |= _flat(block[:: design.block], np.maximum(block.max(axis=0), -block.min(axis=0)))
         steady = chosen[flat]
         found.status[steady] = CONSTANT
         found.values[..., steady] = 0.0
@@ -61,9 +62,16 @@ def estimate(method: Method, design: Design, outputs: Floats, settings: Settings
             if cells is not None:
                 cells[np.triu(np.ones((count, count), dtype=bool), 1)[:, :, None] & flat_columns(steady, columns)] = 0.0
         if not flat.all():
-            indices = method.estimate(design.take(kept), np.ascontiguousarray(block[:, ~flat]), settings)
+            varied = block if not flat.any() else block[:, ~flat]
+            indices = method.estimate(design.take(kept), np.ascontiguousarray(varied), settings)
             _put(found, method, indices, chosen[~flat])
     return found
+
+
+def _flat(block: Floats, size: Floats | None = None) -> NDArray[np.bool_]:
+    """Which columns hold one value, but for rounding of numbers of this size (their own, where nothing is said)."""
+    low, high = block.min(axis=0), block.max(axis=0)
+    return np.asarray(high - low <= FLAT * (np.maximum(high, -low) if size is None else size))
 
 
 def flat_columns(steady: NDArray[np.int_], columns: int) -> NDArray[np.bool_]:
@@ -73,26 +81,25 @@ def flat_columns(steady: NDArray[np.int_], columns: int) -> NDArray[np.bool_]:
     return marks[None, None, :]
 
 
-def convergence(method: Method, design: Design, outputs: Floats, settings: Settings) -> Floats | None:
-    """float64[fraction, index, parameter, column] from the first quarter, half and all of the blocks; None where a part of the
-    sample is no sample."""
+def convergence(method: Method, design: Design, outputs: Floats, settings: Settings, whole: Cells) -> Floats | None:
+    """float64[fraction, index, parameter, column] from the first quarter and half of the blocks, and from the `whole`; None
+    where a part of the sample is no sample."""
     if not method.partial or design.blocks * FRACTIONS[0] < FEWEST:
         return None
     found = []
-    for fraction in FRACTIONS:
+    for fraction in FRACTIONS[:-1]:
         kept = np.arange(design.blocks) < round(design.blocks * fraction)
         part = design.take(kept)
         found.append(estimate(method, part, outputs[design.rows(kept)], settings if method.slow else None).values)
-    return np.stack(found)
+    return np.stack([*found, whole.values])
 
 
 def _patterns(design: Design, outputs: Floats) -> list[tuple[NDArray[np.bool_], NDArray[np.int_]]]:
     """Which blocks are whole, and the columns of which that is so; columns with the same gaps go together."""
-    missing = np.isnan(outputs)
     columns = np.arange(outputs.shape[1])
-    if not missing.any():
+    if not np.isnan(outputs.max(axis=0)).any():  # a maximum is NaN where any value is: no array of flags for the usual case
         return [(np.ones(design.blocks, dtype=bool), columns)] if len(columns) else []
-    whole = ~missing.reshape(design.blocks, design.block, -1).any(axis=1)
+    whole = ~np.isnan(outputs).reshape(design.blocks, design.block, -1).any(axis=1)
     rows, inverse = np.unique(whole.T, axis=0, return_inverse=True)
     return [(row, columns[inverse.ravel() == at]) for at, row in enumerate(rows)]
 

@@ -7,7 +7,7 @@ be left out whole; a design of a single block can spare none.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.case.uncertainty import Uncertainty
-from flowreform.draws import quantile
+from flowreform.draws import correlated, quantile
+from flowreform.experiment import Correlation
 
 Floats = NDArray[np.float64]
 
@@ -86,6 +87,16 @@ def make(method: str, parameters: int, samples: int, seed: int, *, second_order:
     with warnings.catch_warnings():  # what SALib and scipy say about sample sizes is said by this package, in its own words
         warnings.simplefilter("ignore")
         return _MAKERS[method](parameters, samples, seed, second_order)
+
+
+def mixed(design: Design, names: Sequence[str], correlations: Sequence[Correlation]) -> Design:
+    """The design with its columns correlated, re-ordered so that a Latin hypercube stays one; the same where nothing is."""
+    if not correlations:
+        return design
+    columns = correlated(
+        {name: np.clip(design.unit[:, at], 2.0**-60, 1.0 - 2.0**-53) for at, name in enumerate(names)}, correlations, reorder=True
+    )
+    return replace(design, unit=np.stack([columns[name] for name in names], axis=1))
 
 
 def values_of(design: Design, uncertainties: dict[str, Uncertainty]) -> dict[str, Floats]:

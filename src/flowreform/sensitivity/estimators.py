@@ -6,7 +6,9 @@ a thousand resampled columns is one matrix product; the random numbers behind it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +19,7 @@ from flowreform.sensitivity.designs import LEVELS, Design
 Floats = NDArray[np.float64]
 Counts = NDArray[np.float64]
 
-COLUMNS = 128
+COLUMNS = 32
 """So many columns are worked on together: their products stay in the processor's cache."""
 TINY = float(np.finfo(float).eps)
 
@@ -66,10 +68,27 @@ def spread(values: Floats) -> Floats:
     return np.asarray(values.std(axis=0, ddof=1))
 
 
-def parts(columns: int) -> Iterator[slice]:
-    """The columns, some at a time."""
-    for first in range(0, columns, COLUMNS):
-        yield slice(first, min(first + COLUMNS, columns))
+def share(work: Callable[[slice], None], columns: int, width: int = COLUMNS) -> None:
+    """Call `work` for some columns at a time, on every core.
+
+    Parts and not products are shared out: a matrix library that splits each product over cores makes them wait for each other
+    thousands of times, and on a machine with other work to do that takes ten times as long. So it is kept to one thread, and
+    what a part gives hangs on no number of cores."""
+    from threadpoolctl import threadpool_limits
+
+    parts = [slice(first, min(first + width, columns)) for first in range(0, columns, width)]
+    with threadpool_limits(limits=1, user_api="blas"):
+        if len(parts) == 1:
+            work(parts[0])
+            return
+        with ThreadPoolExecutor(_cores()) as pool:
+            for _ in pool.map(work, parts):
+                pass
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def over(value: Floats, divisor: Floats) -> Floats:
@@ -84,57 +103,52 @@ def over(value: Floats, divisor: Floats) -> Floats:
 def sobol(design: Design, outputs: Floats, settings: Settings | None) -> Indices:
     """First (Saltelli et al. 2010), total (Jansen 1999) and second order (Saltelli 2002) indices: `S1`, `ST` and pairs."""
     size, count, columns = design.blocks, design.parameters, outputs.shape[1]
-    weights = None
+    weights = np.full((1, size), 1.0 / size)  # the first row is the sample itself, all others are resamplings
     if settings is not None:
         picked = np.random.default_rng(settings.seed).integers(size, size=(size, settings.resamples))
-        weights = counts(picked.T, size)
+        weights = np.concatenate([weights, counts(picked.T, size)])
     shape = (count, columns)
     found = Indices({"S1": np.empty(shape), "ST": np.empty(shape)})
-    if weights is not None:
+    if settings is not None:
         found.half_widths = {"S1": np.empty(shape), "ST": np.empty(shape)}
     if design.second_order:
         found.pairs = np.full((count, *shape), np.nan)
-        found.pair_half_widths = np.full((count, *shape), np.nan) if weights is not None else None
-    for part in parts(columns):
-        _sobol_part(design, outputs[:, part], weights, settings, found, part)
+        found.pair_half_widths = np.full((count, *shape), np.nan) if settings is not None else None
+    share(lambda part: _sobol_part(design, outputs[:, part], weights, settings, found, part), columns)
     return found
 
 
-def _sobol_part(
-    design: Design, outputs: Floats, weights: Counts | None, settings: Settings | None, found: Indices, part: slice
-) -> None:
+def _sobol_part(design: Design, outputs: Floats, weights: Counts, settings: Settings | None, found: Indices, part: slice) -> None:
+    """Some columns. Every mean over base points is one row of a matrix product: of the sample, then of each resampling."""
     count = design.parameters
-    scaled = (outputs - outputs.mean(axis=0)) / outputs.std(axis=0)
-    cube = np.ascontiguousarray(scaled.reshape(design.blocks, design.block, -1).transpose(1, 0, 2))  # [place, base, column]
-    a, b, mixed = cube[0], cube[-1], cube[1 : 1 + count]
-    variance = np.var(np.concatenate([a, b]), axis=0)
-    first = [b * (row - a) for row in mixed]
-    total = [(a - row) ** 2 for row in mixed]
-    for at in range(count):
-        found.values["S1"][at, part] = over(first[at].mean(axis=0), variance)
-        found.values["ST"][at, part] = over(0.5 * total[at].mean(axis=0), variance)
-    resampled = None
-    if weights is not None and settings is not None:
-        resampled = weights @ (a * a + b * b) / 2.0 - (weights @ (a + b) / 2.0) ** 2
-        firsts = [over(weights @ item, resampled) for item in first]
-        for at in range(count):
-            found.half_widths["S1"][at, part] = settings.reach * spread(firsts[at])
-            found.half_widths["ST"][at, part] = settings.reach * spread(over(0.5 * (weights @ total[at]), resampled))
+    scaled = np.ascontiguousarray(outputs)
+    scaled = (scaled - scaled.mean(axis=0)) / scaled.std(axis=0)
+    cube = scaled.reshape(design.blocks, design.block, -1)  # [base, place, column]
+    a, b, mixed = cube[:, :1], cube[:, -1:], cube[:, 1 : 1 + count]
+    variance = _means(weights, (a * a + b * b) / 2.0) - _means(weights, (a + b) / 2.0) ** 2
+    variance[0] = np.var(cube[:, [0, -1]], axis=(0, 1))
+    first = over(_means(weights, b * (mixed - a)), variance)  # [resample, parameter, column]
+    total = over(0.5 * _means(weights, (mixed - a) ** 2), variance)
+    for name, values in (("S1", first), ("ST", total)):
+        found.values[name][:, part] = values[0]
+        if settings is not None:
+            found.half_widths[name][:, part] = settings.reach * spread(values[1:])
     if found.pairs is None:
         return
-    swapped = cube[1 + count : 1 + 2 * count]
-    both = a * b
-    product = np.empty_like(both)
-    for j in range(count):
-        for k in range(j + 1, count):
-            np.multiply(swapped[j], mixed[k], out=product)
-            np.subtract(product, both, out=product)
-            single = found.values["S1"][j, part] + found.values["S1"][k, part]
-            found.pairs[j, k, part] = over(product.mean(axis=0), variance) - single
-            if weights is not None and resampled is not None and settings is not None:
-                assert found.pair_half_widths is not None
-                again = over(weights @ product, resampled) - firsts[j] - firsts[k]
-                found.pair_half_widths[j, k, part] = settings.reach * spread(again)
+    swapped, both = cube[:, 1 + count : 1 + 2 * count], a * b
+    for j in range(count - 1):
+        products = swapped[:, j : j + 1] * mixed[:, j + 1 :]
+        products -= both
+        pair = over(_means(weights, products), variance) - first[:, j : j + 1] - first[:, j + 1 :]
+        found.pairs[j, j + 1 :, part] = pair[0]
+        if settings is not None and found.pair_half_widths is not None:
+            found.pair_half_widths[j, j + 1 :, part] = settings.reach * spread(pair[1:])
+
+
+def _means(weights: Counts, values: Floats) -> Floats:
+    """float64[resample, place, column]: means of [base, place, column] over the base points."""
+    flat = np.ascontiguousarray(values).reshape(len(values), -1)
+    return np.asarray(weights @ flat).reshape(len(weights), *values.shape[1:])
 
 
 # --- screening -------------------------------------------------------------------------------------------------------

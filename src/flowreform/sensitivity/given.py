@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.sensitivity.designs import Design, problem
-from flowreform.sensitivity.estimators import Floats, Indices, Settings, counts, parts, spread
+from flowreform.sensitivity.estimators import Floats, Indices, Settings, counts, share, spread
 
 FAST_HARMONICS = 4
 RBD_HARMONICS = 10
@@ -29,23 +30,26 @@ def fast(design: Design, outputs: Floats, settings: Settings | None) -> Indices:
     Intervals come from half curves, as in SALib, and are a hint rather than a level of confidence."""
     count, columns = design.parameters, outputs.shape[1]
     size = len(outputs) // count
+    half = math.ceil(size * 0.5)
     found = Indices({"S1": np.empty((count, columns)), "ST": np.empty((count, columns))})
+    begins = np.zeros((count, 0), dtype=int)
     if settings is not None:
         found.half_widths = {name: np.empty((count, columns)) for name in ("S1", "ST")}
         stream = np.random.RandomState(settings.seed)
-        half = math.ceil(size * 0.5)
-    for at in range(count):
-        curve = outputs[at * size : (at + 1) * size]
-        found.values["S1"][at], found.values["ST"][at] = _orders(curve)
-        if settings is None:
-            continue
-        begins = stream.randint(0, size, size=settings.resamples)
-        doubled = np.concatenate([curve, curve])
-        firsts, totals = np.empty((2, settings.resamples, columns))
-        for resample, begin in enumerate(begins):
-            firsts[resample], totals[resample] = _orders(doubled[begin : begin + half])
-        found.half_widths["S1"][at] = settings.reach * spread(firsts)
-        found.half_widths["ST"][at] = settings.reach * spread(totals)
+        begins = np.stack([stream.randint(0, size, size=settings.resamples) for _ in range(count)])
+
+    def work(part: slice) -> None:
+        for at in range(count):
+            curve = outputs[at * size : (at + 1) * size, part]
+            found.values["S1"][at, part], found.values["ST"][at, part] = _orders(curve)
+            if settings is None:
+                continue
+            doubled = np.concatenate([curve, curve])
+            again = np.array([_orders(doubled[begin : begin + half]) for begin in begins[at]])  # [resample, order, column]
+            for order, name in enumerate(("S1", "ST")):
+                found.half_widths[name][at, part] = settings.reach * spread(again[:, order])
+
+    share(work, columns)
     return found
 
 
@@ -55,7 +59,8 @@ def _orders(curve: Floats) -> tuple[Floats, Floats]:
 
     size = len(curve)
     omega = math.floor((size - 1) / (2 * FAST_HARMONICS))
-    power = np.abs(rfft(curve, axis=0)[1 : math.ceil(size / 2)] / size) ** 2
+    waves = rfft(curve, axis=0)[1 : math.ceil(size / 2)]
+    power = (waves.real**2 + waves.imag**2) / size**2
     whole = 2.0 * power.sum(axis=0)
     first = 2.0 * power[np.arange(1, FAST_HARMONICS + 1) * omega - 1].sum(axis=0)
     rest = 2.0 * power[: math.floor(omega / 2.0)].sum(axis=0)
@@ -73,40 +78,51 @@ def rbd_fast(design: Design, outputs: Floats, settings: Settings | None) -> Indi
     if settings is not None:
         rng = np.random.default_rng(settings.seed)
         found.half_widths = {"S1": np.empty((design.parameters, columns))}
-    centred = outputs - outputs.mean(axis=0)
-    whole = size * (centred**2).sum(axis=0)
     for at in range(design.parameters):
         x = design.unit[:, at]
         waves = _waves(size)[:, np.argsort(_there_and_back(np.argsort(x)))]
-        found.values["S1"][at] = _unskewed(_power(waves @ centred) / whole, size)
-        if settings is None:
-            continue
-        half = int(size * 0.5)
-        picked = np.array([rng.choice(size, replace=True, size=half) for _ in range(settings.resamples)])
-        found.half_widths["S1"][at] = settings.reach * spread(_rbd_again(x, centred, picked))
+        again = None
+        if settings is not None:
+            half = int(size * 0.5)
+            again = _resampled(x, np.array([rng.choice(size, replace=True, size=half) for _ in range(settings.resamples)]))
+
+        def work(part: slice, at: int = at, waves: Floats = waves, again: _Again | None = again) -> None:
+            centred = outputs[:, part] - outputs[:, part].mean(axis=0)
+            whole = size * (centred**2).sum(axis=0)
+            found.values["S1"][at, part] = _unskewed(_power(waves @ centred) / whole, size)
+            if settings is not None and again is not None:
+                found.half_widths["S1"][at, part] = settings.reach * spread(again.index(centred))
+
+        share(work, columns)
     return found
 
 
-def _rbd_again(x: Floats, centred: Floats, picked: NDArray[np.int_]) -> Floats:
-    """float64[resample, column]: the index of each resampling."""
-    size, columns = centred.shape
-    resamples, half = picked.shape
+@dataclass(frozen=True)
+class _Again:
+    """Resamplings of a parameter as matrices: `rows` [resample x wave, row] give the waves' sums, `weights` the means."""
+
+    rows: Floats
+    weights: Floats
+    half: int
+
+    def index(self, centred: Floats) -> Floats:
+        """float64[resample, column]: the index of each resampling."""
+        mean = self.weights @ centred
+        whole = self.half * self.half * (self.weights @ centred**2 - mean**2)
+        sums = (self.rows @ centred).reshape(len(self.weights), 2 * RBD_HARMONICS, -1)
+        power = _power(sums.swapaxes(0, 1))
+        return _unskewed(np.divide(power, whole, out=np.zeros_like(power), where=whole > 0), self.half)
+
+
+def _resampled(x: Floats, picked: NDArray[np.int_]) -> _Again:
+    size, (resamples, half) = len(x), picked.shape
     waves = _waves(half)
     rows = np.zeros((resamples, len(waves), size))
     for resample, index in enumerate(picked):
         placed = index[_there_and_back(np.argsort(x[index]))]
         for wave, row in zip(waves, rows[resample], strict=True):
-            np.add.at(row, placed, wave)
-    weights = counts(picked, size)
-    flat = rows.reshape(-1, size)
-    found = np.empty((resamples, columns))
-    for part in parts(columns):
-        block = centred[:, part]
-        mean = weights @ block
-        whole = half * half * (weights @ block**2 - mean**2)
-        power = _power((flat @ block).reshape(resamples, len(waves), -1).swapaxes(0, 1))
-        found[:, part] = _unskewed(np.divide(power, whole, out=np.zeros_like(power), where=whole > 0), half)
-    return found
+            row += np.bincount(placed, weights=wave, minlength=size)
+    return _Again(rows.reshape(-1, size), counts(picked, size), half)
 
 
 def _there_and_back(order: NDArray[np.int_]) -> NDArray[np.int_]:
@@ -138,7 +154,8 @@ def pawn(design: Design, outputs: Floats, settings: Settings | None) -> Indices:
 
     Of the slices of each parameter the `minimum`, `mean`, `median` and `maximum` distance, `CV` and `stdev`."""
     distances = np.full((SLICES, design.parameters, outputs.shape[1]), np.nan)
-    for part in parts(outputs.shape[1]):
+
+    def work(part: slice) -> None:
         ranked = _Ranked(outputs[:, part])
         for at in range(design.parameters):
             x = design.unit[:, at]
@@ -147,6 +164,8 @@ def pawn(design: Design, outputs: Floats, settings: Settings | None) -> Indices:
                 inside = (x >= edges[place]) & (x < edges[place + 1])
                 if inside.any():
                     distances[place, at, part] = ranked.distance(inside)
+
+    share(work, outputs.shape[1])
     mean, deviation = np.nanmean(distances, axis=0), np.nanstd(distances, axis=0)
     return Indices(
         {

@@ -15,7 +15,8 @@ class Method:
     `indices` are named in order, `leading` is the one to rank by; `shares` says that indices are shares of a variance (0 to
     1, where ends can be passed by sampling error), `in_units` that they are in the unit of what is measured. `smallest` is
     the least number of samples; `fixed` says that the number of runs follows from the parameters alone. `partial` says that
-    part of the sample stands for itself, so that convergence can be shown and failed runs left out."""
+    part of the sample stands for itself, so that convergence can be shown and failed runs left out. `given` says that any
+    sample of all inputs will do, correlated ones and one that was run before included."""
 
     label: str
     estimate: Estimator
@@ -27,20 +28,22 @@ class Method:
     partial: bool = True
     fixed: bool = False
     slow: bool = False
+    given: bool = False
 
 
 METHODS: dict[str, Method] = {
     "sobol": Method("Sobol indices", estimators.sobol, ("S1", "ST"), "ST", 4, shares=True),
     "morris": Method("Morris elementary effects", estimators.morris, ("mu", "mu_star", "sigma"), "mu_star", 2, in_units=True),
     "fast": Method("FAST", given.fast, ("S1", "ST"), "ST", 130, shares=True, partial=False),
-    "rbd_fast": Method("RBD-FAST", given.rbd_fast, ("S1",), "S1", 64, shares=True),
-    "delta": Method("delta moment-independent", given.delta, ("delta", "S1"), "delta", 50, shares=True, slow=True),
-    "pawn": Method("PAWN", given.pawn, ("median", "minimum", "mean", "maximum", "CV", "stdev"), "median", 50),
+    "rbd_fast": Method("RBD-FAST", given.rbd_fast, ("S1",), "S1", 64, shares=True, given=True),
+    "delta": Method("delta moment-independent", given.delta, ("delta", "S1"), "delta", 50, shares=True, slow=True,
+                    given=True),
+    "pawn": Method("PAWN", given.pawn, ("median", "minimum", "mean", "maximum", "CV", "stdev"), "median", 50, given=True),
     "dgsm": Method("derivative-based (DGSM)", estimators.dgsm, ("vi", "vi_std", "dgsm"), "dgsm", 2),
     "ff": Method("fractional factorial", estimators.ff, ("ME",), "ME", 0, in_units=True, partial=False, fixed=True),
     "tornado": Method("one at a time", estimators.tornado, ("low", "high", "swing"), "swing", 0, in_units=True, partial=False,
                       fixed=True),
-    "regional": Method("Monte Carlo filtering", given.regional, ("distance", "p_value", "shift"), "distance", 20),
+    "regional": Method("Monte Carlo filtering", given.regional, ("distance", "p_value", "shift"), "distance", 20, given=True),
 }  # fmt: skip
 
 MEANINGS: dict[str, str] = {

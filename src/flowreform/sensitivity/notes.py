@@ -36,6 +36,7 @@ def lines(
         *_missing(ds, found),
         *_constant(ds),
         *_fixed(found, scenarios),
+        *_correlated(found),
         *_sample(found, method, samples),
         *_ranking(ds, method),
         *_converged(ds, method),
@@ -98,6 +99,16 @@ def _fixed(found: Findings, scenarios: Sequence[tuple[str, Mapping[str, object]]
         names = [name for name in found.values if name in settings or split(name)[0] in settings]
         if names:
             yield f"{label}: set by the scenario, and so without effect there: {_named(names)}"
+
+
+def _correlated(found: Findings) -> Iterator[str]:
+    pairs = [item for item in found.experiment.correlations if set(item.between) <= set(found.values)]
+    if pairs:
+        shown = [f"{' with '.join(item.between)} ({item.rank_correlation:g})" for item in pairs]
+        yield (
+            "inputs are correlated, and an index counts what comes with the other too, so that shares may sum to more than 1: "
+            + _named(shown)
+        )
 
 
 def _sample(found: Findings, method: Method, samples: int) -> Iterator[str]:

@@ -15,9 +15,10 @@ from flowreform.batch import Batch
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Points, Scenario
+from flowreform.kpi import failures
 from flowreform.kpi import kpis as kpis_of
 from flowreform.names import split
-from flowreform.sensitivity.targets import Target, met
+from flowreform.sensitivity.targets import Target, comparable, met
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -49,11 +50,13 @@ class Wanted:
 class Outcome:
     """What a scenario gave: KPIs (targets after them) float64[row, kpi], variables float64[row, variable x time], failed runs.
 
-    Runs that failed are NaN everywhere."""
+    Runs that failed are NaN everywhere. `compared` has the KPIs once more, with what never happened as +infinity and what was
+    not needed as -infinity; None of a difference."""
 
     kpis: Floats
     variables: Floats
     failed: NDArray[np.bool_]
+    compared: Floats | None = None
 
 
 class Runner:
@@ -95,6 +98,7 @@ class Runner:
             np.empty((self.rows, len(wanted.kpis) + len(wanted.targets))),
             np.empty((self.rows, len(wanted.variables) * len(wanted.times))),
             np.zeros(self.rows, dtype=bool),
+            np.empty((self.rows, len(wanted.kpis))),
         )
         for rows in self._chunks():
             size = rows.stop - rows.start
@@ -106,32 +110,42 @@ class Runner:
             ds = results.dataset(
                 self.model, found.times, found.values, scenarios={scenario.name: scenario.label}, failed={"failed": found.failed}
             )
-            self._keep(ds, kept, rows)
-        kept.kpis[kept.failed] = np.nan
-        kept.variables[kept.failed] = np.nan
-        return kept
+            keep(ds, kpis_of(ds, self.experiment), scenario.name, wanted, kept, rows)
+        return without_failed(kept)
 
     def _chunks(self) -> Iterator[slice]:
         for first in range(0, self.rows, self.chunk):
             yield slice(first, min(first + self.chunk, self.rows))
 
-    def _keep(self, ds: Dataset, kept: Outcome, rows: slice) -> None:
-        wanted = self.wanted
-        kept.failed[rows] = np.asarray(ds["failed"].values)[0]
-        kpis = kpis_of(ds, self.experiment)
-        for at, name in enumerate(wanted.kpis):
-            kept.kpis[rows, at] = np.asarray(kpis[name].values)[0]
-        for at, target in enumerate(wanted.targets, start=len(wanted.kpis)):
-            kept.kpis[rows, at] = np.asarray(met(target, ds, kpis).values)[0]
-        count = len(wanted.times)
-        for at, name in enumerate(wanted.variables):
-            base, elements = split(name)
-            data = ds[base]
-            if elements:
-                inner = [dim for dim in data.dims if dim not in ("scenario", "draw", "time")]
-                data = data.sel(dict(zip(inner, elements, strict=True)))
-            course = np.asarray(data.transpose("scenario", "draw", "time").values)[0]
-            kept.variables[rows, at * count : (at + 1) * count] = course[:, wanted.times]
+
+def keep(ds: Dataset, kpis: Dataset, scenario: str, wanted: Wanted, kept: Outcome, rows: slice) -> None:
+    """Put what is wanted of a scenario's runs into `rows`; `ds` and `kpis` have (scenario, draw)."""
+    failed = failures(ds).sel(scenario=scenario)
+    kept.failed[rows] = np.asarray(failed.values)
+    for at, name in enumerate(wanted.kpis):
+        kept.kpis[rows, at] = np.asarray(kpis[name].sel(scenario=scenario).values)
+        if kept.compared is not None:
+            kept.compared[rows, at] = np.asarray(comparable(kpis, name).sel(scenario=scenario).values)
+    for at, target in enumerate(wanted.targets, start=len(wanted.kpis)):
+        kept.kpis[rows, at] = np.asarray(met(target, ds, kpis).sel(scenario=scenario).values)
+    count = len(wanted.times)
+    for at, name in enumerate(wanted.variables):
+        base, elements = split(name)
+        data = ds[base].sel(scenario=scenario)
+        if elements:
+            inner = [dim for dim in data.dims if dim not in ("draw", "time")]
+            data = data.sel(dict(zip(inner, elements, strict=True)))
+        course = np.asarray(data.transpose("draw", "time").values)
+        kept.variables[rows, at * count : (at + 1) * count] = course[:, wanted.times]
+
+
+def without_failed(kept: Outcome) -> Outcome:
+    """The outcome with NaN for everything of a failed run."""
+    kept.kpis[kept.failed] = np.nan
+    kept.variables[kept.failed] = np.nan
+    if kept.compared is not None:
+        kept.compared[kept.failed] = np.nan
+    return kept
 
 
 def _covered(name: str, fixed: Mapping[str, object]) -> bool:

@@ -222,6 +222,12 @@ def plain_text(text: str, limit: int = LONGEST_TEXT) -> str:
     return kept if len(kept) <= limit else f"{kept[: limit - 4]} ..."
 
 
+def chart_text(text: str, limit: int = 120) -> str:
+    """Text fit for a title, an axis or the name of a line: xlsxwriter takes what looks like `Sheet!A1` for a formula, so an
+    invisible word joiner follows every exclamation mark."""
+    return plain_text(text, limit).replace("!", "!\u2060")
+
+
 def serial(date: datetime.date) -> int:
     """A date as spreadsheets count it: days since 30 December 1899."""
     return (date - datetime.date(1899, 12, 30)).days

@@ -6,7 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from flowreform.export.workbook.book import BLUE, DARK, FONT, GREY, LINE, SMALL, SUBTITLE, TITLE, Book, letters, reference
+from flowreform.export.workbook.book import (
+    BLUE,
+    DARK,
+    FONT,
+    GREY,
+    LINE,
+    SMALL,
+    SUBTITLE,
+    TITLE,
+    Book,
+    chart_text,
+    letters,
+    reference,
+)
 from flowreform.export.workbook.engine_sheet import describe
 from flowreform.export.workbook.layout import ACTIVE, INPUT_FIRST, Layout
 from flowreform.export.workbook.series_sheet import FIRST, Series, baseline_column, baseline_range
@@ -161,7 +174,7 @@ def _year(series: Series) -> float:
 def _series(series: Series, name: str, cells: str, colour: str, width: float, dash: str = "solid") -> dict[str, Any]:
     # A name that begins with "=" would be taken for a reference.
     return {
-        "name": name.lstrip("=")[:120] or "-",
+        "name": chart_text(name) or "-",
         "categories": f"={series.axis_range}",
         "values": f"={cells}",
         "line": {"color": colour, "width": width, "dash_type": dash},
@@ -174,7 +187,7 @@ def _finish(series: Series, chart: Any, title: str, unit: str, look: str) -> Non
     font = {"name": FONT, "size": 9, "color": GREY}
     chart.set_title(
         {
-            "name": title.lstrip("=")[:200] or "-",
+            "name": chart_text(title, 200) or "-",
             "name_font": {"name": FONT, "size": 12, "bold": True, "color": DARK},
             "overlay": False,
         }
@@ -190,7 +203,7 @@ def _finish(series: Series, chart: Any, title: str, unit: str, look: str) -> Non
     chart.set_x_axis(axis)
     chart.set_y_axis(
         {
-            "name": unit.lstrip("=")[:80],
+            "name": chart_text(unit, 80),
             "name_font": {**font, "bold": False},
             "num_font": font,
             "num_format": look,

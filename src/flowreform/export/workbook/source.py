@@ -164,6 +164,16 @@ def read_source(
     return dataclasses.replace(source, own_dt=own, own_values=_at_own_dt(source, timed, own))
 
 
+def with_inputs(source: Source, inputs: tuple[InputCell, ...]) -> Source:
+    """The same workbook with other values and settings in its input cells, worked out anew by the engine.
+
+    Raises ModelError where a cell would then hold no finite number."""
+    values = _run(source.program, inputs, len(source.scenarios), range(source.program.slots), 1)
+    changed = dataclasses.replace(source, inputs=inputs, values=values)
+    _finite(changed)
+    return changed
+
+
 def moving(flat: Flat, slot: int) -> bool:
     """Whether a slot has a value of its own in each row."""
     return flat.kinds[slot] in (Kind.STEP, Kind.STOCK, Kind.MEMORY)

@@ -106,6 +106,19 @@ def _write(place: Path, source: Source, layout: Layout, columns: list[Column], d
     day = made or (calendar.origin if calendar else datetime.date(2000, 1, 1))
     created = datetime.datetime(max(1900, day.year), day.month, day.day)
     book = Book(place, created, {"title": source.experiment.title, "subject": source.experiment.question, "author": "flowreform"})
+    return write_sheets(book, source, layout, columns, draws, progress, made)
+
+
+def write_sheets(
+    book: Book,
+    source: Source,
+    layout: Layout,
+    columns: list[Column],
+    draws: Dataset | None,
+    progress: Progress,
+    made: datetime.date | None,
+) -> int:
+    """Every sheet in order, and the number of formulas; `made` is the date on the cover, where there is one."""
     series = Series(source, layout)
     cover = open_cover(book)
     control = open_control(book)

@@ -105,25 +105,38 @@ def beats(kpis: Dataset) -> Dataset:
         reason = "there is one scenario, and nothing it could beat"
         raise ExperimentError(error("one-scenario", reason, "add a [scenarios.NAME] to the experiment"))
     names = [str(name) for name in kpis.data_vars if kpis[name].attrs.get("better") in ("lower", "higher")]
-    size = kpis.sizes["scenario"]
-    share, ties, used = (np.full((len(names), size, size), np.nan) for _ in range(3))
-    for at, name in enumerate(names):
-        values = np.asarray(comparable(kpis, name).values)
-        sign = 1.0 if kpis[name].attrs["better"] == "higher" else -1.0
-        for one in range(size):
-            for other in range(size):
-                known = ~np.isnan(values[one]) & ~np.isnan(values[other])
-                used[at, one, other] = known.sum()
-                if one != other and known.any():
-                    mine, theirs = sign * values[one][known], sign * values[other][known]
-                    share[at, one, other], ties[at, one, other] = (mine > theirs).mean(), (mine == theirs).mean()
+    sign = {name: 1.0 if kpis[name].attrs["better"] == "higher" else -1.0 for name in names}
+    size, draws = kpis.sizes["scenario"], kpis.sizes["draw"]
+    values = [sign[name] * np.asarray(comparable(kpis, name).values) for name in names]
+    share, ties, used = share_better(np.reshape(values, (len(names), size, draws)))
     dims = ("kpi", "scenario", "other")
     scenarios = kpis["scenario"].values
     return xr.Dataset(
-        {"probability": (dims, share), "ties": (dims, ties), "draws_used": (dims, used.astype(int))},
+        {"probability": (dims, share), "ties": (dims, ties), "draws_used": (dims, used)},
         {"kpi": names, "scenario": scenarios, "other": scenarios},
         dict(kpis.attrs),
     )
+
+
+def share_better(values: Floats) -> tuple[Floats, Floats, NDArray[np.int_]]:
+    """Of `values` float64[kpi, scenario, draw], more is better: how often a scenario is above another in the same draw, how
+    often the two are equal, and in how many draws both have a value; each [kpi, scenario, other]."""
+    count, size, _ = values.shape
+    share, ties, used = (
+        np.full((count, size, size), np.nan),
+        np.full((count, size, size), np.nan),
+        np.zeros((count, size, size), int),
+    )
+    for one in range(size):
+        for other in range(size):
+            mine, theirs = values[:, one], values[:, other]
+            known = ~np.isnan(mine) & ~np.isnan(theirs)
+            used[:, one, other] = known.sum(axis=-1)
+            if one != other:
+                divisor = np.where(used[:, one, other] > 0, used[:, one, other], np.nan)
+                share[:, one, other] = (known & (mine > theirs)).sum(axis=-1) / divisor
+                ties[:, one, other] = (known & (mine == theirs)).sum(axis=-1) / divisor
+    return share, ties, used
 
 
 def _several_draws(ds: Dataset) -> None:

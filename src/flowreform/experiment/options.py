@@ -1,0 +1,70 @@
+"""Options over an experiment: keys of its [experiment] table, and settings for every scenario, through the same checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flowreform.errors import ExperimentError, Finding, Level, error
+from flowreform.experiment import with_settings
+from flowreform.experiment.build import build_experiment
+from flowreform.experiment.tables import Experiment
+from flowreform.toml import Document, read_document
+
+
+def with_options(experiment: Experiment, options: Mapping[str, Any], settings: Sequence[str] = ()) -> Experiment:
+    """The experiment with `options` over the keys of [experiment], and `NAME=VALUE` settings in every scenario.
+
+    Raises ExperimentError with every fault of either."""
+    wanted = read_settings(settings)
+    found = _again(experiment, options) if options else experiment
+    return with_settings(found, wanted) if wanted else found
+
+
+def read_settings(texts: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` texts by name.
+
+    Raises ExperimentError for a text without a name or a value, and for a name that comes twice."""
+    found: dict[str, str] = {}
+    findings: list[Finding] = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name or not value:
+            findings.append(
+                error("setting", "a setting is NAME=VALUE", "write --set length_of_stay=7", file="--set", element=text)
+            )
+        elif name in found:
+            findings.append(error("setting", "it is set twice", "keep one of them", file="--set", element=name))
+        else:
+            found[name] = value
+    if findings:
+        raise ExperimentError(findings)
+    return found
+
+
+def _again(found: Experiment, options: Mapping[str, Any]) -> Experiment:
+    """The same experiment with other values in its [experiment] table, through the same checks."""
+    document = _document(found)
+    table = {**document.table, "experiment": {**document.table["experiment"], **options}}
+    findings: list[Finding] = []
+    built = build_experiment(replace(document, table=table), found.model, found.case, findings, found.path)
+    if built is None or any(finding.level is Level.ERROR for finding in findings):
+        raise ExperimentError([_of_option(finding, options) for finding in findings])
+    return built
+
+
+def _of_option(finding: Finding, options: Mapping[str, Any]) -> Finding:
+    """A finding about a key that the command line gave, at the option and not at a line of the file."""
+    for key in options:
+        if finding.element == f"experiment.{key}":
+            return replace(finding, file="command line", line=0, element=f"--{key.replace('_', '-')}")
+    return finding
+
+
+def _document(found: Experiment) -> Document:
+    if found.path is not None:
+        return read_document(found.path, ExperimentError)
+    about = {"title": found.title, "question": found.question, "model": found.model.name}
+    return Document(found.model.file, {"experiment": about}, {})

@@ -1,0 +1,101 @@
+"""The command `flowreform` as a process of its own that starts at once: forked from a server that has imported everything."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+PATIENCE = 120.0
+"""Seconds after which a test gives up: a sweep must never hang."""
+
+
+@functools.cache
+def _server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    names = [
+        "flowreform.cli",
+        "flowreform.commands.sweep",
+        "flowreform.sweep.finish",
+        "flowreform.sweep.verify",
+        "xarray",
+        "zarr",
+        "zarr.codecs",
+    ]
+    context.set_forkserver_preload(
+        [*names, "flowreform.engine.interpret", "flowreform.formats.writer", "llvmlite.binding", "pyarrow.parquet"]
+    )
+    return context
+
+
+def _main(words: list[str], output: str, environment: dict[str, str]) -> None:
+    """The command with its output in a file."""
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.setsid()
+    sys.argv = ["flowreform", *words]
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    from flowreform.cli import main
+
+    main()
+
+
+class Command:
+    """A running `flowreform`. `text` is all it has printed so far."""
+
+    def __init__(self, *words: object, **environment: str) -> None:
+        handle, name = tempfile.mkstemp(prefix="flowreform-test-output-")
+        os.close(handle)
+        self.output = Path(name)
+        arguments = ([str(word) for word in words], name, environment)
+        self.process = _server().Process(target=_main, args=arguments)
+        self.process.start()
+        assert self.process.pid is not None
+        self.pid = self.process.pid
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def until(self, wanted: Callable[[], object], *, ended: bool = False) -> None:
+        """Wait for something to become true while the command is at work."""
+        began = time.monotonic()
+        while not wanted():
+            if not ended and not self.process.is_alive():
+                raise AssertionError(f"it ended too early with {self.process.exitcode}: {self.text}")
+            if time.monotonic() - began > PATIENCE:
+                self.process.kill()
+                raise AssertionError(f"it hangs: {self.text}")
+            time.sleep(0.002)
+
+    def until_parts(self, folder: Path, count: int) -> None:
+        """Wait until so many parts of a sweep are written."""
+        place = folder / "runs.zarr" / "input_value"
+        self.until(lambda: place.is_dir() and len(list(place.glob("c.*"))) >= count)
+
+    def send(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """The exit code as a shell sees it; minus the signal where one killed it."""
+        self.process.join(PATIENCE)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise AssertionError(f"it hangs: {self.text}")
+        return self.process.exitcode
+
+
+def run(*words: object, **environment: str) -> tuple[int, str]:
+    """A command from beginning to end: its exit code and all it printed."""
+    made = Command(*words, **environment)
+    return made.wait(), made.text
