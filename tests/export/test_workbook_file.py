@@ -282,6 +282,12 @@ def test_a_workbook_that_is_too_large_is_refused_with_the_remedy(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_large_workbook_is_written_with_a_warning(short: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowreform.export.workbook.write.WARN", 10_000)
+    written = fr.to_xlsx(short, tmp_path / "large.xlsx", draws=False)
+    assert any("spreadsheets grow slow" in str(finding) for finding in written.findings)
+
+
 def test_an_unknown_scenario_is_refused(short: Experiment, tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="did you mean"):
         fr.to_xlsx(short, tmp_path / "no.xlsx", scenario="biuld_first")
