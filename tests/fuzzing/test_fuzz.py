@@ -18,6 +18,9 @@ FOUND = {
 }
 """What fuzzing found, and what is said of it now."""
 
+RUNS = {"many_times_not.xmile": ("a", [0.0, 1.0, 1.0])}
+"""What fuzzing found and should run, with the values of a variable."""
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the bounds of a case need signals and limits of processes")
 
 
@@ -51,7 +54,16 @@ def test_half_an_hour_of_damaged_files(kind: str, tmp_path: Path) -> None:
 
 
 def test_every_file_that_went_wrong_is_kept() -> None:
-    assert {path.name for path in FIXTURES.iterdir()} == set(FOUND)
+    assert {path.name for path in FIXTURES.iterdir()} == {*FOUND, *RUNS}
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("engine", ["python", "numba"])
+def test_what_fuzzing_found_runs(name: str, engine: str) -> None:
+    from flowreform import read_model, simulate
+
+    variable, values = RUNS[name]
+    assert simulate(read_model(FIXTURES / name), engine=engine)[variable].values.ravel().tolist() == values
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -180,6 +180,8 @@ class Printer:
             return f"({a} {'&' if code.name == 'and' else '|'} {b})", max(da, db) + 1
         if isinstance(code, Op) and code.name == "not":
             text, depth = self.condition(code.args[0])
+            if depth >= DEEP:
+                text, depth = self._named_condition(text), 0
             return f"(not {text})", depth + 1
         text, depth = self.value(code)
         return f"({text} != 0.0)", depth + 1
