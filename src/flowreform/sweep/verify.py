@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.sweep.evaluate import Evaluator
+from flowreform.sweep.evaluate import Evaluator, batch_of, choose_engine
 from flowreform.sweep.identity import differences, identity_of, machine
 from flowreform.sweep.layout import FAILED, Layout
 from flowreform.sweep.reading import experiment_of
@@ -81,7 +81,9 @@ def verify_sweep(folder: Path, *, sample: int = SAMPLE, seed: int | None = None,
         rule = f"another machine or other versions ({what}): equal to {TOLERANCE:g} of the largest value"
     whole = [part for part in have if part not in bad_parts and part < layout.parts]
     missing = layout.parts - len([part for part in have if part < layout.parts])
-    worker = Evaluator(experiment, layout, engine if engine != "auto" or sample * len(layout.scenarios) > 1 else "python")
+    if engine == "auto":
+        engine = choose_engine(batch_of(experiment, bool(layout.columns)), sample)
+    worker = Evaluator(experiment, layout, engine)
     check = _Check(folder, layout, worker, exact=not others)
     for part, runs in _chosen(layout, whole, sample, seed).items():
         check.part(part, runs)
