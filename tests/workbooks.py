@@ -140,6 +140,15 @@ class Sheet:
         """Recalculate everything."""
         self.model.evaluate()
 
+    def last(self, name: str) -> object:
+        """The value of a variable in the last row of Engine."""
+        at, column, row = self.sheets.index("Engine"), 4, FIRST
+        while self.model.get_cell_value(at, NAMES, column) != name:
+            column += 1
+        while self.model.get_cell_value(at, row + 1, 1) not in ("", None):
+            row += 1
+        return self.model.get_cell_value(at, row, column)
+
     def engine(self) -> Series:
         """Every column of Engine by name."""
         at, column = self.sheets.index("Engine"), 4

@@ -27,6 +27,7 @@ from conftest import conformance_folder  # noqa: E402
 
 FOLDER = conformance_folder()
 FILES = suite.models(FOLDER) if FOLDER.is_dir() else []
+WITNESSES = Path(__file__).parents[2] / "docs" / "witnesses.md"
 NOT_DONE = ("GET TIME VALUE is done for the model's own time only",)
 """What is refused by name, and why: reading the calendar needs the date on which the model's Time is 0, which a run that is
 to be repeatable from its inputs cannot take from the machine."""
@@ -152,5 +153,22 @@ def test_no_other_tool_matches_more_files(tmp_path: Path) -> None:
     sound = [path for path in FILES if outcome(path).status != "broken"]
     text, counts = others.report(sound, {path: outcome(path) for path in sound}, tmp_path)
     print("\n" + text)
+    listed = WITNESSES.read_text(encoding="utf-8")
+    found = [line.split(": ")[0].strip() for line in text.split("disagreements")[1].splitlines()[1:]]
+    assert not [name for name in found if f"| {name} |" not in listed]
     for suffix in suite.SUFFIXES:
         assert counts["flowreform", suffix] >= max(counts["PySD", suffix], counts["pysimlin", suffix]), suffix
+
+
+@pytest.mark.slow
+@pytest.mark.requires("conformance", "pysimlin")
+def test_every_disagreement_in_the_ninth_digit_is_listed(tmp_path: Path) -> None:
+    """Where dt is exact and PySD or pysimlin can run a model, they give our numbers to 1e-9, or docs/witnesses.md says where not
+    and whose side the vendor takes."""
+    running = [path for path in FILES if outcome(path).status in ("matches", "runs", "misses")]
+    rows, counts = others.disagreements(running, FOLDER, tmp_path)
+    print(f"\ncompared: {counts}")
+    for file, tool, column, off, side in rows:
+        print(f"| {file} | {tool} | {column} | {off:.1g} | {side} |")
+    listed = WITNESSES.read_text(encoding="utf-8")
+    assert not [row for row in rows if f"| {row[0]} | {row[1]} |" not in listed]

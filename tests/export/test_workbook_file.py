@@ -68,9 +68,11 @@ def members(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def short() -> Experiment:
-    """A year and a quarter of the care model, with two draws."""
-    experiment = shortened(read_experiment("care_shift_build_or_close_first"), 15.0)
-    return dataclasses.replace(experiment, draws=2)
+    """Thirteen months of the care model by steps of an eighth, with three scenarios and two draws."""
+    experiment = shortened(read_experiment("care_shift_build_or_close_first"), 13.0)
+    made = dataclasses.replace(experiment.model, specs=dataclasses.replace(experiment.model.specs, dt=0.125))
+    scenarios = {name: experiment.scenarios[name] for name in ("as_is", "build_first", "close_first")}
+    return dataclasses.replace(experiment, model=made, dt=0.125, draws=2, scenarios=scenarios)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +194,7 @@ def test_checks_turn_red_when_a_formula_is_overwritten(book: Path, place: str) -
     names = list(sheet.engine())
     at = {"a stock in the middle": "waiting_for_admission", "a flow": "admission"}.get(place)
     if at is not None:
-        row, column = 100, 4 + names.index(at)
+        row, column = 60, 4 + names.index(at)
         index = sheet.sheets.index("Engine")
     else:
         index, row = sheet.sheets.index("Inputs"), 8 + len(sheet.inputs()) + 4
@@ -256,13 +258,16 @@ def test_levers_over_time_follow_the_selector(tmp_path: Path) -> None:
 
 def test_a_coarser_step_is_shown_with_what_it_costs(short: Experiment, tmp_path: Path) -> None:
     path = tmp_path / "coarse.xlsx"
-    written = fr.to_xlsx(short, path, dt=0.125, draws=False)
-    assert written.rows == 121
+    fine = dataclasses.replace(short.model, specs=dataclasses.replace(short.model.specs, dt=0.0625))
+    written = fr.to_xlsx(dataclasses.replace(short, model=fine, dt=0.0625), path, dt=0.125, draws=False)
+    assert written.rows == 105
     assert compare(path) <= 1e-9
     text = sheets(path)["Checks"]
     assert "Coarser step" in text
     assert "0.0625" in text
-    for dt, words in ((0.4, "not a whole number"), (0.03, "finer than"), (-1.0, "above 0"), (float("nan"), "above 0")):
+    written = fr.to_xlsx(short, tmp_path / "wild.xlsx", dt=0.25, draws=False)
+    assert any("a step of 0.25 moves" in str(finding) for finding in written.findings)
+    for dt, words in ((0.4, "not a whole number"), (0.0625, "finer than"), (-1.0, "above 0"), (float("nan"), "above 0")):
         with pytest.raises(ExperimentError, match=words):
             fr.to_xlsx(short, tmp_path / "no.xlsx", dt=dt)
     assert not (tmp_path / "no.xlsx").exists()
@@ -275,6 +280,12 @@ def test_a_workbook_that_is_too_large_is_refused_with_the_remedy(
     with pytest.raises(ModelError, match=r"formulas .* a larger --dt"):
         fr.to_xlsx(short, tmp_path / "no.xlsx", draws=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_large_workbook_is_written_with_a_warning(short: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowreform.export.workbook.write.WARN", 10_000)
+    written = fr.to_xlsx(short, tmp_path / "large.xlsx", draws=False)
+    assert any("spreadsheets grow slow" in str(finding) for finding in written.findings)
 
 
 def test_an_unknown_scenario_is_refused(short: Experiment, tmp_path: Path) -> None:

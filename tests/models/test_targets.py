@@ -70,7 +70,7 @@ def test_gates_take_the_behaviour_away(name: str) -> None:
 # --- mutants: a target that no fault can break proves nothing --------------------------------------------------------
 
 MUTANTS = [item for name in MODELS for item in mutants(name, "target")]
-COMPLETE = ("mental_health_shift",)
+COMPLETE = ("va_transformation", "canterbury", "care_shift", "mental_health_shift")
 """Models with a mutant for every target."""
 
 

@@ -39,7 +39,7 @@ def test_a_table_and_json(pace: Path) -> None:
     found = json.loads(done.stdout)
     inputs = found["indices"]["as_planned - slower"]["beds_at_end"]["inputs"]
     assert inputs["closure_rate"]["ST"]["value"] == pytest.approx(1, abs=0.2)
-    assert found["provenance"]["command"].endswith("pace.toml --method sobol --samples 32 --contrast as_planned slower")
+    assert found["provenance"]["command"].endswith("pace.toml --samples 32 --contrast as_planned slower")
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,28 @@ def test_files_are_written_the_same_twice(pace: Path, tmp_path: Path, method: st
         done = call(pace, "--method", method, "--samples", 16, "--scenario", "as_planned", "-o", folder)
         assert done.exit_code == 0, done.stderr
     names = {path.name for path in folders[0].iterdir()}
-    assert names == {"sensitivity.nc", "indices.csv", "summary.md"} | {f"{n}.{form}" for n in pictures for form in ("png", "svg")}
+    tables = {"sensitivity.nc", "indices.csv", "summary.md"} | ({"bands.csv"} if method == "sobol" else set())
+    assert names == tables | {f"{n}.{form}" for n in pictures for form in ("png", "svg")}
     for name in names - {"sensitivity.nc"}:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+    if method == "sobol":
+        bands = list(csv.DictReader((folders[0] / "bands.csv").read_text(encoding="utf-8").splitlines()))
+        assert len(bands) == 2 * 25  # two charted variables, 25 saved times
+        assert all(float(row["p5"]) <= float(row["p50"]) <= float(row["p95"]) for row in bands)
     rows = list(csv.DictReader((folders[0] / "indices.csv").read_text(encoding="utf-8").splitlines()))
     assert {row["parameter"] for row in rows} == {"closure_rate", "share_in_use"}
     assert "## Where it comes from" in (folders[0] / "summary.md").read_text(encoding="utf-8")
+
+
+def test_targets_and_who_does_better_are_shown(pace: Path) -> None:
+    done = call(pace, "--samples", 32, "--target", "beds_at_end <= 30", "--kpi", "beds_at_end", "--parameter", "closure_rate")
+    assert done.exit_code == 0, done.stderr
+    assert "Chance of meeting each target (95 % interval)" in done.stdout
+    assert "How often each scenario does better than as_planned" in done.stdout
+    found = json.loads(call(pace, "--samples", 32, "--target", "beds_at_end <= 30", "--json").stdout)
+    assert 0.3 < found["targets"]["beds_at_end <= 30"]["as_planned"]["probability"] < 0.7
+    assert found["targets"]["beds_at_end <= 30"]["slower"]["probability"] == 0
+    assert found["better"]["beds_at_end"]["as_planned"]["slower"]["probability"] == 1
 
 
 def test_bad_input_is_a_line_and_exit_code_1(pace: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -35,6 +37,14 @@ def _server() -> ForkServerContext:
     return context
 
 
+@functools.cache
+def _outputs() -> str:
+    """A folder for what commands print, gone when the tests are over."""
+    folder = tempfile.mkdtemp(prefix="flowreform-test-output-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def _main(words: list[str], output: str, environment: dict[str, str]) -> None:
     """The command with its output in a file."""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -54,7 +64,7 @@ class Command:
     """A running `flowreform`. `text` is all it has printed so far."""
 
     def __init__(self, *words: object, **environment: str) -> None:
-        handle, name = tempfile.mkstemp(prefix="flowreform-test-output-")
+        handle, name = tempfile.mkstemp(dir=_outputs())
         os.close(handle)
         self.output = Path(name)
         arguments = ([str(word) for word in words], name, environment)

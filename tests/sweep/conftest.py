@@ -62,7 +62,7 @@ def experiment(experiment_file: Path) -> Experiment:
 def undisturbed(experiment: Experiment, session_folder: Path) -> Path:
     """The folder of a sweep that nothing happened to."""
     folder = session_folder / "undisturbed"
-    fr.sweep(experiment, folder, engine="python", workers=1)
+    fr.sweep(experiment, folder, engine="numba", workers=1)
     return folder
 
 

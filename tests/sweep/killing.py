@@ -30,6 +30,10 @@ from flowreform.sweep import finish, store  # noqa: F401
 from sweep.folders import contents
 
 
+class Failure(Exception):
+    """A sweep that was not killed ended with an error."""
+
+
 def killed_at(number: int, work: Callable[[], object]) -> bool:
     """Whether `work`, in a process of its own, was killed at its step `number`; even ones before the call, odd ones after."""
     child = os.fork()
@@ -66,7 +70,7 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     if os.WIFSIGNALED(status):
         return True
     if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"the sweep failed at step {number}")
+        raise Failure
     return False
 
 
@@ -98,10 +102,15 @@ def main(experiment: Experiment, work: Path, right: dict[str, str], every: int) 
 
         if not killed_at(number, again):
             break
-        kills += 1 + killed_at(2 + (7 * number) % 90, again)
-        killed_at(0, again)
-        if contents(folder) != right or list(folder.rglob(".*.tmp")) or (folder / "lock").exists():
+        kills += 1
+        try:
+            kills += killed_at(2 + (7 * number) % 90, again)
+            killed_at(0, again)
+        except Failure:
             wrong.append(number)
+        else:
+            if contents(folder) != right or list(folder.rglob(".*.tmp")) or (folder / "lock").exists():
+                wrong.append(number)
         number += every
     print(json.dumps([kills, wrong]))
 

@@ -107,3 +107,23 @@ def test_no_scheduler_is_one_line(experiment_file: Path, tmp_path: Path) -> None
     assert "there is no Dask scheduler at" in text
     assert "Traceback" not in text
     assert len([line for line in text.splitlines() if "error:" in line]) == 1
+
+
+def test_a_scheduler_that_goes_away_ends_the_sweep_in_one_line(
+    experiment_file: Path, right: dict[str, str], tmp_path: Path
+) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    where = ("--no-dashboard", "--local-directory", tmp_path)
+    with (
+        started("scheduler", "--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard") as scheduler,
+        started("worker", address, "--nthreads", 1, "--no-nanny", *where),
+    ):
+        wait_for_workers(address, 1)
+        options = ("--engine", "python", "--quiet", "--scheduler", address)
+        sweep = Command("sweep", experiment_file, "-o", tmp_path / "sweep", *options)
+        sweep.until_parts(tmp_path / "sweep", 1)
+        scheduler.send_signal(signal.SIGKILL)
+        assert sweep.wait() == 1, sweep.text
+    assert "the Dask cluster has gone away" in sweep.text
+    assert run("sweep", experiment_file, "-o", tmp_path / "sweep", "--engine", "python", "--quiet")[0] == 0
+    assert contents(tmp_path / "sweep") == right

@@ -36,7 +36,7 @@ def test_a_damaged_part_is_worked_out_again_and_no_other(
     if harm == "deleted":
         chunk.unlink()
     assert contents(copied) != right
-    done = fr.sweep(experiment, copied, engine="python")
+    done = fr.sweep(experiment, copied, engine="numba")
     assert done.computed == 2 * PART
     assert contents(copied) == right
 
@@ -55,10 +55,10 @@ def test_other_files_are_mended_without_a_run(
 
 @pytest.mark.parametrize("design", ["random", "sobol"])
 def test_more_draws_go_on(design: str, changed: Changed, tmp_path: Path) -> None:
-    fr.sweep(changed(design=design, draws=200), tmp_path / "grown", engine="python")
-    done = fr.sweep(changed(design=design), tmp_path / "grown", engine="python")
+    fr.sweep(changed(design=design, draws=200), tmp_path / "grown", engine="numba")
+    done = fr.sweep(changed(design=design), tmp_path / "grown", engine="numba")
     assert (done.runs, done.computed) == (2 * DRAWS, 2 * (DRAWS - 200 // PART * PART))
-    fr.sweep(changed(design=design), tmp_path / "fresh", engine="python")
+    fr.sweep(changed(design=design), tmp_path / "fresh", engine="numba")
     assert contents(tmp_path / "grown") == contents(tmp_path / "fresh")
     assert (tmp_path / "grown" / "runs.zarr" / "zarr.json").read_bytes() == (
         tmp_path / "fresh" / "runs.zarr" / "zarr.json"
@@ -66,7 +66,7 @@ def test_more_draws_go_on(design: str, changed: Changed, tmp_path: Path) -> None
 
 
 def test_a_short_part_stays_until_the_longer_one_is_there(changed: Changed, tmp_path: Path) -> None:
-    fr.sweep(changed(draws=100, sweep_draws_per_part=64), tmp_path / "sweep", engine="python")
+    fr.sweep(changed(draws=100, sweep_draws_per_part=64), tmp_path / "sweep", engine="numba")
     grown = store.Store.resume(tmp_path / "sweep", changed(draws=110))
     assert grown is not None
     assert grown.missing() == [1]
@@ -76,7 +76,7 @@ def test_a_short_part_stays_until_the_longer_one_is_there(changed: Changed, tmp_
 
 
 def test_a_latin_hypercube_says_why_it_cannot_go_on(changed: Changed, tmp_path: Path) -> None:
-    fr.sweep(changed(design="latin_hypercube", draws=70), tmp_path / "sweep", engine="python")
+    fr.sweep(changed(design="latin_hypercube", draws=70), tmp_path / "sweep", engine="numba")
     before = contents(tmp_path / "sweep")
     with pytest.raises(ExperimentError, match=r"draws: .*cannot be continued, because it has one draw in each of 70 strata"):
         fr.sweep(changed(design="latin_hypercube", draws=140), tmp_path / "sweep")
@@ -157,7 +157,7 @@ def test_a_worker_of_another_version_is_refused(changed: Changed, tmp_path: Path
     other = {**identity.machine(), "processor": "another"}
     monkeypatch.setattr(evaluate, "machine", lambda: other)
     with pytest.raises(ExperimentError, match="processor"):
-        fr.sweep(changed(draws=64), tmp_path / "sweep", engine="python")
+        fr.sweep(changed(draws=64), tmp_path / "sweep", engine="numba")
 
 
 def test_blanks_in_an_equation_change_nothing(experiment_file: Path, copied: Path, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_bad_arguments_are_all_named(experiment: Experiment, tmp_path: Path) -> 
 
 def test_an_unfinished_sweep_shows_what_is_missing(changed: Changed, tmp_path: Path) -> None:
     experiment = changed(draws=200)
-    made = campaign.sweep(experiment, tmp_path / "sweep", engine="python")
+    made = campaign.sweep(experiment, tmp_path / "sweep", engine="numba")
     ledger = store.open_ledger(made.folder)
     ledger.close()
     from flowreform.sweep.ledger import Ledger

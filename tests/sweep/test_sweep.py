@@ -40,9 +40,9 @@ def test_the_ward_is_cut_into_several_parts() -> None:
 @pytest.mark.parametrize("design", ["random", "latin_hypercube", "sobol"])
 def test_kpis_and_inputs_are_those_of_a_run(design: str, changed: Changed, tmp_path: Path) -> None:
     experiment = changed(design=design)
-    done = fr.sweep(experiment, tmp_path / "sweep", engine="python")
+    done = fr.sweep(experiment, tmp_path / "sweep", engine="numba")
     assert (done.runs, done.computed, done.failed) == (2 * DRAWS, 2 * DRAWS, 0)
-    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="python")
+    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="numba")
     wanted, found = fr.kpis(plain, experiment), fr.kpis(ds, experiment)
     assert list(found.data_vars) == list(wanted.data_vars)
     for name in wanted.data_vars:
@@ -73,8 +73,8 @@ def test_the_compiled_engine_threads_and_processes_give_the_same_files(
 
 def test_courses_of_all_draws(changed: Changed, tmp_path: Path) -> None:
     experiment = changed(draws=150, sweep_trajectories="all")
-    fr.sweep(experiment, tmp_path / "sweep", engine="python")
-    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="python")
+    fr.sweep(experiment, tmp_path / "sweep", engine="numba")
+    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="numba")
     for name in ("open_beds", "bed_months_total"):
         assert ds[name].dims == plain[name].dims
         assert same(ds[name], plain[name])
@@ -88,8 +88,8 @@ def test_courses_of_all_draws(changed: Changed, tmp_path: Path) -> None:
 
 def test_courses_of_the_first_draws(changed: Changed, tmp_path: Path) -> None:
     experiment = changed(draws=200, sweep_trajectories=70)
-    fr.sweep(experiment, tmp_path / "sweep", engine="python")
-    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="python")
+    fr.sweep(experiment, tmp_path / "sweep", engine="numba")
+    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="numba")
     assert same(ds["open_beds"].isel(draw=slice(70)), plain["open_beds"].isel(draw=slice(70)))
     assert bool(ds["open_beds"].isel(draw=slice(70, None)).isnull().all())
     chunks = {name: len(list((tmp_path / "sweep" / "runs.zarr" / name).glob("c.*"))) for name in ("trajectory", "kpi_value")}
@@ -98,8 +98,8 @@ def test_courses_of_the_first_draws(changed: Changed, tmp_path: Path) -> None:
 
 def test_quantiles_over_few_draws_are_exact(changed: Changed, tmp_path: Path) -> None:
     experiment = changed(draws=150, sweep_quantiles=(0.1, 0.5, 0.9))
-    fr.sweep(experiment, tmp_path / "sweep", engine="python")
-    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="python")
+    fr.sweep(experiment, tmp_path / "sweep", engine="numba")
+    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="numba")
     assert ds["quantile_value"].attrs["rank_error"] == 0.0
     for name in ("open_beds", "bed_months_total"):
         found = ds["quantile_value"].sel(column=name).transpose("quantile", "scenario", "time")
@@ -174,7 +174,7 @@ def test_it_can_be_moved(copied: Path, right: dict[str, str], experiment: Experi
 
 def test_progress_ends_at_the_end(experiment: Experiment, tmp_path: Path) -> None:
     told: list[State] = []
-    fr.sweep(experiment, tmp_path / "sweep", engine="python", workers=1, progress=told.append)
+    fr.sweep(experiment, tmp_path / "sweep", engine="numba", workers=1, progress=told.append)
     assert told
     assert all(a.done <= b.done for a, b in pairwise(told))
     assert told[-1].runs == 2 * DRAWS
@@ -265,7 +265,7 @@ def test_arrays_elements_and_levers_over_time(tmp_path: Path) -> None:
     (tmp_path / "sites.toml").write_text(ARRAYED_EXPERIMENT, encoding="utf-8")
     experiment = fr.read_experiment(tmp_path / "sites.toml")
     fr.sweep(experiment, tmp_path / "sweep", engine="numba")
-    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="python")
+    ds, plain = fr.open_sweep(tmp_path / "sweep"), fr.run(experiment, engine="numba")
     for name in ("beds", "closing", "rate", "pace"):
         assert ds[name].dims == plain[name].dims
         assert same(ds[name], plain[name])

@@ -50,7 +50,7 @@ def test_one_bit_of_one_value_is_found(copied: Path) -> None:
         values[:, 0] = np.nextafter(values[:, 0], np.inf)
 
     rewrite(copied, "kpi_value", change)
-    found = verify_sweep(copied, sample=2 * DRAWS, seed=1, engine="python")
+    found = verify_sweep(copied, sample=2 * DRAWS, seed=1, engine="numba")
     assert not found.same
     assert all("KPI beds_at_end" in fault for fault in found.faults)
     assert len(found.faults) == 2 * PART
@@ -62,7 +62,7 @@ def test_other_arrays_are_compared_too(name: str, copied: Path) -> None:
         values[...] = 2
 
     rewrite(copied, name, change)
-    assert not verify_sweep(copied, sample=2 * DRAWS, seed=1, engine="python").same
+    assert not verify_sweep(copied, sample=2 * DRAWS, seed=1, engine="numba").same
 
 
 def test_courses_are_compared(experiment: Experiment, tmp_path: Path) -> None:
@@ -101,13 +101,13 @@ def test_on_another_machine_rounding_passes_and_more_does_not(copied: Path, monk
         return change
 
     rewrite(copied, "kpi_value", scale(1 + 1e-12))
-    found = verify_sweep(copied, sample=2 * DRAWS, engine="python")
+    found = verify_sweep(copied, sample=2 * DRAWS, engine="numba")
     assert found.same
     assert "another machine" in found.rule
     assert "processor" in found.rule
     assert 0 < found.largest_difference < 1e-8
     rewrite(copied, "kpi_value", scale(1 + 1e-7))
-    assert not verify_sweep(copied, sample=2 * DRAWS, engine="python").same
+    assert not verify_sweep(copied, sample=2 * DRAWS, engine="numba").same
 
 
 def test_the_command(undisturbed: Path, tmp_path: Path) -> None:

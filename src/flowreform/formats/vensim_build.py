@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowreform.errors import Finding, error, warning
-from flowreform.formats.limits import Limits
+from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.formats.vensim_dimensions import Wrong, cells, covering
 from flowreform.formats.vensim_expr import (
     External,
@@ -93,9 +93,8 @@ def build(section: Section, pairs: Sequence[tuple[Entry, dict[str, Any]]]) -> di
             continue
         name = canonical(result["name"])
         if len(name) > section.limits.name_characters:
-            section.fault(
-                entry, name, f"the name has more than {section.limits.name_characters} characters", "shorten it", "limit"
-            )
+            reason = f"the name has {len(name):,} characters, the limit is {section.limits.name_characters:,}"
+            section.fault(entry, name, reason, f"shorten it, or {how_to_raise('name_characters')}", "limit")
             continue
         draft = drafts.setdefault(name, Draft(name, label_of(result["name"])))
         draft.results.append((entry, result))

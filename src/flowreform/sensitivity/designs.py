@@ -2,6 +2,9 @@
 
 Rows stand in blocks that belong together (a base point with its neighbours, a trajectory). A block that has lost a run can
 be left out whole; a design of a single block can spare none.
+
+All inputs of a design are drawn together from one seed: with one input more all points are others, unlike the draws of an
+experiment.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ class Cluster:
             ) from None
         try:
             client: Any = distributed.Client
-            self._client = client(address, timeout=10, set_as_default=False)
+            self._client = client(address, timeout=5, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as fault:
             reason = f"there is no Dask scheduler at {address}: {fault or 'it does not answer'}"
             raise ExperimentError(

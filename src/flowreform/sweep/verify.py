@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.sweep.evaluate import Evaluator
+from flowreform.sweep.evaluate import Evaluator, batch_of, choose_engine
 from flowreform.sweep.identity import differences, identity_of, machine
 from flowreform.sweep.layout import FAILED, Layout
 from flowreform.sweep.reading import experiment_of
@@ -81,7 +81,9 @@ def verify_sweep(folder: Path, *, sample: int = SAMPLE, seed: int | None = None,
         rule = f"another machine or other versions ({what}): equal to {TOLERANCE:g} of the largest value"
     whole = [part for part in have if part not in bad_parts and part < layout.parts]
     missing = layout.parts - len([part for part in have if part < layout.parts])
-    worker = Evaluator(experiment, layout, engine if engine != "auto" or sample * len(layout.scenarios) > 1 else "python")
+    if engine == "auto":
+        engine = choose_engine(batch_of(experiment, bool(layout.columns)), sample)
+    worker = Evaluator(experiment, layout, engine)
     check = _Check(folder, layout, worker, exact=not others)
     for part, runs in _chosen(layout, whole, sample, seed).items():
         check.part(part, runs)
@@ -116,32 +118,39 @@ class _Check:
         self.faults: list[str] = []
 
     def part(self, part: int, runs: list[int]) -> None:
-        """Some runs of one part."""
+        """Some runs of one part: those of a scenario are worked out together."""
         layout, count = self.layout, len(self.layout.scenarios)
-        draws = layout.draws_of(part)
+        draws, known = layout.draws_of(part), layout.arrays()
         drawn = self.worker.drawer.part(draws.start, draws.stop)
-        known = layout.arrays()
-        for run in runs:
-            draw, at = divmod(run, count)
-            one = {name: column[draw - draws.start : draw - draws.start + 1] for name, column in drawn.items()}
-            keep = draw < layout.kept_draws
-            inputs = self.worker.inputs(layout.scenarios[at], one)
-            block = self.worker.runs_of(layout.scenarios[at], inputs, np.array([draw]), None, courses=keep)
-            where = f"scenario {layout.scenarios[at]}, draw {draw}"
-            self.runs += 1
-            if drawn:
-                now = np.array([float(column[0]) for column in one.values()])
-                self._compare(f"{where}, input", layout.parameters, self.root["input_value"][draw], now)
-            if "kpi_value" in known:
-                self._compare(f"{where}, KPI", layout.kpis, self.root["kpi_value"][run], block.kpis[0])
-                if not np.array_equal(self.root["kpi_outcome"][run], block.outcomes[0]) and self.exact:
-                    self.faults.append(f"{where}: the outcome of a KPI is another")
-            if (int(self.root["status"][run]) == FAILED) != bool(
-                block.failed[0]
-            ) and self.worker.experiment.sweep.seconds_per_run is None:
-                self.faults.append(f"{where}: its status is another")
-            if keep and block.courses is not None:
-                self._compare(f"{where}, course of", layout.columns, self.root["trajectory"][run], block.courses[..., 0])
+        first = draws.start * count
+        stored = {
+            name: np.asarray(self.root[name][first : draws.stop * count])
+            for name in ("kpi_value", "kpi_outcome", "status")
+            if name in known
+        }
+        given = np.asarray(self.root["input_value"][draws.start : draws.stop]) if drawn else np.empty((len(draws), 0))
+        keep = layout.keeps_courses(part)
+        for at, scenario in enumerate(layout.scenarios):
+            chosen = np.array([run // count for run in runs if run % count == at], dtype=np.int64)
+            if not len(chosen):
+                continue
+            some = {name: column[chosen - draws.start] for name, column in drawn.items()}
+            block = self.worker.runs_of(scenario, self.worker.inputs(scenario, some), chosen, None, courses=keep)
+            for place, draw in enumerate(chosen.tolist()):
+                where, row = f"scenario {scenario}, draw {draw}", draw * count + at - first
+                self.runs += 1
+                now = np.array([float(column[place]) for column in some.values()])
+                self._compare(f"{where}, input", layout.parameters, given[draw - draws.start], now)
+                if "kpi_value" in stored:
+                    self._compare(f"{where}, KPI", layout.kpis, stored["kpi_value"][row], block.kpis[place])
+                    if self.exact and not np.array_equal(stored["kpi_outcome"][row], block.outcomes[place]):
+                        self.faults.append(f"{where}: the outcome of a KPI is another")
+                limit = self.worker.experiment.sweep.seconds_per_run
+                if limit is None and (int(stored["status"][row]) == FAILED) != bool(block.failed[place]):
+                    self.faults.append(f"{where}: its status is another")
+                if block.courses is not None and draw < layout.kept_draws:
+                    course = self.root["trajectory"][draw * count + at]
+                    self._compare(f"{where}, course of", layout.columns, course, block.courses[..., place])
 
     def _compare(self, where: str, names: tuple[str, ...], stored: NDArray[Any], now: NDArray[Any]) -> None:
         stored, now = np.atleast_1d(stored), np.atleast_1d(now)

@@ -131,7 +131,7 @@ def _input_row(page: Page, source: Source, cell: InputCell, row: int, last: int)
             column,
             sign * 1e300 if bound is None else bound,
             CELL,
-            style(num_format='[<-1E+299]"none";[>1E+299]"none";General', font_color="#768692"),
+            style(num_format="General", font_color="#768692"),
         )
     validate(page, cell, row, VALUE)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from flowreform.errors import Finding, warning
 from flowreform.experiment import Experiment, experiment_of
 from flowreform.export.workbook.book import Book, Progress
@@ -27,6 +29,10 @@ from flowreform.model import Model
 
 if TYPE_CHECKING:
     from xarray import Dataset
+
+
+COARSE = 0.01
+"""The share of a series' largest value that a coarser step may move it by without a warning."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,28 @@ def to_xlsx(
     formulas = [0]
     write_file(Path(path), lambda place: formulas.append(_write(place, read, layout, columns, drawn, told)))
     count = formulas[-1]
-    findings = []
+    findings = _of_the_step(read, path)
     if count > WARN:
         reason = f"the workbook has {count:,} formulas, and spreadsheets grow slow above {WARN:,}"
         findings.append(warning("many-formulas", reason, "a larger --dt makes it smaller", file=str(path)))
     return Written(Path(path), count, read.columns.count, len(read.rows), tuple(findings))
+
+
+def _of_the_step(source: Source, path: str | Path) -> list[Finding]:
+    """A warning where a coarser step moves a series by more than a hundredth of its largest value."""
+    if source.own_values is None:
+        return []
+    here = source.values[[item.slot for item in source.shown]][:, list(source.saved)]
+    size = np.abs(source.own_values).max(axis=(1, 2))
+    moved = np.abs(here - source.own_values).max(axis=(1, 2)) / np.where(size > 0, size, 1.0)
+    at = int(moved.argmax())
+    if moved[at] <= COARSE:
+        return []
+    reason = (
+        f"a step of {source.program.dt:g} moves {source.shown[at].name} by up to {moved[at]:.2g} of its largest value, "
+        f"against the model's own step of {source.own_dt:g}"
+    )
+    return [warning("coarse-step", reason, "take a smaller --dt; Checks shows every series", file=str(path))]
 
 
 def _write(place: Path, source: Source, layout: Layout, columns: list[Column], draws: Dataset | None, progress: Progress) -> int:

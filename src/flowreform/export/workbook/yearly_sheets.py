@@ -106,7 +106,7 @@ def _discounting(page: Page, source: Source, layout: Layout, years: tuple[Year, 
         return at
     case = source.experiment.case
     base = case.about.discount_base if case else None
-    title = "Discounting" + (f" to {base:%-d %B %Y}" if base else "")
+    title = "Discounting" + (f" to {base.isoformat()}" if base else "")
     page.put_row(at, 0, (title, *([None] * (2 + len(years)))), HEADING, style(bg_color=PALE))
     at += 1
     if table.discount_rate:

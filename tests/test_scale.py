@@ -1,0 +1,82 @@
+"""Large models: 10,000 variables in a chain load, check, lower and run, and the cost grows as the model does."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from flowreform import check, read_model, simulate
+from flowreform.engine import compiled, plan
+from flowreform.lower import lower
+from flowreform.model import Model
+
+_FILE = """<?xml version="1.0" encoding="utf-8"?>
+<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
+<header><vendor>test</vendor><product version="1">test</product></header>
+<sim_specs method="euler" time_units="day"><start>0</start><stop>4</stop><dt>0.5</dt></sim_specs>
+<model><variables>{body}</variables></model>
+</xmile>
+"""
+
+
+def chain(count: int, folder: Path) -> Path:
+    """A stock, `count` variables that each add 1 to the one before, and a flow of a ten-thousandth of the last."""
+    body = '<stock name="s"><eqn>1</eqn><inflow>f</inflow></stock><aux name="v0"><eqn>s</eqn></aux>'
+    body += "".join(f'<aux name="v{i}"><eqn>v{i - 1} + 1</eqn></aux>' for i in range(1, count))
+    body += f'<flow name="f"><eqn>v{count - 1} / 10000</eqn></flow>'
+    path = folder / f"chain{count}.xmile"
+    path.write_text(_FILE.format(body=body), encoding="utf-8")
+    return path
+
+
+def prepared(path: Path) -> tuple[Model, float]:
+    """A model read, checked and lowered, and the processor time of that."""
+    before = time.process_time()
+    model = read_model(path)
+    check(model)
+    lower(model)
+    return model, time.process_time() - before
+
+
+def test_ten_thousand_variables_in_a_chain(tmp_path: Path) -> None:
+    model, _ = prepared(chain(10_000, tmp_path))
+    expected = 1.0
+    for _ in range(8):
+        expected += 0.5 * (expected + 9_999) / 10_000
+    assert float(simulate(model, save=["s"])["s"][0, -1]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_cost_grows_as_the_model_does(tmp_path: Path) -> None:
+    """Four times the variables take about four times as long; something that compared all with all would take sixteen."""
+    prepared(chain(100, tmp_path))  # loads what is loaded once
+    small = min(prepared(chain(1_000, tmp_path))[1] for _ in range(3))
+    large = min(prepared(chain(4_000, tmp_path))[1] for _ in range(2))
+    assert large < 9 * small
+
+
+@pytest.mark.slow
+def test_two_thousand_variables_compile_and_start_warm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processor time, so that other work on the machine counts less: under 15 s from nothing and under 1 s from the cache."""
+    monkeypatch.setenv("FLOWREFORM_CACHE", str(tmp_path / "kernels"))
+    program = lower(read_model(chain(2_000, tmp_path)))
+    made = plan(program, [program.places["s"].base], 1)
+    import numpy as np
+
+    def run() -> float:
+        before = time.process_time()
+        kernel = compiled.Kernel(made)
+        inputs = np.zeros((0, 1))
+        drive = np.full((1, 2 * program.steps + 3), np.nan)
+        kernel.block(inputs, drive, np.empty((1, len(made.times), 1)), np.zeros(1), np.zeros((0, 1)))
+        return time.process_time() - before
+
+    import sys
+
+    cold = run()
+    sys.modules.pop(compiled.kernel_name(made.text.source))
+    warm = run()
+    print(f"\ncold {cold:.1f} s, warm {warm:.2f} s")
+    assert cold < 15.0
+    assert warm < 1.0
