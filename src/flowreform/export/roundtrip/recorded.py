@@ -57,10 +57,13 @@ class _Recorder(Book):
 @dataclass(frozen=True)
 class Recorded:
     """Every sheet by name; and for the columns of Engine (from 1) the size that differences are compared with: the largest
-    value in any scenario, and for a balance of the laws that of what it balances, since nought but for rounding has no size."""
+    value in any scenario, and for a balance of the laws that of what it balances, since nought but for rounding has no size.
+    `helpers` are the columns with the number of the point that a lookup stands at: at the point itself either side gives the
+    same value."""
 
     sheets: dict[str, Sheet]
     sizes: dict[int, float]
+    helpers: frozenset[int]
 
 
 def recorded(experiment: Experiment, given: Given, dt: float | None, progress: Progress | None = None) -> Recorded:
@@ -85,9 +88,9 @@ def recorded(experiment: Experiment, given: Given, dt: float | None, progress: P
     found = {name: page.sheet.cells for name, page in book.pages.items()}
     if len([1 for cell in found["Engine"].values() if isinstance(cell, Live)]) < source.columns.count * len(source.rows):
         raise InternalError("the workbook was written past the recorder: its formulas cannot be compared")
-    return Recorded(
-        found, {layout.slot_columns[slot] + 1: size for slot, size in _sizes(source).items() if slot in layout.slot_columns}
-    )
+    helpers = frozenset(column + 1 for column in layout.number_columns.values())
+    sizes = {layout.slot_columns[slot] + 1: size for slot, size in _sizes(source).items() if slot in layout.slot_columns}
+    return Recorded(found, sizes, helpers)
 
 
 def _sizes(source: Source) -> dict[int, float]:
