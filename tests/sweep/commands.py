@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 PATIENCE = 120.0
 """Seconds after which a test gives up: a sweep must never hang."""
@@ -45,29 +46,49 @@ def _outputs() -> str:
     return folder
 
 
-def _main(words: list[str], output: str, environment: dict[str, str]) -> None:
+def _hold(after: int, output: str) -> None:
+    """Have the sweep wait, once so many parts are written, until the test lets it go on."""
+    from flowreform.sweep.store import Store
+
+    plain, count = Store.write, 0
+
+    def write(self: Store, part: Any, session: int) -> None:
+        nonlocal count
+        plain(self, part, session)
+        count += 1
+        if count == after:
+            Path(f"{output}.held").touch()
+            deadline = time.monotonic() + PATIENCE
+            while not Path(f"{output}.go").exists() and time.monotonic() < deadline:
+                time.sleep(0.005)
+
+    Store.write = write  # type: ignore[method-assign]
+
+
+def _main(words: list[str], output: str, hold: int) -> None:
     """The command with its output in a file."""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
     sys.argv = ["flowreform", *words]
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     from flowreform.cli import main
 
+    if hold:
+        _hold(hold, output)
     main()
 
 
 class Command:
-    """A running `flowreform`. `text` is all it has printed so far."""
+    """A running `flowreform`. `text` is all it has printed so far; a sweep waits after `hold` parts until `go`."""
 
-    def __init__(self, *words: object, **environment: str) -> None:
+    def __init__(self, *words: object, hold: int = 0) -> None:
         handle, name = tempfile.mkstemp(dir=_outputs())
         os.close(handle)
         self.output = Path(name)
-        arguments = ([str(word) for word in words], name, environment)
+        arguments = ([str(word) for word in words], name, hold)
         self.process = _server().Process(target=_main, args=arguments)
         self.process.start()
         assert self.process.pid is not None
@@ -88,10 +109,13 @@ class Command:
                 raise AssertionError(f"it hangs: {self.text}")
             time.sleep(0.002)
 
-    def until_parts(self, folder: Path, count: int) -> None:
-        """Wait until so many parts of a sweep are written."""
-        place = folder / "runs.zarr" / "input_value"
-        self.until(lambda: place.is_dir() and len(list(place.glob("c.*"))) >= count)
+    def until_held(self) -> None:
+        """Wait until the sweep waits."""
+        self.until(lambda: Path(f"{self.output}.held").exists())
+
+    def go(self) -> None:
+        """Let it go on."""
+        Path(f"{self.output}.go").touch()
 
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -105,7 +129,7 @@ class Command:
         return self.process.exitcode
 
 
-def run(*words: object, **environment: str) -> tuple[int, str]:
+def run(*words: object) -> tuple[int, str]:
     """A command from beginning to end: its exit code and all it printed."""
-    made = Command(*words, **environment)
+    made = Command(*words)
     return made.wait(), made.text

@@ -79,10 +79,11 @@ def test_a_worker_that_dies(experiment_file: Path, right: dict[str, str], tmp_pa
     ):
         wait_for_workers(address, 2)
         sweep = Command(
-            "sweep", experiment_file, "-o", tmp_path / "sweep", "--engine", "python", "--quiet", "--scheduler", address
+            "sweep", experiment_file, "-o", tmp_path / "sweep", "--engine", "python", "--quiet", "--scheduler", address, hold=1
         )
-        sweep.until_parts(tmp_path / "sweep", 1)
+        sweep.until_held()
         first.send_signal(signal.SIGKILL)
+        sweep.go()
         assert sweep.wait() == 0, sweep.text
     assert contents(tmp_path / "sweep") == right
 
@@ -120,9 +121,10 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_in_one_line(
     ):
         wait_for_workers(address, 1)
         options = ("--engine", "python", "--quiet", "--scheduler", address)
-        sweep = Command("sweep", experiment_file, "-o", tmp_path / "sweep", *options)
-        sweep.until_parts(tmp_path / "sweep", 1)
+        sweep = Command("sweep", experiment_file, "-o", tmp_path / "sweep", *options, hold=1)
+        sweep.until_held()
         scheduler.send_signal(signal.SIGKILL)
+        sweep.go()
         assert sweep.wait() == 1, sweep.text
     assert "the Dask cluster has gone away" in sweep.text
     assert run("sweep", experiment_file, "-o", tmp_path / "sweep", "--engine", "python", "--quiet")[0] == 0

@@ -91,8 +91,8 @@ def test_a_store_that_wrote_the_ledger_first_and_checked_nothing_would_be_caught
 
 
 def test_kill_dash_nine(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW)
-    sweep.until_parts(folder, 2)
+    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, hold=2)
+    sweep.until_held()
     sweep.send(signal.SIGKILL)
     assert sweep.wait() == -signal.SIGKILL
     assert (folder / "lock").exists()
@@ -101,8 +101,10 @@ def test_kill_dash_nine(experiment_file: Path, folder: Path, right: dict[str, st
 
 
 def test_kill_dash_nine_with_processes_leaves_nobody_behind(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, "--engine", "python", "--workers", "2", "--processes", "--quiet")
-    sweep.until_parts(folder, 1)
+    sweep = Command(
+        "sweep", experiment_file, "-o", folder, "--engine", "python", "--workers", "2", "--processes", "--quiet", hold=1
+    )
+    sweep.until_held()
     children = psutil.Process(sweep.pid).children()
     assert len(children) == 2
     sweep.send(signal.SIGKILL)
@@ -113,18 +115,20 @@ def test_kill_dash_nine_with_processes_leaves_nobody_behind(experiment_file: Pat
 
 
 def test_a_killed_worker_has_its_part_run_again(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, "--engine", "python", "--workers", "2", "--processes")
-    sweep.until_parts(folder, 1)
+    sweep = Command("sweep", experiment_file, "-o", folder, "--engine", "python", "--workers", "2", "--processes", hold=1)
+    sweep.until_held()
     psutil.Process(sweep.pid).children()[0].kill()
+    sweep.go()
     assert sweep.wait() == 0
     assert "the part is run again" in sweep.text
     assert contents(folder) == right
 
 
 def test_workers_that_all_die_end_the_sweep_in_one_line(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, "--engine", "python", "--workers", "1", "--processes")
-    sweep.until_parts(folder, 1)
+    sweep = Command("sweep", experiment_file, "-o", folder, "--engine", "python", "--workers", "1", "--processes", hold=1)
+    sweep.until_held()
     killed: set[int] = set()
+    sweep.go()
 
     def kill() -> bool:
         if sweep.process.is_alive():
@@ -138,15 +142,15 @@ def test_workers_that_all_die_end_the_sweep_in_one_line(experiment_file: Path, f
     assert sweep.wait() == 1
     assert "was given to 4 workers and each of them died" in sweep.text
     assert "Traceback" not in sweep.text
-    assert len(killed) == 4
+    assert len(killed) >= 4
     goes_on(experiment_file, folder, right)
 
 
 def test_ctrl_c_once_finishes_the_part_in_hand(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW)
-    sweep.until_parts(folder, 1)
-    time.sleep(0.05)
+    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, hold=1)
+    sweep.until_held()
     sweep.send(signal.SIGINT)
+    sweep.go()
     assert sweep.wait() == 130
     assert "runs are safe in" in sweep.text
     assert f"flowreform sweep {experiment_file} -o {folder}" in sweep.text
@@ -156,28 +160,31 @@ def test_ctrl_c_once_finishes_the_part_in_hand(experiment_file: Path, folder: Pa
 
 @pytest.mark.parametrize("pool", [(), ("--processes",)])
 def test_ctrl_c_twice_leaves_at_once(pool: tuple[str, ...], experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, *pool)
-    sweep.until_parts(folder, 1)
+    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, *pool, hold=1)
+    sweep.until_held()
     sweep.send(signal.SIGINT)
-    time.sleep(0.02)
+    time.sleep(0.05)
     sweep.send(signal.SIGINT)
+    sweep.go()
     assert sweep.wait() == 130
     goes_on(experiment_file, folder, right)
 
 
 def test_termination_leaves_at_once(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW)
-    sweep.until_parts(folder, 2)
+    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, hold=2)
+    sweep.until_held()
     sweep.send(signal.SIGTERM)
+    sweep.go()
     assert sweep.wait() == 143
     assert "to go on" in sweep.text
     goes_on(experiment_file, folder, right)
 
 
 def test_a_folder_taken_away_and_put_back(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW)
-    sweep.until_parts(folder, 2)
+    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, hold=2)
+    sweep.until_held()
     os.rename(folder, folder.with_name("away"))
+    sweep.go()
     assert sweep.wait() == 1
     assert "the folder is not there" in sweep.text
     assert "Traceback" not in sweep.text
@@ -187,10 +194,10 @@ def test_a_folder_taken_away_and_put_back(experiment_file: Path, folder: Path, r
 
 
 def test_a_folder_deleted(experiment_file: Path, folder: Path) -> None:
-    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW)
-    sweep.until_parts(folder, 2)
-    while folder.exists():
-        shutil.rmtree(folder, ignore_errors=True)
+    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, hold=2)
+    sweep.until_held()
+    shutil.rmtree(folder)
+    sweep.go()
     assert sweep.wait() == 1
     assert "the folder is not there" in sweep.text
     assert not folder.exists()
@@ -209,11 +216,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.requires("mount")
 def test_a_full_disk(experiment_file: Path, small_disk: Path, right: dict[str, str]) -> None:
     folder = small_disk / "sweep"
-    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW)
-    sweep.until_parts(folder, 1)
+    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, hold=1)
+    sweep.until_held()
     with open(small_disk / "filler", "wb", buffering=0) as filler, suppress(OSError):
         while True:
             filler.write(bytes(4096))
+    sweep.go()
     assert sweep.wait() == 1
     assert "No space left on device" in sweep.text or "full" in sweep.text
     assert "finished parts are safe" in sweep.text
@@ -227,10 +235,11 @@ def test_a_full_disk(experiment_file: Path, small_disk: Path, right: dict[str, s
 @pytest.mark.requires("mount")
 def test_a_disk_that_turns_read_only(experiment_file: Path, small_disk: Path, right: dict[str, str]) -> None:
     folder = small_disk / "sweep"
-    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW)
-    sweep.until_parts(folder, 1)
+    sweep = Command("sweep", experiment_file, "-o", folder, *SLOW, hold=1)
+    sweep.until_held()
     subprocess.run(["mount", "--bind", str(small_disk), str(small_disk)], check=True)  # a read-only view over the same place
     subprocess.run(["mount", "-o", "remount,bind,ro", str(small_disk)], check=True)
+    sweep.go()
     assert sweep.wait() == 1
     assert "Read-only file system" in sweep.text
     assert "Traceback" not in sweep.text
@@ -254,13 +263,12 @@ def test_a_folder_that_may_not_be_written(experiment_file: Path, small_disk: Pat
 
 
 def test_two_sweeps_in_one_folder(experiment_file: Path, folder: Path, right: dict[str, str]) -> None:
-    first = Command("sweep", experiment_file, "-o", folder, *SLOW)
-    first.until_parts(folder, 1)
-    first.send(signal.SIGSTOP)  # at work, however long the other takes to ask
+    first = Command("sweep", experiment_file, "-o", folder, *SLOW, hold=1)
+    first.until_held()
     code, text = run("sweep", experiment_file, "-o", folder, *SLOW)
     assert code == 1
     assert f"another sweep is at work in this folder: process {first.pid} on" in text
-    first.send(signal.SIGCONT)
+    first.go()
     assert first.wait() == 0
     assert contents(folder) == right
 
