@@ -112,7 +112,7 @@ def test_every_law_catches_a_mutant_of_the_model_itself(name: str) -> None:
 @pytest.mark.parametrize(("model", "item"), MUTANTS)
 def test_a_mutant_is_caught_by_its_law(model: str, item: dict[str, str], tmp_path: Path) -> None:
     path = mutated(model, item, tmp_path)
-    draws = 5 if model in ("sound", "mental_health_shift") else 2
+    draws = 2 if model in ("va_transformation", "canterbury") else 5  # a run of these takes a second, and any draw shows it
     outcomes = list(check_laws(*opened(path), draws=draws, engine="python", only=(item["law"],)))
     assert any(one.law == item["law"] and not one.ok for one in outcomes), "the mutant lives"
 
