@@ -22,6 +22,8 @@ from numba.core import cgutils as tools
 from numba.core import types
 from numba.extending import intrinsic
 
+from flowreform.errors import InternalError
+
 cgutils: Any = tools  # which has no types of its own
 
 DOUBLE, INT, BOOL = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
@@ -154,7 +156,7 @@ class _Phase:
                 case ast.Pass():
                     pass
                 case _:
-                    raise NotImplementedError(ast.unparse(statement))
+                    raise InternalError(f"emitted text that no instruction stands for: {ast.unparse(statement)}")
 
     def loop(self, index: str, bounds: Sequence[int], body: Sequence[ast.stmt]) -> None:
         """A counted loop; what it assigns anew and was there before is carried from turn to turn."""
@@ -223,7 +225,7 @@ class _Phase:
                 return types.float64, self.real(self.value(inner))
             case ast.Call(ast.Name(name), args):
                 return self.call(name, [self.value(arg) for arg in args])
-        raise NotImplementedError(ast.unparse(node))
+        raise InternalError(f"emitted text that no instruction stands for: {ast.unparse(node)}")
 
     def real(self, value: Value) -> Any:
         kind, number = value
@@ -357,7 +359,7 @@ class _Phase:
                     chosen = self.written_out(inner)
                     self.names = before
                     return self.select(condition, chosen, self.written_out(body[number + 1 :]))
-        raise NotImplementedError("a helper that returns nothing")
+        raise InternalError("a helper of emitted text that returns nothing")
 
 
 def _assigned(body: Sequence[ast.stmt]) -> list[str]:
