@@ -1,6 +1,7 @@
 """The command line: what can be asked and with which options. What is done stands in `commands`, imported when asked for.
 
-This module imports nothing heavy, so that `flowreform --help` answers at once.
+This module imports nothing heavy, so that `flowreform --help` answers at once. It is as long as the list of options that people
+read there, and decides nothing.
 """
 
 from __future__ import annotations
@@ -74,6 +75,13 @@ class Engine(StrEnum):
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 AnyName = Annotated[str, typer.Argument(metavar="MODEL|EXPERIMENT", help="A bundled name, or a path.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A bundled model's name, or a path to .xmile, .stmx or .mdl.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
+]
+Draws = Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")]
+Save = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this variable (repeatable).")]
+SaveEvery = Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")]
 
 
 def _version(wanted: bool) -> None:
@@ -196,14 +204,11 @@ def export(
         float | None,
         typer.Option(metavar="DT", help="Live workbook: a coarser step, for a smaller file; Checks shows what it costs."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
-    ] = None,
+    set_: Settings = None,
     engine: Annotated[Engine, typer.Option(help="What does the arithmetic; auto chooses by the number of runs.")] = Engine.AUTO,
-    draws: Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")] = None,
-    save: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this variable (repeatable).")] = None,
-    save_every: Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")] = None,
+    draws: Draws = None,
+    save: Save = None,
+    save_every: SaveEvery = None,
     json: Json = False,
 ) -> int | None:
     """Write a workbook of formulas (.xlsx) or of values, results as a tidy table (.csv, .parquet), netCDF (.nc), or XMILE.
@@ -257,14 +262,11 @@ def run(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Write results.nc, kpis.csv, summary.md and chart.png there."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
-    ] = None,
+    set_: Settings = None,
     engine: Annotated[Engine, typer.Option(help="What does the arithmetic; auto chooses by the number of runs.")] = Engine.AUTO,
-    draws: Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")] = None,
-    save: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this variable (repeatable).")] = None,
-    save_every: Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")] = None,
+    draws: Draws = None,
+    save: Save = None,
+    save_every: SaveEvery = None,
     json: Json = False,
 ) -> int | None:
     """Run a model once, or an experiment over all its scenarios and draws.
@@ -351,11 +353,8 @@ def sensitivity(
 def sweep(
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT|DIR", help="An experiment, or the folder of a sweep to go on with.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="The folder of the sweep.")] = None,
-    draws: Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
-    ] = None,
+    draws: Draws = None,
+    set_: Settings = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads, or processes, of this machine; one a processor.")] = None,
     processes: Annotated[bool, typer.Option("--processes", help="Processes instead of threads.")] = False,
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786.")] = None,

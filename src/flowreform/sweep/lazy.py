@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ class _Lazy(BackendArray):
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
+    @abstractmethod
     def _read(self, key: Key) -> NDArray[Any]:
-        raise NotImplementedError
+        """The part that a key of numbers and slices names."""
 
 
 class Folded(_Lazy):
