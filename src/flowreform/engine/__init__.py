@@ -6,12 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowreform.engine.memory import noughts
 from flowreform.engine.plan import Plan, plan, whole_steps
+from flowreform.engine.prepared import Kernel, prepared, settled
 
 if TYPE_CHECKING:
     import numpy as np
 
     from flowreform.program import Program
+
+Arrays = tuple["np.ndarray", "np.ndarray", "np.ndarray", "np.ndarray", "np.ndarray"]
+"""Inputs, levers over time, results, alarm and strays of a batch."""
 
 Progress = Callable[[int, int], None]
 """Called with (runs done, runs in all)."""
@@ -65,70 +70,42 @@ def simulate(
     values come back, every `every` steps. A run is the same to the last bit whatever else is in the batch."""
     import numpy as np
 
-    made = plan(program, keep, every)
     runs = inputs.shape[1]
-    series = np.full((1, 2 * program.steps + 3), np.nan)
-    if drive is not None and drive.size:
-        series = np.concatenate([drive, drive[:, -1:], drive[:, -1:]], axis=1)
-    series = np.ascontiguousarray(series)
-    values = np.empty((len(made.saved), len(made.times), runs))
-    alarm = np.zeros(runs)
-    strays = np.zeros((len(made.P), runs))
-    used = choose(made, runs) if engine == "auto" else engine
-    if used == "python":
-        _interpret(made, inputs, series, values, alarm, strays, progress)
-    elif used == "numba":
-        _compile(made, inputs, series, values, alarm, strays, workers, progress)
-    else:
-        raise ValueError(f"unknown engine {used}")
-    finite = np.isfinite(alarm)
-    for run in np.flatnonzero(~finite):
-        # Which NaN a processor leaves behind depends on the instruction; one for all makes runs comparable bit by bit.
-        column = values[:, :, run]
-        column[np.isnan(column)] = np.nan
-    return Trajectories(made.saved, made.times, values, finite, strays, used)
+    if engine == "auto":
+        engine = choose(plan(program, keep, every), runs)
+    ready = prepared(program, keep, every, engine)
+    values = noughts(len(ready.slots), len(ready.made.times), runs)
+    alarm, strays = np.zeros(runs), np.zeros((len(ready.made.P), runs))
+    _run(ready.kernel, (inputs, ready.series(drive), values, alarm, strays), workers, progress)
+    return Trajectories(ready.slots, ready.made.times, values, settled(values, alarm), strays, engine)
 
 
-def _interpret(
-    made: Plan, inputs: np.ndarray, drive: np.ndarray, values: np.ndarray, alarm: np.ndarray, strays: np.ndarray,
-    progress: Progress | None,
-) -> None:  # fmt: skip
-    from flowreform.engine import interpret
-
-    runs = inputs.shape[1]
-    for run in range(runs):
-        one = slice(run, run + 1)
-        interpret.block(made, inputs[:, one], drive, values[:, :, one], alarm[one], strays[:, one])
-        if progress:
-            progress(run + 1, runs)
-
-
-def _compile(
-    made: Plan, inputs: np.ndarray, drive: np.ndarray, values: np.ndarray, alarm: np.ndarray, strays: np.ndarray,
-    workers: int | None, progress: Progress | None,
-) -> None:  # fmt: skip
+def _run(kernel: Kernel, arrays: Arrays, workers: int | None, progress: Progress | None) -> None:
+    """Every block, on several threads where the kernel lets them work at the same time."""
     import os
     from concurrent.futures import ThreadPoolExecutor
 
-    from flowreform.engine import compiled
-    from flowreform.engine.expressions import LANES
+    runs, done = arrays[0].shape[1], 0
 
-    runs = inputs.shape[1]
-    kernel = compiled.Kernel(made)
-    blocks = [slice(first, min(first + LANES, runs)) for first in range(0, runs, LANES)]
+    def one(first: int) -> int:
+        return kernel.block(*arrays, first)
 
-    def one(part: slice) -> int:
-        kernel.block(inputs[:, part], drive, values[:, :, part], alarm[part], strays[:, part])
-        return len(alarm[part])
+    def note(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress:
+            progress(done, runs)
 
-    done = one(blocks[0])  # compiles, once, before the threads start
-    if progress:
-        progress(done, runs)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for count in pool.map(one, blocks[1:]):
-            done += count
-            if progress:
-                progress(done, runs)
+    starts = range(0, runs, kernel.size)
+    workers = (workers or os.cpu_count() or 1) if kernel.size > 1 else 1
+    alone = len(starts) if workers == 1 else 1  # the first block compiles, once, before threads start
+    for first in starts[:alone]:
+        note(one(first))
+    if starts[alone:]:
+        with ThreadPoolExecutor(workers) as pool:
+            for count in pool.map(one, starts[alone:]):
+                note(count)
+    kernel.rest()
 
 
 __all__ = ["Plan", "Progress", "Trajectories", "choose", "plan", "simulate", "whole_steps"]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowreform.engine.expressions import LANES, WIDTH
+from flowreform.engine.memory import noughts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _HEADER = """\"\"\"A kernel emitted by flowreform {version}: numbered slots, loop indices and literals.\"\"\"
 from flowreform.engine import native
 from flowreform.engine.native import {decorator} as compiled
-from flowreform.engine.native import part, straight
+from flowreform.engine.native import part, row, straight
 
 globals().update(native.HELPERS)
 R = {lanes}
@@ -133,7 +134,9 @@ def _without_file(name: str, text: str) -> Any:
 
 
 class Kernel:
-    """A compiled kernel with its tables as arrays. `block` may be called from several threads at once."""
+    """A compiled kernel with its tables as arrays (see `prepared.Kernel`)."""
+
+    size = LANES
 
     def __init__(self, plan: Plan) -> None:
         import numpy as np
@@ -151,10 +154,13 @@ class Kernel:
         p = plan
         self.head = (whole(p.where), real(p.text.literals), p.text.first_literal)
         self.tail = (
-            whole(p.early), whole(p.late), p.every, p.program.steps, whole(p.stocks), p.text.rates, whole(p.floors),
-            whole(p.memory_to), whole(p.memory_from), whole(p.program.remembered), whole(p.tab), real(p.X), real(p.Y), real(p.M),
-            whole(p.P), whole(p.N), whole(p.K),
+            whole(p.early), whole(p.late), p.every, p.program.steps, whole(p.program.remembered),
+            whole(p.tab), real(p.X), real(p.Y), real(p.M), whole(p.P), whole(p.N), whole(p.K),
         )  # fmt: skip
+
+    def rest(self) -> None:
+        """Give back the memory that blocks work in."""
+        self._threads = threading.local()
 
     def workspace(self) -> _Workspace:
         """This thread's arrays, made once and used for all of its blocks: fresh memory costs more than a short run."""
@@ -163,29 +169,30 @@ class Kernel:
             found = self._threads.workspace = _Workspace(self.plan)
         return found
 
-    def block(self, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, alarm: np.ndarray, strays: np.ndarray) -> None:
-        """Run up to LANES columns of `inputs`; a short block is filled up with copies of its last run."""
+    def block(
+        self, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, alarm: np.ndarray, strays: np.ndarray, first: int = 0
+    ) -> int:
+        """A short block is filled up with copies of its last run. Results are gathered in a block of their own and copied:
+        written straight to where they belong, a few far apart at every step, they take twice as long."""
         p, w = self.plan, self.workspace()
-        runs = inputs.shape[1]
-        w.lanes[:, :runs] = inputs
-        w.lanes[:, runs:] = inputs[:, -1:]
-        self.run(w.state, w.stages, w.held, w.lanes, *self.head, w.kept, *self.tail, drive, w.history)
-        out[:] = w.kept[:, :, :runs]
+        runs: int = min(LANES, inputs.shape[1] - first)
+        own = slice(first, first + runs)
+        w.lanes[:, :runs] = inputs[:, own]
+        w.lanes[:, runs:] = inputs[:, own.stop - 1 : own.stop]
+        self.run(w.state, w.lanes, *self.head, w.kept, 0, *self.tail, drive, w.history)
+        out[:, :, own] = w.kept[:, :, :runs]
         state = w.state.reshape(-1, WIDTH)
-        alarm[:] = state[p.text.alarm, :runs]
-        strays[:] = state[p.text.counters : p.text.counters + len(p.P), :runs]
+        alarm[own] = state[p.text.alarm, :runs]
+        strays[:, own] = state[p.text.counters : p.text.counters + len(p.P), :runs]
+        return runs
 
 
 class _Workspace:
-    """The arrays of one block: state, stages of Runge-Kutta, remembered values, inputs, kept values, history."""
+    """The arrays of one block: state, inputs, kept values, history."""
 
     def __init__(self, plan: Plan) -> None:
-        import numpy as np
-
         steps = plan.program.steps + 1 if plan.program.remembered else 1
-        self.state = np.zeros(plan.text.slots * WIDTH)
-        self.stages = np.zeros(max(1, len(plan.stocks)) * WIDTH)
-        self.held = np.zeros(max(1, len(plan.stocks) + len(plan.memory_to)) * WIDTH)
-        self.lanes = np.empty((len(plan.where), LANES))
-        self.kept = np.empty((len(plan.saved), len(plan.times), LANES))
-        self.history = np.zeros((max(1, len(plan.program.remembered)), steps, LANES))
+        self.state = noughts(plan.text.slots * WIDTH)
+        self.lanes = noughts(len(plan.where), LANES)
+        self.history = noughts(max(1, len(plan.program.remembered)), steps, LANES)
+        self.kept = noughts(len(plan.saved), len(plan.times), LANES)

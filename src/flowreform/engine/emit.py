@@ -3,17 +3,19 @@
 The text holds numbered slots, loop indices and float literals, and nothing else that came from a model: no names, no strings.
 Its layout: `s[W * slot + r]` is the state of run r of a block, W the width of a row; every function walks `for r in range(R)`
 innermost. Slots beyond the program's own hold the sum that turns NaN when a watched value is not finite (`alarm`), how often
-each table was read outside its points (`counters`), for Runge-Kutta the rates (`rates`), and literals that must not be folded
-(`literals`). They are rows of the same array because a second one would make a compiler ask whether the two overlap.
+each table was read outside its points (`counters`), for Runge-Kutta the rates (`rates`), the stocks before the step (`before`)
+and sums of rates (`sums`), what is remembered (`held`), and literals that must not be folded (`literals`). They are rows of the
+same array because a second one would make a compiler ask whether the two overlap.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from flowreform.engine.expressions import Printer, cell
+from flowreform.engine.rows import lines, stretches
 from flowreform.engine.schedule import MOST, Segment, key, numbers, segments
 from flowreform.engine.watch import watched
 from flowreform.lower.order import reads
@@ -34,17 +36,15 @@ def load(s, inputs, where, literals, first):
 
 _COPY = """
 @part
-def keep(out, first, m, slots, s):
+def keep(out, column, first, m, slots, s):
     for j in range(slots.shape[0]):
-        for r in range(R):
-            out[first + j, m, r] = s[W * slots[j] + r]
+        row(out, first + j, m, column, s, W * slots[j])
 
 
 @part
 def remember(s, hist, n, remembered):
     for j in range(remembered.shape[0]):
-        for r in range(R):
-            hist[j, n, r] = s[W * remembered[j] + r]
+        row(hist, j, n, 0, s, W * remembered[j])
 """
 
 
@@ -61,7 +61,6 @@ class Text:
     first_literal: int
     alarm: int
     counters: int
-    rates: int
 
 
 def emit(program: Program, keep: Collection[int]) -> Text:
@@ -76,10 +75,16 @@ class _Emitter:
         self.alarm = program.slots
         self.counters = program.slots + 1
         self.rates = self.counters + len(program.tables)
-        self.stock_slots = {
-            slot for stock in program.stocks for slot in Assign("", stock.target, stock.loops, Const(0.0)).slots()
-        }
-        self.first_literal = self.rates + (0 if euler else len(self.stock_slots))
+        owners = [(stock, Assign("", stock.target, stock.loops, Const(0.0)).slots()) for stock in program.stocks]
+        self.stocks = [slot for _, slots in owners for slot in slots]
+        self.floors = [slot for stock, slots in owners if stock.non_negative for slot in slots]
+        self.stock_slots = set(self.stocks)
+        remembered = [part for statement in program.memory for part in statement.unrolled()]
+        self.memory_to = [part.target.base for part in remembered]
+        self.memory_from = [slot for part in remembered for slot in reads(part)]
+        room = 0 if euler else len(self.stocks)
+        self.before, self.sums, self.held = (self.rates + times * room for times in (1, 2, 3))
+        self.first_literal = self.held + len(self.memory_to)
         self.literals: dict[float, int] = {}
         self.watched = watched(program)
         self.calls: dict[str, list[str]] = {}
@@ -92,12 +97,13 @@ class _Emitter:
             self._phase("fixed", program.constant, everything=True),
             self._phase("begin", program.initial, everything=True),
             self._phase("advance", (*program.step, *updates)),
+            *self._between(),
             _COPY,
             self._driver(),
         ]
         body = "\n\n".join(part.strip("\n") for part in parts) + "\n"
         literals = tuple(self.literals)
-        return Text(body, self.first_literal + len(literals), literals, self.first_literal, self.alarm, self.counters, self.rates)
+        return Text(body, self.first_literal + len(literals), literals, self.first_literal, self.alarm, self.counters)
 
     def literal(self, value: float) -> int:
         """The slot that holds a literal which no compiler may fold."""
@@ -138,150 +144,150 @@ class _Emitter:
                     readers.setdefault(slot, set()).add(number)
         texts, number = [], 0
         for i, group in enumerate(groups):
-            lines = [f"@straight\ndef {name}_{i}({_ARGUMENTS}):"]
+            body: list[str] = []
             for segment in group:
-                lines.extend(self._segment(segment, number, readers, everything))
+                body.extend(self._segment(segment, number, readers, everything))
                 number += 1
-            texts.append("\n".join(lines if len(lines) > 1 else [*lines, "    pass"]))
-            self.calls.setdefault(name, []).append(f"{name}_{i}({_ARGUMENTS})")
+            texts.append(self._function(name, i, body))
         return "\n\n\n".join(texts)
 
     def _segment(self, segment: Segment, number: int, readers: dict[int, set[int]], everything: bool) -> list[str]:
-        lines, depth = [], 1
-        for i, size in enumerate(segment.sizes):
-            lines.append("    " * depth + f"for i{i} in range({size}):")
-            depth += 1
-        lines.append("    " * depth + "for r in range(R):")
+        loops = [f"for i{i} in range({size}):" for i, size in enumerate(segment.sizes)]
+        head = ["    " * depth + line for depth, line in enumerate([*loops, "for r in range(R):"])]
         printer = Printer(self.program, self.literal, self.counters)
         alarmed: list[str] = []
         for statement in segment.statements:
-            loops = numbers(statement)
-            name = printer.assign(statement, loops)
+            indices = numbers(statement)
+            name = printer.assign(statement, indices)
             slots = statement.slots()
             watch = any(slot in self.watched for slot in slots)
             if watch:
                 alarmed.append(name)
-            target = key(statement.target, loops)
+            target = key(statement.target, indices)
             own = self.stock_slots.issuperset(slots) or slots[0] >= self.rates
             away = any(readers.get(slot, set()) - {number} or slot in self.outside for slot in slots)
             if everything or own or away or target is None:
-                printer.store(statement, loops, name)
+                printer.store(statement, indices, name)
         if alarmed:
             total = " + ".join(f"{name} * 0.0" for name in alarmed)
             printer.lines.append(f"s[{cell(self.alarm)}] = s[{cell(self.alarm)}] + ({total})")
-        pad = "    " * (depth + 1)
-        return lines + [pad + line for line in printer.lines]
+        pad = "    " * len(head)
+        return head + [pad + line for line in printer.lines]
+
+    def _rows(self, name: str, templates: Sequence[str], *columns: Sequence[int]) -> str:
+        """The functions of a phase that does the same to many slots."""
+        found = stretches(*columns)
+        parts = [found[first : first + MOST] for first in range(0, len(found), MOST)]
+        bodies = [[line for firsts, count in part for line in lines(templates, firsts, count)] for part in parts]
+        return "\n\n\n".join(self._function(name, i, body) for i, body in enumerate(bodies))
+
+    def _function(self, name: str, number: int, body: Sequence[str]) -> str:
+        call = f"{name}_{number}({_ARGUMENTS})"
+        self.calls.setdefault(name, []).append(call)
+        return "\n".join([f"@straight\ndef {call}:", *("    " + line for line in body or ["pass"])])
+
+    def _between(self) -> list[str]:
+        """What happens to all stocks, and to what is remembered, around the evaluations of a step."""
+        program, stocks, names = self.program, self.stocks, (self.rates, self.before, self.sums)
+        dt, half, sixth = (repr(program.dt / by) for by in (1.0, 2.0, 6.0))
+        rate, before, total = ([first + j for j in range(len(stocks))] for first in names)
+        parts = [
+            self._rows("clear", ["{0} = 0.0"], range(self.counters, self.counters + len(program.tables))),
+            self._rows("settle", [f"s[{cell(self.alarm)}] = s[{cell(self.alarm)}] + {{0}} * 0.0"], stocks),
+            self._rows("take", ["{1} = {0}"], self.memory_from, [self.held + j for j in range(len(self.memory_from))]),
+            self._rows("put", ["{1} = {0}"], [self.held + j for j in range(len(self.memory_to))], self.memory_to),
+        ]
+        if program.method is not Method.EULER:
+            whole, part = f"{{0}} = {{2}} + {dt} * {{1}}", f"{{0}} = {{2}} + {half} * {{1}}"
+            weight = half if program.method is Method.RK2 else sixth
+            first = whole if program.method is Method.RK2 else part
+            columns = stocks, rate, before, total
+            parts += [
+                self._rows("depart", ["{2} = {0}", "{3} = {1}", first], *columns),
+                self._rows("midway", ["{3} = {3} + 2.0 * {1}", part], *columns),
+                self._rows("across", ["{3} = {3} + 2.0 * {1}", whole], *columns),
+                self._rows("arrive", [f"{{0}} = {{2}} + {weight} * ({{3}} + {{1}})"], *columns),
+                self._rows("clamp", ["{0} = 0.0 if {0} < 0.0 else {0}"], self.floors),
+            ]
+        return [part for part in parts if part]
 
     def _driver(self) -> str:
         program = self.program
-        stages = {Method.EULER: _EULER, Method.RK2: _RK2, Method.RK4: _RK4}[program.method]
-        dt, half, sixth = repr(program.dt), repr(program.dt / 2.0), repr(program.dt / 6.0)
-        clamp = any(stock.non_negative for stock in program.stocks) and program.method is not Method.EULER
         text = _RUN.format(
             load=_LOAD.strip("\n"),
-            arguments=_ARGUMENTS,
             alarm=cell(self.alarm),
-            counters=self.counters,
             start=repr(program.start),
-            dt=dt,
-            stages=stages.format(dt=dt, half=half, sixth=sixth, arguments=_ARGUMENTS),
-            clamp=_CLAMP if clamp else "",
+            dt=repr(program.dt),
+            stages=_STAGES[program.method].format(dt=repr(program.dt), half=repr(program.dt / 2.0)),
         )
         return _PHASE.sub(self._called, text)
 
     def _called(self, place: re.Match[str]) -> str:
         """A phase's name becomes the calls of its functions: one level less, and nothing is optimised twice."""
-        return "\n".join(place.group(1) + call for call in self.calls[place.group(2)])
+        return "\n".join(place.group(1) + call for call in self.calls.get(place.group(2), ["pass"]))
 
 
-_PHASE = re.compile(r"^( *)(fixed|begin|advance)\(.*\)$", re.MULTILINE)
+_PHASE = re.compile(r"^( *)<(\w+)>$", re.MULTILINE)
 
-_CLAMP = """
-        for j in range(floors.shape[0]):
-            for r in range(R):
-                if s[W * floors[j] + r] < 0.0:
-                    s[W * floors[j] + r] = 0.0"""
-
-_EULER = ""
-
-_RK2 = """
-        for j in range(stocks.shape[0]):
-            for r in range(R):
-                y[W * j + r] = s[W * stocks[j] + r]
-                g[W * j + r] = s[W * (rates + j) + r]
-                s[W * stocks[j] + r] = y[W * j + r] + {dt} * g[W * j + r]
+_STAGES = {
+    Method.EULER: "",
+    Method.RK2: """
+        <depart>
         t = t + {dt}
         h = h + 2
-        advance({arguments})
-        for j in range(stocks.shape[0]):
-            for r in range(R):
-                s[W * stocks[j] + r] = y[W * j + r] + {half} * (g[W * j + r] + s[W * (rates + j) + r])"""
-
-_RK4 = """
-        for j in range(stocks.shape[0]):
-            for r in range(R):
-                y[W * j + r] = s[W * stocks[j] + r]
-                g[W * j + r] = s[W * (rates + j) + r]
-                s[W * stocks[j] + r] = y[W * j + r] + {half} * s[W * (rates + j) + r]
+        <advance>
+        <arrive>
+        <clamp>""",
+    Method.RK4: """
+        <depart>
         t = t + {half}
         h = h + 1
-        for stage in range(2):
-            advance({arguments})
-            for j in range(stocks.shape[0]):
-                for r in range(R):
-                    g[W * j + r] = g[W * j + r] + 2.0 * s[W * (rates + j) + r]
-                    if stage == 0:
-                        s[W * stocks[j] + r] = y[W * j + r] + {half} * s[W * (rates + j) + r]
-                    else:
-                        s[W * stocks[j] + r] = y[W * j + r] + {dt} * s[W * (rates + j) + r]
+        <advance>
+        <midway>
+        <advance>
+        <across>
         t = t + {half}
         h = h + 1
-        advance({arguments})
-        for j in range(stocks.shape[0]):
-            for r in range(R):
-                s[W * stocks[j] + r] = y[W * j + r] + {sixth} * (g[W * j + r] + s[W * (rates + j) + r])"""
+        <advance>
+        <arrive>
+        <clamp>""",
+}
 
 _RUN = """@part
 {load}
 
 
 @compiled
-def run(s, y, g, inputs, where, literals, first, out, early, late, every, steps, stocks, rates, floors,
-        memory_to, memory_from, remembered, tab, X, Y, M, P, N, K, drive, hist):
+def run(s, inputs, where, literals, first, out, column, early, late, every, steps, remembered,
+        tab, X, Y, M, P, N, K, drive, hist):
     load(s, inputs, where, literals, first)
     n = 0
     h = 0
     t = {start}
     for r in range(R):
         s[{alarm}] = 0.0
-    fixed({arguments})
-    begin({arguments})
-    for r in range(R):
-        for k in range(P.shape[0]):
-            s[W * ({counters} + k) + r] = 0.0
+    <fixed>
+    <begin>
+    <clear>
     m = 0
+    following = 0
     for n in range(steps + 1):
         t = {start} + n * {dt}
         h = 2 * n
-        saving = n % every == 0
+        saving = n == following
         if saving:
-            keep(out, 0, m, early, s)
+            keep(out, column, 0, m, early, s)
         if n == steps:
-            for j in range(stocks.shape[0]):
-                for r in range(R):
-                    s[{alarm}] = s[{alarm}] + s[W * stocks[j] + r] * 0.0
-        advance({arguments})
+            <settle>
+        <advance>
         if saving:
-            keep(out, early.shape[0], m, late, s)
+            keep(out, column, early.shape[0], m, late, s)
             m = m + 1
+            following = following + every
         if n == steps:
             break
         remember(s, hist, n, remembered)
         # What is remembered is taken now, before later stages overwrite it, and put in place at the end.
-        for j in range(memory_from.shape[0]):
-            for r in range(R):
-                g[W * (stocks.shape[0] + j) + r] = s[W * memory_from[j] + r]{stages}{clamp}
-        for j in range(memory_to.shape[0]):
-            for r in range(R):
-                s[W * memory_to[j] + r] = g[W * (stocks.shape[0] + j) + r]
+        <take>{stages}
+        <put>
 """

@@ -279,27 +279,38 @@ class Printer:
         return self._chain(x, read.table), 0
 
     def _chain(self, x: str, number: int) -> str:
-        """Selects from left to right: each segment takes over where its left end is passed. The same arithmetic as
-        `look`, without a search."""
+        """Selects from left to right: each segment takes over where its left end is passed. The same arithmetic as `look`,
+        without a search; a NaN gets past every select but the first, which lets it through."""
         table = self.program.tables[number]
-        xs, ys = table.x, table.y
+        xs, ys, last = table.x, table.y, len(table.x) - 1
         slope = slopes(xs, ys)
         name = self.fresh()
-        last = len(xs) - 1
+
+        def choose(value: str, test: str, otherwise: str = name) -> None:
+            self.lines.append(f"{name} = {value} if {x} {test} else {otherwise}")
+
+        def piece(i: int) -> str:
+            # A level piece needs no arithmetic: what an infinity would make of it, the ends decide.
+            level = slope[i] == 0.0 and table.kind is not LookupKind.EXTRAPOLATE and i
+            return _literal(ys[i] + 0.0) if level else f"{_literal(ys[i])} + {_literal(slope[i])} * ({x} - {_literal(xs[i])})"
+
         if table.kind is LookupKind.DISCRETE:
             self.lines.append(f"{name} = {_literal(ys[0])}")
-            for i in range(1, len(xs)):
-                self.lines.append(f"{name} = {_literal(ys[i])} if {x} >= {_literal(xs[i])} else {name}")
+            for i in range(1, last + 1):
+                choose(_literal(ys[i]), f">= {_literal(xs[i])}")
+        elif not last:
+            self.lines.append(f"{name} = {_literal(ys[0])}")
+        elif table.kind is LookupKind.EXTRAPOLATE:
+            self.lines.append(f"{name} = {piece(0)}")
+            for i in range(1, last):
+                choose(piece(i), f"> {_literal(xs[i])}")
         else:
-            outside = table.kind is LookupKind.EXTRAPOLATE
-            start = f"{_literal(ys[0])} + {_literal(slope[0])} * ({x} - {_literal(xs[0])})" if outside else _literal(ys[0])
-            self.lines.append(f"{name} = {start}")
-            for i in range(0 if not outside else 1, last):
-                piece = f"{_literal(ys[i])} + {_literal(slope[i])} * ({x} - {_literal(xs[i])})"
-                self.lines.append(f"{name} = {piece} if {x} > {_literal(xs[i])} else {name}")
-            if not outside and last:
-                self.lines.append(f"{name} = {_literal(ys[last])} if {x} >= {_literal(xs[last])} else {name}")
-        self.lines.append(f"{name} = {name} if {x} == {x} else {x}")
+            choose(_literal(ys[0]), f"<= {_literal(xs[0])}", piece(0))
+            for i in range(1, last):
+                choose(piece(i), f"> {_literal(xs[i])}")
+            choose(_literal(ys[last]), f">= {_literal(xs[last])}")
+        if table.kind is LookupKind.DISCRETE or not last:
+            choose(name, f"== {x}", x)
         return name
 
 

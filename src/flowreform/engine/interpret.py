@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowreform import arithmetic
 from flowreform.engine import helpers
-from flowreform.engine.expressions import LANES, WIDTH
+from flowreform.engine.expressions import WIDTH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 
 class _Row(tuple[Any, ...]):
-    """A tuple that knows its length the way an array does."""
+    """A tuple that knows its length the way an array does, and as slots takes their values from the state."""
 
     @property
     def shape(self) -> tuple[int]:
         return (len(self),)
+
+    @functools.cached_property
+    def pick(self) -> Callable[[Sequence[float]], Any]:
+        return operator.itemgetter(*(WIDTH * slot for slot in self))
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,15 +38,30 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _namespace(runs: int) -> dict[str, Any]:
+def _keep(out: np.ndarray, column: int, first: int, m: int, slots: _Row, s: list[float]) -> None:
+    """What emitted text does slot by slot, at once: writing a number into an array takes CPython longer than a step."""
+    if slots:
+        out[first : first + len(slots), m, column] = slots.pick(s)
+
+
+def _row(out: Any, i: int, m: int, column: int, s: list[float], cell: int) -> None:
+    out[i, m, column] = s[cell]
+
+
+def _part(function: Callable[..., Any]) -> Callable[..., Any]:
+    return _keep if function.__name__ == "keep" else function
+
+
+def _namespace() -> dict[str, Any]:
     names: dict[str, Any] = {
-        "R": runs,
+        "R": 1,
         "W": WIDTH,
         "INFINITY": arithmetic.INFINITY,
         "NAN": arithmetic.NAN,
         "compiled": _plain,
-        "part": _plain,
+        "part": _part,
         "straight": _plain,
+        "row": _row,
     }
     for module in (arithmetic, helpers):
         names.update({n: f for n, f in inspect.getmembers(module, inspect.isfunction) if not n.startswith("_")})
@@ -53,59 +73,40 @@ def _code(source: str) -> Any:
     return compile(source, "<emitted step>", "exec")
 
 
-def load(source: str, runs: int) -> Callable[..., None]:
-    """The `run` function of emitted text for so many runs. The text is ours: slots, indices and literals only (rule 10)."""
-    names = _namespace(runs)
+def load(source: str) -> Callable[..., None]:
+    """The `run` function of emitted text for one run. The text is ours: slots, indices and literals only (rule 10)."""
+    names = _namespace()
     exec(_code(source), names)  # noqa: S102 - emitted by engine.emit, holds nothing that came from a file
     run: Callable[..., None] = names["run"]
     return run
 
 
-def block(plan: Plan, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, alarm: np.ndarray, strays: np.ndarray) -> None:
-    """Run all columns of `inputs` [input slot, run]; fill `out` [slot, time, run], `alarm` [run], `strays` [table, run]."""
-    runs = inputs.shape[1]
-    if runs > LANES:
-        raise ValueError(f"a block has at most {LANES} runs")
-    state = [0.0] * (plan.text.slots * WIDTH)
-    stages, held = [0.0] * (len(plan.stocks) * WIDTH), [0.0] * ((len(plan.stocks) + len(plan.memory_to)) * WIDTH)
-    history: dict[tuple[int, int, int], float] = {}
-    run = load(plan.text.source, runs)
-    run(
-        state,
-        stages,
-        held,
-        {(j, r): float(inputs[j, r]) for j in range(inputs.shape[0]) for r in range(runs)},
-        _Row(plan.where),
-        _Row(plan.text.literals),
-        plan.text.first_literal,
-        out,
-        _Row(plan.early),
-        _Row(plan.late),
-        plan.every,
-        plan.program.steps,
-        _Row(plan.stocks),
-        plan.text.rates,
-        _Row(plan.floors),
-        _Row(plan.memory_to),
-        _Row(plan.memory_from),
-        _Row(plan.program.remembered),
-        plan.tab,
-        plan.X,
-        plan.Y,
-        plan.M,
-        _Row(plan.P),
-        plan.N,
-        plan.K,
-        {(k, h): float(value) for (k, h), value in _entries(drive)},
-        history,
-    )
-    for r in range(runs):
-        alarm[r] = state[plan.text.alarm * WIDTH + r]
-        for j in range(len(plan.P)):
-            strays[j, r] = state[(plan.text.counters + j) * WIDTH + r]
+class Kernel:
+    """Emitted text with its tables as tuples (see `prepared.Kernel`): one run at a time."""
 
+    size = 1
 
-def _entries(drive: np.ndarray) -> Any:
-    import numpy as np
+    def __init__(self, plan: Plan) -> None:
+        self.plan = p = plan
+        self.run = load(p.text.source)
+        self.head = (_Row(p.where), _Row(p.text.literals), p.text.first_literal)
+        self.tail = (
+            _Row(p.early), _Row(p.late), p.every, p.program.steps, _Row(p.program.remembered),
+            p.tab, p.X, p.Y, p.M, p.P, p.N, p.K,
+        )  # fmt: skip
 
-    return np.ndenumerate(drive)
+    def rest(self) -> None:
+        """Nothing is held between blocks."""
+
+    def block(
+        self, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, alarm: np.ndarray, strays: np.ndarray, first: int = 0
+    ) -> int:
+        p = self.plan
+        state = [0.0] * (p.text.slots * WIDTH)
+        lanes = {(j, 0): value for j, value in enumerate(inputs[:, first].tolist())}
+        levers = {(k, h): value for k, row in enumerate(drive.tolist()) for h, value in enumerate(row)}
+        self.run(state, lanes, *self.head, out, first, *self.tail, levers, {})
+        alarm[first] = state[p.text.alarm * WIDTH]
+        for j in range(len(p.P)):
+            strays[j, first] = state[(p.text.counters + j) * WIDTH]
+        return 1

@@ -15,7 +15,8 @@ import numba
 
 from flowreform import arithmetic
 from flowreform.engine import helpers
-from flowreform.engine.straight import Helpers, decorator
+from flowreform.engine.expressions import LANES
+from flowreform.engine.straight import Helpers, copying, decorator
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -48,6 +49,9 @@ def _build() -> dict[str, Any]:
 
 
 HELPERS = _build()
+
+row = copying(LANES)
+"""Writes one cell of every run of a block into an array."""
 
 straight = decorator(Helpers(HELPERS, {"INFINITY": arithmetic.INFINITY, "NAN": arithmetic.NAN}))
 """The decorator of a phase: past numba's type inference (see `engine.straight`)."""

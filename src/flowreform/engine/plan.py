@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from flowreform.engine.emit import Text, emit
 from flowreform.engine.expressions import index_tables, slopes
-from flowreform.lower.order import reads
 from flowreform.model import LookupKind
 from flowreform.program import Assign, Const, Program
 
@@ -24,14 +23,12 @@ class Plan:
 
     program: Program
     text: Text
+    keep: tuple[int, ...]
     early: tuple[int, ...]
     late: tuple[int, ...]
     every: int
     where: tuple[int, ...]
     stocks: tuple[int, ...]
-    floors: tuple[int, ...]
-    memory_to: tuple[int, ...]
-    memory_from: tuple[int, ...]
     tab: tuple[int, ...]
     X: tuple[float, ...]
     Y: tuple[float, ...]
@@ -52,22 +49,24 @@ class Plan:
         return (*self.early, *self.late)
 
 
+_latest: list[Plan] = []
+
+
 def plan(program: Program, keep: Sequence[int], every: int = 1) -> Plan:
-    """The plan that keeps slots `keep` every `every` steps."""
+    """The plan that keeps slots `keep` every `every` steps. Who asks again for the last one is given that."""
+    for last in _latest:
+        if last.program is program and last.keep == tuple(keep) and last.every == every:
+            return last
+    made = _plan(program, keep, every)
+    _latest[:] = [made]
+    return made
+
+
+def _plan(program: Program, keep: Sequence[int], every: int) -> Plan:
     stocks: list[int] = []
-    floors: list[int] = []
     for stock in program.stocks:
-        slots = Assign(stock.name, stock.target, stock.loops, Const(0.0)).slots()
-        stocks.extend(slots)
-        if stock.non_negative:
-            floors.extend(slots)
-    to: list[int] = []
-    source: list[int] = []
-    for statement in program.memory:
-        for part in statement.unrolled():
-            to.append(part.target.base)
-            source.extend(reads(part))
-    before = {*stocks, *to}
+        stocks.extend(Assign(stock.name, stock.target, stock.loops, Const(0.0)).slots())
+    before = {*stocks, *(slot for statement in program.memory for slot in statement.slots())}
     early = tuple(slot for slot in keep if slot in before)
     late = tuple(slot for slot in keep if slot not in before)
     where = tuple(slot for item in program.inputs for slot in range(item.base, item.base + len(item.values)))
@@ -85,14 +84,12 @@ def plan(program: Program, keep: Sequence[int], every: int = 1) -> Plan:
     return Plan(
         program,
         emit(program, keep),
+        tuple(keep),
         early,
         late,
         every,
         where,
         tuple(stocks),
-        tuple(floors),
-        tuple(to),
-        tuple(source),
         index_tables(program)[0],
         tuple(xs),
         tuple(ys),

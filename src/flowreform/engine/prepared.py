@@ -1,14 +1,11 @@
-"""A program made ready once and run many times on the caller's own thread, for work that is cut into parts elsewhere.
-
-`simulate` spreads one batch over the cores; here the caller does, so that nothing is shared but the compiled text.
-"""
+"""A program made ready once and run many times, in blocks that any thread may take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from flowreform.engine.plan import plan
+from flowreform.engine.plan import Plan, plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,19 +16,29 @@ Check = Callable[[int], None]
 """Called with the number of runs just done; what it raises ends the batch."""
 
 
+class Kernel(Protocol):
+    """What runs a block: `compiled.Kernel` or `interpret.Kernel`."""
+
+    size: int
+    """Runs in a block."""
+
+    def block(
+        self, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, alarm: np.ndarray, strays: np.ndarray, first: int, /
+    ) -> int:
+        """Run the columns of `inputs` [input slot, run] from `first` on, at most `size` of them, into the same columns of `out`
+        [slot, time, run], `alarm` [run] and `strays` [table, run]; how many they were. May be called from several threads."""
+
+    def rest(self) -> None:
+        """Give back the memory that blocks work in."""
+
+
 class Prepared:
     """A plan with its kernel. `run` may be called from several threads at once."""
 
     def __init__(self, program: Program, keep: Sequence[int], every: int, engine: str) -> None:
         self.program, self.engine = program, engine
         self.made = plan(program, keep, every)
-        self._kernel = None
-        if engine == "numba":
-            from flowreform.engine import compiled
-
-            self._kernel = compiled.Kernel(self.made)
-        elif engine != "python":
-            raise ValueError(f"unknown engine {engine}")
+        self.kernel = _kernel(self.made, engine)
 
     @property
     def slots(self) -> tuple[int, ...]:
@@ -49,29 +56,54 @@ class Prepared:
     def run(
         self, inputs: np.ndarray, series: np.ndarray, values: np.ndarray, check: Check | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Run every column of `inputs` [input slot, run] into `values` [slot, time, run].
+        """Run every column of `inputs` [input slot, run] into `values` [slot, time, run], on the caller's own thread.
 
         Gives bool[run], whether every value of every variable was finite, and float64[table, run], reads outside a lookup's
         points. A run is the same to the last bit whatever else is in the batch."""
         import numpy as np
 
-        from flowreform.engine.expressions import LANES
-
         runs = inputs.shape[1]
         alarm, strays = np.zeros(runs), np.zeros((len(self.made.P), runs))
-        size = LANES if self._kernel is not None else 1
-        for first in range(0, runs, size):
-            part = slice(first, min(first + size, runs))
-            if self._kernel is not None:
-                self._kernel.block(inputs[:, part], series, values[:, :, part], alarm[part], strays[:, part])
-            else:
-                from flowreform.engine import interpret
-
-                interpret.block(self.made, inputs[:, part], series, values[:, :, part], alarm[part], strays[:, part])
+        for first in range(0, runs, self.kernel.size):
+            done = self.kernel.block(inputs, series, values, alarm, strays, first)
             if check is not None:
-                check(part.stop - part.start)
-        finite = np.isfinite(alarm)
-        for run in np.flatnonzero(~finite):
-            column = values[:, :, run]  # which NaN a processor leaves behind depends on the instruction: one for all
-            column[np.isnan(column)] = np.nan
-        return finite, strays
+                check(done)
+        return settled(values, alarm), strays
+
+
+def settled(values: np.ndarray, alarm: np.ndarray) -> np.ndarray:
+    """bool[run], whether every value was finite. Every NaN in `values` [slot, time, run] is made one and the same: which one a
+    processor leaves behind depends on the instruction, and runs are compared bit by bit."""
+    import numpy as np
+
+    finite: np.ndarray = np.isfinite(alarm)
+    for run in np.flatnonzero(~finite):
+        column = values[:, :, run]
+        column[np.isnan(column)] = np.nan
+    return finite
+
+
+def _kernel(made: Plan, engine: str) -> Kernel:
+    if engine == "numba":
+        from flowreform.engine import compiled
+
+        return compiled.Kernel(made)
+    if engine == "python":
+        from flowreform.engine import interpret
+
+        return interpret.Kernel(made)
+    raise ValueError(f"unknown engine {engine}")
+
+
+_latest: list[Prepared] = []
+
+
+def prepared(program: Program, keep: Sequence[int], every: int, engine: str) -> Prepared:
+    """The same as `Prepared`; asked again with the same program, it is the same one. Only the last is remembered: a search
+    that calls a model a thousand times with a few runs each would otherwise prepare it a thousand times."""
+    for last in _latest:
+        if last.program is program and last.engine == engine and last.made.keep == tuple(keep) and last.made.every == every:
+            return last
+    made = Prepared(program, keep, every, engine)
+    _latest[:] = [made]
+    return made

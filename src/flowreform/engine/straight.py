@@ -22,9 +22,14 @@ from numba.core import cgutils as tools
 from numba.core import types
 from numba.extending import intrinsic
 
+from flowreform.engine.memory import LINE
 from flowreform.errors import InternalError
 
 cgutils: Any = tools  # which has no types of its own
+
+SMALL = 100
+"""Assignments in a function that may be written into the loop over time: its constants are then fetched once a block and not
+once a step, which a short step feels. Larger ones stay apart, for the optimiser's sake."""
 
 DOUBLE, INT, BOOL = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
 Value = tuple[Any, Any]
@@ -81,14 +86,21 @@ def decorator(helpers: Helpers) -> Callable[[Callable[..., None]], Any]:
             module = function.__globals__
 
             def generate(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
+                tree = _definition(module["TEXT"], name)
+                wanted = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+                given = {
+                    argument.arg: (kind, value)
+                    for argument, kind, value in zip(tree.args.args, signature.args, args, strict=True)
+                    if argument.arg in wanted
+                }
                 full = f"straight.{name}"
                 found = builder.module.globals.get(full)
                 if found is None:
-                    tree = _definition(module["TEXT"], name)
                     settings = {"R": module["R"], "W": module["W"]}
-                    found = _define(context, builder.module, full, tree, signature, [arg.type for arg in args], helpers, settings)
+                    found = _define(context, builder.module, full, tree, given, helpers, settings)
+                _align(builder.function)  # into which a short phase may be written
                 data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0]).data
-                builder.call(found, [data, *args])
+                builder.call(found, [data, *(value for _, value in given.values())])
                 return context.get_dummy_value()
 
             integer, real = types.int64, types.float64
@@ -100,6 +112,29 @@ def decorator(helpers: Helpers) -> Callable[[Callable[..., None]], Any]:
     return straight
 
 
+def _align(function: Any) -> None:
+    """Let a function's stack start with a cache line: what does not fit into registers lies there, vector by vector."""
+    function.attributes.alignstack = LINE
+    function.attributes.add("nounwind")  # llvmlite writes no alignment where there is no other attribute
+
+
+def copying(runs: int) -> Any:
+    """`row(out, i, m, column, s, cell)`: the values of a cell in all runs of a block, written into `out[i, m, column:]`."""
+
+    def row(typing: Any, out: Any, i: Any, m: Any, column: Any, s: Any, cell: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
+            arrays = [cgutils.create_struct_proxy(signature.args[k])(context, builder, value=args[k]) for k in (0, 4)]
+            target = cgutils.get_item_pointer(context, builder, signature.args[0], arrays[0], args[1:4], wraparound=False)
+            source = builder.gep(arrays[1].data, [args[5]], source_etype=DOUBLE)
+            cgutils.raw_memcpy(builder, target, source, INT(runs), 8)
+            return context.get_dummy_value()
+
+        integer = types.int64
+        return types.void(out, integer, integer, integer, s, integer), generate
+
+    return intrinsic(row)
+
+
 def _definition(text: str, name: str) -> ast.FunctionDef:
     start = text.index(f"def {name}(")
     end = text.find("\n@", start)
@@ -109,15 +144,17 @@ def _definition(text: str, name: str) -> ast.FunctionDef:
 
 
 def _define(
-    context: Any, module: Any, name: str, tree: ast.FunctionDef, signature: Any, arguments: list[Any], helpers: Helpers,
+    context: Any, module: Any, name: str, tree: ast.FunctionDef, given: Mapping[str, Value], helpers: Helpers,
     settings: Mapping[str, int],
 ) -> Any:  # fmt: skip
-    """The function of a phase. State comes as a bare pointer first, so that nothing is taken to overlap it."""
+    """The function of a phase, which takes only what its text names: an array is seven words on the stack, and a short step
+    is over in the time that nine of them take. State comes as a bare pointer first, so that nothing is taken to overlap it."""
     data = ir.PointerType(DOUBLE)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [data, *arguments]), name)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [data, *(value.type for _, value in given.values())]), name)
     function.linkage = "internal"
-    function.attributes.add("noinline")
-    function.attributes.add("nounwind")
+    if sum(isinstance(part, ast.Assign) for part in ast.walk(tree)) > SMALL:
+        function.attributes.add("noinline")
+    _align(function)
     whole = any(
         isinstance(part, ast.Call) and any(isinstance(a, ast.Name) and a.id == "s" for a in part.args) for part in ast.walk(tree)
     )
@@ -125,8 +162,7 @@ def _define(
         function.args[0].add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     names: dict[str, Value] = {
-        argument.arg: (kind, value)
-        for argument, kind, value in zip(tree.args.args, signature.args, function.args[1:], strict=True)
+        argument: (kind, value) for (argument, (kind, _)), value in zip(given.items(), function.args[1:], strict=True)
     }
     names |= {key: (types.int64, INT(value)) for key, value in settings.items()}
     names |= {key: (types.float64, DOUBLE(value)) for key, value in helpers.constants.items()}
