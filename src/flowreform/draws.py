@@ -51,13 +51,13 @@ def correlated(unit: Mapping[str, Floats], correlations: Sequence[Correlation], 
 
     With `reorder` each column keeps its own values, in the order that the copula asks for. What stands in no correlation comes
     back as it is. Correlations of which only one input is here are left out."""
-    from scipy.special import ndtr
-
     kept = [item for item in correlations if set(item.between) <= set(unit)]
     names = [name for name in unit if name in named_in(kept)]
     found = dict(unit)
     if not names:
         return found
+    from scipy.special import ndtr
+
     mixing = np.linalg.cholesky(matrix_of(names, kept))
     normal = [_normal(unit[name]) for name in names]
     for at, name in enumerate(names):
