@@ -178,7 +178,7 @@ class _Emitter:
         """The functions of a phase that does the same to many slots."""
         found = stretches(*columns)
         parts = [found[first : first + MOST] for first in range(0, len(found), MOST)]
-        bodies = [[line for firsts, count in part for line in lines(templates, firsts, count)] for part in parts]
+        bodies = [lines(templates, part) for part in parts]
         return "\n\n\n".join(self._function(name, i, body) for i, body in enumerate(bodies))
 
     def _function(self, name: str, number: int, body: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ Slots that stand together are walked through in a loop, so that a thousand stock
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from flowreform.engine.expressions import WIDTH, cell
@@ -20,9 +21,21 @@ def stretches(*columns: Sequence[int]) -> list[tuple[tuple[int, ...], int]]:
     return found
 
 
-def lines(templates: Sequence[str], firsts: tuple[int, ...], count: int) -> list[str]:
-    """The loops of one stretch; `{0}` in a template is the cell of the first column, and so on."""
-    cells = [f"s[{cell(first)}]" if count == 1 else f"s[{WIDTH} * ({first} + i0) + r]" for first in firsts]
-    head = ["for r in range(R):"] if count == 1 else [f"for i0 in range({count}):", "    for r in range(R):"]
-    pad = "    " * len(head)
-    return [*head, *(pad + template.format(*cells) for template in templates)]
+def lines(templates: Sequence[str], part: Sequence[tuple[tuple[int, ...], int]]) -> list[str]:
+    """The loops of some stretches, one for all slots that stand alone; `{0}` in a template is the cell of the first column, and
+    so on."""
+    text: list[str] = []
+    for alone, group in itertools.groupby(part, key=lambda stretch: stretch[1] == 1):
+        if alone:
+            text.append("for r in range(R):")
+            for firsts, _ in group:
+                text += _written("    ", templates, [f"s[{cell(first)}]" for first in firsts])
+        else:
+            for firsts, count in group:
+                text += [f"for i0 in range({count}):", "    for r in range(R):"]
+                text += _written("        ", templates, [f"s[{WIDTH} * ({first} + i0) + r]" for first in firsts])
+    return text
+
+
+def _written(pad: str, templates: Sequence[str], cells: Sequence[str]) -> list[str]:
+    return [pad + template.format(*cells) for template in templates]

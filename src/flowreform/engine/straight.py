@@ -28,8 +28,8 @@ from flowreform.errors import InternalError
 cgutils: Any = tools  # which has no types of its own
 
 SMALL = 100
-"""Assignments in a function that may be written into the loop over time: its constants are then fetched once a block and not
-once a step, which a short step feels. Larger ones stay apart, for the optimiser's sake."""
+"""Assignments and loops in a function that may be written into the loop over time: its constants are then fetched once a block
+and not once a step, which a short step feels. Larger ones stay apart, for the optimiser's sake."""
 
 DOUBLE, INT, BOOL = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
 Value = tuple[Any, Any]
@@ -152,7 +152,7 @@ def _define(
     data = ir.PointerType(DOUBLE)
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [data, *(value.type for _, value in given.values())]), name)
     function.linkage = "internal"
-    if sum(isinstance(part, ast.Assign) for part in ast.walk(tree)) > SMALL:
+    if sum(isinstance(part, ast.Assign | ast.For) for part in ast.walk(tree)) > SMALL:
         function.attributes.add("noinline")
     _align(function)
     whole = any(
