@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import suite
+
+from flowreform.model import Method
 
 Flat = tuple[np.ndarray, dict[str, np.ndarray]]
 
@@ -128,25 +131,31 @@ def side_of_vendor(path: Path, name: str, ours: Flat, theirs: Flat, tool: str) -
     return min(found, key=lambda who: found[who])
 
 
+Row = tuple[str, str, str, float, str]
+"""File, tool, column, how far apart, the vendor's side."""
+
+
 def disagreements(
-    files: Sequence[Path], folder: Path, scratch: Path, tools: Sequence[str] = ("pysimlin",)
-) -> tuple[list[tuple[str, str, str, float, str]], dict[str, int]]:
-    """Each file and tool that differ by more than 1e-9 where dt is exact: file, tool, column, how much, the vendor's side; and
-    how many files each tool was compared on."""
-    rows: list[tuple[str, str, str, float, str]] = []
-    counts: dict[str, int] = {}
+    files: Sequence[Path], folder: Path, scratch: Path, tools: Sequence[str] = tuple(TOOLS)
+) -> tuple[list[Row], dict[tuple[str, str], tuple[int, int]]]:
+    """Each file and tool that differ by more than 1e-9 where dt is exact; for each tool and format how many files were compared
+    and how many agree. PySD knows Euler's method only, so a file that asks for another is run with Euler's beside it."""
+    rows: list[Row] = []
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
     for path in files:
         model = suite.read_model(path)
         if not is_exact(model.specs.dt):
             continue
-        ours = suite.run_flat(model)
         for tool in tools:
             theirs = judge(TOOLS[tool], path, scratch)[1]
             if theirs is None:
                 continue
-            counts[tool] = counts.get(tool, 0) + 1
+            method = Method.EULER if tool == "PySD" else model.specs.method
+            ours = suite.run_flat(replace(model, specs=replace(model.specs, method=method)))
             off, name = apart(ours, theirs)
             if off > NINE_DIGITS:
                 side = side_of_vendor(path, name, ours, theirs, tool)
                 rows.append((path.relative_to(folder).as_posix(), tool, name, off, side))
+            compared, agree = counts.get((tool, path.suffix), (0, 0))
+            counts[tool, path.suffix] = compared + 1, agree + (off <= NINE_DIGITS)
     return rows, counts

@@ -163,11 +163,13 @@ def test_no_other_tool_matches_more_files(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.requires("conformance", "pysimlin")
 def test_every_disagreement_in_the_ninth_digit_is_listed(tmp_path: Path) -> None:
-    """Where dt is exact and pysimlin can run a model, it gives our numbers to 1e-9, or docs/witnesses.md says where not
-    and whose side the vendor takes."""
+    """Where dt is exact and PySD or pysimlin can run a model, it gives our numbers to 1e-9, or docs/witnesses.md says where
+    not and whose side the vendor takes."""
     running = [path for path in FILES if outcome(path).status in ("matches", "runs", "misses")]
     rows, counts = others.disagreements(running, FOLDER, tmp_path)
-    print(f"\ncompared: {counts}")
+    print(
+        "\n" + "\n".join(f"{tool} {suffix}: {agree} of {compared} agree" for (tool, suffix), (compared, agree) in counts.items())
+    )
     for file, tool, column, off, side in rows:
         print(f"| {file} | {tool} | {column} | {off:.1g} | {side} |")
     listed = WITNESSES.read_text(encoding="utf-8")

@@ -150,6 +150,6 @@ def _witnesses(rows: list[Row]) -> list[Any]:
     lines = [[stock, *(cells.get(f"{tool}/{stock}", "") for tool in tools)] for stock in stocks]
     largest = [max(row.simulated for row in run if row.name.startswith(f"{tool}/")) for tool in tools]
     lines.append(["largest", *(number(value) for value in largest)])
-    title = f"Other simulators: largest difference of each stock, |a - b| / max|b|, {run[0].wanted if run else ''}"
+    title = f"Other simulators: largest difference of each stock, |a - b| over its size, {run[0].wanted if run else ''}"
     shown: list[Any] = [table(title, ("stock", *tools), lines, right=range(1, 1 + len(tools)))] if run else []
     return shown + [f"{row.label}: {_verdict(row)}; {row.note}" for row in rows if "/" not in row.name]

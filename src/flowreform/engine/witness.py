@@ -94,10 +94,13 @@ def _groups(
     return {name: found[name] for name in wanted}
 
 
-def compare(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """The largest difference of every variable that both have, |a - b| / max|b|, `b` being theirs.
+def compare(
+    ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], sizes: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """The largest difference of every variable that both have, |a - b| / max|b|, `b` being theirs or, if larger, its size in
+    `sizes`: a running total of what nearly cancels out is nothing but rounding, and has no size of its own.
 
-    NaN in both is no difference, NaN in one an infinite one; where theirs is 0 throughout, the difference is absolute.
+    NaN in both is no difference, NaN in one an infinite one; where the size is 0, the difference is absolute.
 
     Raises ValueError where the two have different shapes."""
     import numpy as np
@@ -114,7 +117,7 @@ def compare(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) ->
             distance = np.where(same, 0.0, np.abs(a - b))
         distance = np.where(np.isnan(distance), np.inf, distance)
         finite = np.abs(b[np.isfinite(b)])
-        scale = float(finite.max()) if finite.size else 0.0
+        scale = max(float(finite.max()) if finite.size else 0.0, (sizes or {}).get(name, 0.0))
         largest = float(distance.max()) if distance.size else 0.0
         result[name] = largest / scale if scale > 0.0 else largest
     return result
