@@ -264,9 +264,9 @@ def test_runs_that_fail_are_named_and_the_rest_is_written(flowreform: Flowreform
     beds, step = 100.0, 0
     while beds >= 95:
         beds, step = beds - 0.25 * (beds - 95) ** 0.5, step + 1
-    assert f"scenario as_planned, draw 0: closing turned non-finite at time {step / 4:g}" in done.err
+    assert f"scenario as_planned, draw 0: closing is NaN, first at time {step / 4:g}" in done.err
     assert listed(tmp_path / "out") == NAMES
-    assert "draw 1: closing turned non-finite" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "draw 1: closing is NaN" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
 
 
 def test_a_fault_of_ours_says_so_and_shows_no_traceback(

@@ -24,7 +24,7 @@ from flowreform.names import split
 if TYPE_CHECKING:
     from xarray import Dataset
 
-RESERVED = ("scenario", "draw", "run", "time", "failed", "failed_variable", "failed_time")
+RESERVED = ("scenario", "draw", "run", "time", "failed", "failed_variable", "failed_time", "failed_value")
 """Names that a Dataset needs for itself."""
 
 Attributes = Mapping[str, str | int | float | None]
@@ -45,7 +45,7 @@ def dataset(
     `values` has an array (*element dimensions, time, run) for each variable; nothing is copied. `scenarios` gives the label of
     each scenario by name, in run order: runs fold into (scenario, draw); without it there is one `run` dimension. `inputs`
     has float64[run], or [draw], by parameter name (`name[element]` too). `failed` may hold run-shaped `failed` (bool),
-    `failed_variable` (text) and `failed_time`. Raises ModelError when a variable has a name that the Dataset needs.
+    `failed_variable` (text), `failed_time` and `failed_value`. Raises ModelError when a variable has a name that the Dataset needs.
     """
     import xarray as xr
 

@@ -157,16 +157,18 @@ def _dataset(
     import numpy as np
 
     runs = len(found.failed)
-    names, times = np.full(runs, "", dtype=object), np.full(runs, np.nan)
+    names, times, values = np.full(runs, "", dtype=object), np.full(runs, np.nan), np.full(runs, np.nan)
     for failure in found.failures:
-        names[failure.run], times[failure.run] = failure.variable, failure.time
+        names[failure.run], times[failure.run], values[failure.run] = failure.variable, failure.time, failure.value
     ds = results.dataset(
         model,
         found.times,
         found.values,
         scenarios=labels,
         inputs={name: column for name, column in inputs.items() if name not in found.values},
-        failed={"failed": found.failed, "failed_variable": names.astype(np.str_), "failed_time": times},
+        failed={
+            "failed": found.failed, "failed_variable": names.astype(np.str_), "failed_time": times, "failed_value": values,
+        },  # fmt: skip
         provenance=provenance,
     )
     outer = ("run",) if labels is None else ("scenario", "draw")

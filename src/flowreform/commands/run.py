@@ -107,7 +107,9 @@ def failed_runs(ds: Dataset, experiment: Experiment) -> Iterator[str]:
         scenario, draw = str(ds["scenario"].values[at]), int(ds["draw"].values[place])
         where = f"scenario {scenario}, draw {draw}" if experiment.runs > 1 else "the run"
         variable, time = str(ds["failed_variable"].isel(one).item()), float(ds["failed_time"].isel(one).item())
-        yield f"{where}: " + (f"{variable} turned non-finite at time {number(time, 6)}" if variable else "turned non-finite")
+        value = float(ds["failed_value"].isel(one).item())
+        seen = "NaN" if value != value else f"{value}"
+        yield f"{where}: " + (f"{variable} is {seen}, first at time {number(time, 6)}" if variable else "turned non-finite")
 
 
 def stray_reads(ds: Dataset) -> Iterator[str]:

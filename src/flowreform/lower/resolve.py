@@ -80,7 +80,8 @@ def _reference(builder: Builder, scope: Scope, ref: Ref) -> Code:
         if ref.name in dimension.elements:
             whole = builder.model.dimensions.get(dimension.parent or "", dimension)
             return Const(float(whole.elements.index(ref.name) + 1))
-    raise Fault(f"{ref.name} is not defined", did_you_mean(ref.name, (*builder.places, *builder.table_of)), ref.column)
+    near = did_you_mean(ref.name, (*builder.places, *builder.table_of))
+    raise Fault(f"{ref.name} is not defined", near or "define it, or correct the name", ref.column)
 
 
 def _value(builder: Builder, row: Builtin, ref: Ref) -> Code:
@@ -183,7 +184,7 @@ def _call(builder: Builder, scope: Scope, call: Call) -> Code:
     row = functions.find(call.function)
     if row is None:
         hint = did_you_mean(call.function, (*functions.BUILTINS, *builder.table_of))
-        raise Fault(f"there is no function {call.function.upper()}", hint, call.column)
+        raise Fault(f"there is no function {call.function.upper()}", hint or "use a function that there is", call.column)
     if row.kind is Kind.REFUSED:
         raise Fault(f"{call.function.upper()} is not done here: {row.note}", column=call.column)
     if row.name in ("min", "max") and len(call.args) != 2:
