@@ -43,6 +43,7 @@ WORDS = {
     "no demand": "Extreme: without demand everybody leaves",
     "halved dt": "Integration error: half the step gives the same KPIs",
     "scaling": "A system twice the size behaves the same",
+    "last digits": "Parameters moved in their last digits move nothing else",
     "finite": "Every run gives numbers",
 }
 

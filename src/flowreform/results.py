@@ -45,7 +45,8 @@ def dataset(
     `values` has an array (*element dimensions, time, run) for each variable; nothing is copied. `scenarios` gives the label of
     each scenario by name, in run order: runs fold into (scenario, draw); without it there is one `run` dimension. `inputs`
     has float64[run], or [draw], by parameter name (`name[element]` too). `failed` may hold run-shaped `failed` (bool),
-    `failed_variable` (text), `failed_time` and `failed_value`. Raises ModelError when a variable has a name that the Dataset needs.
+    `failed_variable` (text), `failed_time` and `failed_value`. Raises ModelError when a variable has a name that the Dataset
+    needs.
     """
     import xarray as xr
 

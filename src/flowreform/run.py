@@ -167,8 +167,11 @@ def _dataset(
         scenarios=labels,
         inputs={name: column for name, column in inputs.items() if name not in found.values},
         failed={
-            "failed": found.failed, "failed_variable": names.astype(np.str_), "failed_time": times, "failed_value": values,
-        },  # fmt: skip
+            "failed": found.failed,
+            "failed_variable": names.astype(np.str_),
+            "failed_time": times,
+            "failed_value": values,
+        },
         provenance=provenance,
     )
     outer = ("run",) if labels is None else ("scenario", "draw")

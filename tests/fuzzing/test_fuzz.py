@@ -13,6 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures" / "fuzz"
 FOUND = {
+    "a_step_that_is_time.mdl": "TIME STEP is 0",
     "dimensions_that_do_not_fit.mdl": "the dimensions of the arguments of ALLOCATE_BY_PRIORITY do not fit together",
     "name_of_a_data_file_too_long.mdl": "cannot be read: File name too long",
 }

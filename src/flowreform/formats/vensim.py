@@ -216,8 +216,8 @@ def _specs(
             faults.append(fault)
         if value is not None:
             values[name] = value
-    if not faults:
-        faults = _range_faults(values, built, file, limits)
+    if not any(fault.level is Level.ERROR for fault in faults):  # a warning that one changes over time is none
+        faults += _range_faults(values, built, file, limits)
     findings += faults
     if any(fault.level is Level.ERROR for fault in faults):
         return None

@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterator
 from flowreform.case import Case
 from flowreform.laws import rules
 from flowreform.laws.rules import Outcome
-from flowreform.laws.runs import courses, drawn, varied
+from flowreform.laws.runs import courses, drawn, nudged, varied
 from flowreform.laws.tables import Conclusion, Laws, Rules, read_rules
 from flowreform.model import Model
 
 __all__ = ["LAWS", "Conclusion", "Laws", "Outcome", "Rules", "check_laws", "read_rules"]
 
-LAWS = ("finite", "conserved", "never above", "never negative", "steady", "no demand", "halved dt", "scaling")
+LAWS = ("finite", "conserved", "never above", "never negative", "steady", "no demand", "halved dt", "scaling", "last digits")
 """Every law by name."""
 
 
@@ -28,7 +28,7 @@ def check_laws(
 
     Half steps are asked of the levers as they are. "numba" pays from some fifty draws on."""
     monthly, save = _sparse(model), rules.saved_for(model, case, laws)
-    if {"finite", "conserved", "never above", "never negative"} & set(only):
+    if {"finite", "conserved", "never above", "never negative", "last digits"} & set(only):
         runs = list(varied(model, case, draws, seed))
         found = courses(model, runs, save, save_every=monthly, engine=engine)
         if "finite" in only:
@@ -39,6 +39,9 @@ def check_laws(
             yield from rules.never_above(model, laws, found)
         if "never negative" in only:
             yield from rules.never_negative(model, laws, found)
+        if "last digits" in only:
+            moved = courses(model, nudged(model, runs, rules.NUDGE), save, save_every=monthly, engine=engine)
+            yield from rules.last_digits(model, found, moved)
     plain = [(f"draw {at}", settings) for at, settings in enumerate(drawn(case, draws, seed))]
     few = [("as it stands", {}), *plain[: max(2, draws // 4)]]
     if "steady" in only and laws.steady is not None:

@@ -32,6 +32,12 @@ FLIPPED = 0.1
 """Largest share of runs in which halving dt may turn a value into "never" or back."""
 SCALED = 1e-9
 """Largest difference of a stock from what scaling says, as a share of its largest value."""
+NUDGE = 2.0**-49
+"""By this share of itself every parameter is moved: four times the distance between two numbers."""
+ALIKE = 1e-9
+"""Largest difference of a stock after that, as a share of its largest value in any run."""
+ROUNDING = 1e-6
+"""A stock under this share of the largest of its unit is taken for rounding."""
 FACTOR = 2.0
 """By so much the system is made larger. A power of two, so that rounding alone moves no threshold."""
 
@@ -123,6 +129,21 @@ def steady(model: Model, laws: Laws, found: Courses) -> Iterator[Outcome]:
             other = largest[model[name].units or ""]
             scale = np.where(start > 0, start, np.where(other > 0, other, 1.0))
             yield _worst("steady", name, np.abs(values - values[:, :1]) / scale, STEADY, found)
+
+
+def last_digits(model: Model, found: Courses, moved: Courses) -> Iterator[Outcome]:
+    """Parameters moved in their last digits move nothing else: no switch hangs on rounding, and no loop is quicker than dt.
+
+    Where this fails, two sound programs give two results, and so does one program at two steps. A stock is measured against
+    its largest value in any run; one that is never more than rounding, against the largest stock of its unit."""
+    largest: dict[str, float] = {}
+    for name in model.stocks:
+        unit = model[name].units or ""
+        largest[unit] = max(largest.get(unit, 0.0), float(np.abs(found.values[name]).max()))
+    for name in model.stocks:
+        own_size, of_unit = float(np.abs(found.values[name]).max()), largest[model[name].units or ""]
+        scale = own_size if own_size > ROUNDING * of_unit else of_unit
+        yield _worst("last digits", name, np.abs(moved.values[name] - found.values[name]) / (scale or 1.0), ALIKE, found)
 
 
 def _worst(law: str, name: str, values: Floats, limit: float, found: Courses) -> Outcome:

@@ -72,6 +72,17 @@ def columns(model: Model, runs: Sequence[Settings]) -> dict[str, Floats]:
     return matrix
 
 
+def nudged(model: Model, runs: Sequence[tuple[str, Settings]], by: float) -> list[tuple[str, Settings]]:
+    """The same runs with every parameter of the model moved by the share `by` of itself, up and down in turn."""
+    own_values = {element: own(model, element) for name in model.parameters for element in elements(model, name)}
+    given = columns(model, [settings for _, settings in runs])
+    moved: list[tuple[str, Settings]] = []
+    for at, (label, _) in enumerate(runs):
+        values = {name: float(given[name][at]) if name in given else value for name, value in own_values.items()}
+        moved.append((label, {name: value * (1.0 + by * (-1.0) ** (at + i)) for i, (name, value) in enumerate(values.items())}))
+    return moved
+
+
 def elements(model: Model, name: str) -> tuple[str, ...]:
     """A parameter's elements by full name: all of an array, or the one named."""
     base, inside = split(name)
