@@ -313,19 +313,3 @@ def test_memory_for_vectors_starts_with_a_cache_line(shape: tuple[int, ...]) -> 
     assert not made.any()
     made[...] = 1.0
     assert made.sum() == made.size
-
-
-def test_what_was_prepared_last_is_not_taken_for_another() -> None:
-    """A search asks for the same program again and again; other slots, intervals or programs are made afresh."""
-    program, other = lower(decay(Method.EULER, 0.25)), lower(decay(Method.EULER, 0.5))
-    place = {name: program.places[name].base for name in ("s", "f")}
-    first = engine.plan(program, [place["s"]], 1)
-    assert engine.plan(program, [place["s"]], 1) is first
-    found = [
-        engine.simulate(made, inputs(made), keep=[made.places[name].base], every=every, engine="python")
-        for made, name, every in ((program, "s", 1), (program, "f", 1), (program, "f", 4), (other, "f", 4), (program, "s", 1))
-    ]
-    assert [trajectory.values.shape for trajectory in found] == [(1, n, 1) for n in (33, 33, 9, 5, 33)]
-    assert (found[0].values == found[4].values).all()
-    assert (found[1].values[:, ::4] == found[2].values).all()
-    np.testing.assert_allclose(found[0].values[0, :, 0] / 4.0, found[1].values[0, :, 0])

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures" / "fuzz"
 FOUND = {
     "a_step_that_is_time.mdl": "TIME STEP is 0",
+    "a_step_of_too_many_arguments.mdl": "TIME STEP is no number that is known before the run",
     "dimensions_that_do_not_fit.mdl": "the dimensions of the arguments of ALLOCATE_BY_PRIORITY do not fit together",
     "name_of_a_data_file_too_long.mdl": "cannot be read: File name too long",
 }

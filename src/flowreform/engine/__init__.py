@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowreform.engine.memory import noughts
 from flowreform.engine.plan import Plan, plan, whole_steps
-from flowreform.engine.prepared import Kernel, prepared, settled
+from flowreform.engine.prepared import Kernel, Prepared, settled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,13 +71,12 @@ def simulate(
     import numpy as np
 
     runs = inputs.shape[1]
-    if engine == "auto":
-        engine = choose(plan(program, keep, every), runs)
-    ready = prepared(program, keep, every, engine)
-    values = noughts(len(ready.slots), len(ready.made.times), runs)
-    alarm, strays = np.zeros(runs), np.zeros((len(ready.made.P), runs))
+    made = plan(program, keep, every)
+    ready = Prepared(made, choose(made, runs) if engine == "auto" else engine)
+    values = noughts(len(made.saved), len(made.times), runs)
+    alarm, strays = np.zeros(runs), np.zeros((len(made.P), runs))
     _run(ready.kernel, (inputs, ready.series(drive), values, alarm, strays), workers, progress)
-    return Trajectories(ready.slots, ready.made.times, values, settled(values, alarm), strays, engine)
+    return Trajectories(made.saved, made.times, values, settled(values, alarm), strays, ready.engine)
 
 
 def _run(kernel: Kernel, arrays: Arrays, workers: int | None, progress: Progress | None) -> None:
@@ -105,7 +104,6 @@ def _run(kernel: Kernel, arrays: Arrays, workers: int | None, progress: Progress
         with ThreadPoolExecutor(workers) as pool:
             for count in pool.map(one, starts[alone:]):
                 note(count)
-    kernel.rest()
 
 
 __all__ = ["Plan", "Progress", "Trajectories", "choose", "plan", "simulate", "whole_steps"]

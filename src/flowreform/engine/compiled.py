@@ -158,10 +158,6 @@ class Kernel:
             whole(p.tab), real(p.X), real(p.Y), real(p.M), whole(p.P), whole(p.N), whole(p.K),
         )  # fmt: skip
 
-    def rest(self) -> None:
-        """Give back the memory that blocks work in."""
-        self._threads = threading.local()
-
     def workspace(self) -> _Workspace:
         """This thread's arrays, made once and used for all of its blocks: fresh memory costs more than a short run."""
         found: _Workspace | None = getattr(self._threads, "workspace", None)

@@ -95,9 +95,6 @@ class Kernel:
             p.tab, p.X, p.Y, p.M, p.P, p.N, p.K,
         )  # fmt: skip
 
-    def rest(self) -> None:
-        """Nothing is held between blocks."""
-
     def block(
         self, inputs: np.ndarray, drive: np.ndarray, out: np.ndarray, alarm: np.ndarray, strays: np.ndarray, first: int = 0
     ) -> int:

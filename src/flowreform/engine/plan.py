@@ -23,7 +23,6 @@ class Plan:
 
     program: Program
     text: Text
-    keep: tuple[int, ...]
     early: tuple[int, ...]
     late: tuple[int, ...]
     every: int
@@ -49,20 +48,8 @@ class Plan:
         return (*self.early, *self.late)
 
 
-_latest: list[Plan] = []
-
-
 def plan(program: Program, keep: Sequence[int], every: int = 1) -> Plan:
-    """The plan that keeps slots `keep` every `every` steps. Who asks again for the last one is given that."""
-    for last in _latest:
-        if last.program is program and last.keep == tuple(keep) and last.every == every:
-            return last
-    made = _plan(program, keep, every)
-    _latest[:] = [made]
-    return made
-
-
-def _plan(program: Program, keep: Sequence[int], every: int) -> Plan:
+    """The plan that keeps slots `keep` every `every` steps."""
     stocks: list[int] = []
     for stock in program.stocks:
         stocks.extend(Assign(stock.name, stock.target, stock.loops, Const(0.0)).slots())
@@ -84,7 +71,6 @@ def _plan(program: Program, keep: Sequence[int], every: int) -> Plan:
     return Plan(
         program,
         emit(program, keep),
-        tuple(keep),
         early,
         late,
         every,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
-
-from flowreform.engine.plan import Plan, plan
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from flowreform.program import Program
+    from flowreform.engine.plan import Plan
 
 Check = Callable[[int], None]
 """Called with the number of runs just done; what it raises ends the batch."""
@@ -28,17 +26,12 @@ class Kernel(Protocol):
         """Run the columns of `inputs` [input slot, run] from `first` on, at most `size` of them, into the same columns of `out`
         [slot, time, run], `alarm` [run] and `strays` [table, run]; how many they were. May be called from several threads."""
 
-    def rest(self) -> None:
-        """Give back the memory that blocks work in."""
-
 
 class Prepared:
     """A plan with its kernel. `run` may be called from several threads at once."""
 
-    def __init__(self, program: Program, keep: Sequence[int], every: int, engine: str) -> None:
-        self.program, self.engine = program, engine
-        self.made = plan(program, keep, every)
-        self.kernel = _kernel(self.made, engine)
+    def __init__(self, made: Plan, engine: str) -> None:
+        self.made, self.engine, self.kernel = made, engine, _kernel(made, engine)
 
     @property
     def slots(self) -> tuple[int, ...]:
@@ -50,7 +43,7 @@ class Prepared:
         import numpy as np
 
         if drive is None or not drive.size:
-            return np.full((1, 2 * self.program.steps + 3), np.nan)
+            return np.full((1, 2 * self.made.program.steps + 3), np.nan)
         return np.ascontiguousarray(np.concatenate([drive, drive[:, -1:], drive[:, -1:]], axis=1))
 
     def run(
@@ -93,17 +86,3 @@ def _kernel(made: Plan, engine: str) -> Kernel:
 
         return interpret.Kernel(made)
     raise ValueError(f"unknown engine {engine}")
-
-
-_latest: list[Prepared] = []
-
-
-def prepared(program: Program, keep: Sequence[int], every: int, engine: str) -> Prepared:
-    """The same as `Prepared`; asked again with the same program, it is the same one. Only the last is remembered: a search
-    that calls a model a thousand times with a few runs each would otherwise prepare it a thousand times."""
-    for last in _latest:
-        if last.program is program and last.engine == engine and last.made.keep == tuple(keep) and last.made.every == every:
-            return last
-    made = Prepared(program, keep, every, engine)
-    _latest[:] = [made]
-    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -313,8 +314,18 @@ def fold(expr: Expr, value_of: Callable[[str], float | None], functions: Mapping
             return None if chosen is None else fold(then if chosen else otherwise, value_of, functions)
         case Call(name, args) if name in functions:
             given = [fold(arg, value_of, functions) for arg in args]
-            return functions[name](*given) if all(item is not None for item in given) else None
+            known = all(item is not None for item in given) and _takes(functions[name], len(given))
+            return functions[name](*given) if known else None
     return None
+
+
+def _takes(function: Callable[..., float], given: int) -> bool:
+    """Can a plain function be called with so many arguments? A file may give it any number."""
+    try:
+        inspect.signature(function).bind(*range(given))
+    except TypeError:
+        return False
+    return True
 
 
 def _operate(op: str, a: float, b: float, functions: Mapping[str, Callable[..., float]]) -> float | None:

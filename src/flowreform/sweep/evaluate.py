@@ -88,7 +88,7 @@ class Evaluator:
         assert batch.program is not None
         self.program, self.model = batch.program, batch.model
         self.engine = choose_engine(batch, layout.runs) if engine == "auto" else engine
-        self.prepared = Prepared(self.program, batch.keep, batch.every, self.engine)
+        self.prepared = Prepared(engines.plan(self.program, batch.keep, batch.every), self.engine)
         self.drawer = drawer_of(experiment)
         row = {slot: at for at, slot in enumerate(self.prepared.slots)}
         places = {name: self.program.places[name] for name in batch.save}
