@@ -194,7 +194,8 @@ class Cluster:
                 )
             )
         self.width, self.name = threads, f"Dask, {threads} worker thread{'s' * (threads > 1)}"
-        self._task, self._told, self._over = self._client.scatter(task, broadcast=True), told, False
+        self._told, self._over, self._sent = told, False, threading.Lock()
+        self._task, self._copy = task, self._client.scatter(task, broadcast=True, hash=False)
         self._running: set[Any] = set()
 
     def part(self, number: int) -> Part:
@@ -202,23 +203,40 @@ class Cluster:
 
         from distributed import KilledWorker
 
+        for attempt in range(1 + RETRIES):
+            copy = self._copy
+            try:
+                return _answer(self._work(copy, number))
+            except KilledWorker:
+                raise _dead(number) from None
+            except (CancelledError, OSError, RuntimeError):
+                # What was sent to all workers can be lost with one of them; the scheduler then gives up whatever needs it.
+                if self._over:
+                    raise Abandoned from None
+                if attempt == RETRIES or not self._send_again(copy):
+                    break
+        raise ExperimentError(error("lost-cluster", "the Dask cluster has gone away", "start it again, and the same sweep again"))
+
+    def _work(self, copy: Any, number: int) -> bytes:
         from flowreform.sweep.worker import work
 
-        future = self._client.submit(work, self._task, number, pure=False)
+        future = self._client.submit(work, copy, number, pure=False)
         self._running.add(future)
         try:
-            packed = future.result()
-        except KilledWorker:
-            raise _dead(number) from None
-        except CancelledError:
-            if self._over:
-                raise Abandoned from None
-            raise ExperimentError(
-                error("lost-cluster", "the Dask cluster has gone away", "start it again, and the same sweep again")
-            ) from None
+            packed: bytes = future.result()
         finally:
             self._running.discard(future)
-        return _answer(packed)
+        return packed
+
+    def _send_again(self, lost: Any) -> bool:
+        """Send the task to all workers once more, unless another thread has; False when nobody is there to take it."""
+        with self._sent:
+            if self._copy is lost:
+                try:
+                    self._copy = self._client.scatter(self._task, broadcast=True, hash=False, timeout=10)
+                except Exception:  # noqa: BLE001 - whatever a cluster that is going away answers
+                    return False
+        return True
 
     def abandon(self) -> None:
         self._over = True
