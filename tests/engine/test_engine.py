@@ -208,6 +208,38 @@ def test_interpreted_equals_compiled_bit_for_bit(seed: int) -> None:
     assert (bits(few.values) == bits(fast.values[where][:, ::4])).all()
 
 
+@pytest.mark.parametrize("method", list(Method))
+def test_many_stocks_step_alike_in_both_engines(method: Method) -> None:
+    """Stocks that stand together are walked through in a loop, others one by one; some are clamped, some are remembered."""
+    wards = Dimension("ward", "ward", tuple(f"w{i}" for i in range(5)))
+    program = lower(
+        model(
+            [
+                parameter("k", 4.0),
+                stock("many", "10 + ward", inflows=("filling",), outflows=("draining",), dimensions=("ward",)),
+                flow("draining", "many / k * (1 + 0.1 * ward)", dimensions=("ward",)),
+                flow("filling", "one * ward / 50", dimensions=("ward",)),
+                stock("one", "100", outflows=("leaving",)),
+                flow("leaving", "one / k + 30 * TIME"),
+                stock("floored", "5", outflows=("taking",), non_negative=True),
+                flow("taking", "k * TIME"),
+                auxiliary("before", "PREVIOUS(one, 0)"),
+                auxiliary("wards_before", "PREVIOUS(many, -1)", dimensions=("ward",)),
+            ],
+            dimensions=[wards],
+            stop=6.0,
+            dt=0.125,
+            method=method,
+        )
+    )
+    matrix = np.random.default_rng(3).uniform(2.0, 8.0, (1, 70))
+    slow, fast = (engine.simulate(program, matrix, keep=everything(program), engine=name) for name in ("python", "numba"))
+    assert (bits(slow.values) == bits(fast.values)).all()
+    assert slow.values[slow.slots.index(program.places["floored"].base)].min() == 0.0
+    half = engine.simulate(program, matrix, keep=everything(program), every=4, engine="numba")
+    assert (bits(half.values) == bits(fast.values[:, ::4])).all()
+
+
 def test_an_unguarded_power_would_be_caught() -> None:
     """A mutant: had x^3 been printed with its literal, LLVM would fold it, and the comparison above would see it."""
     import numba
