@@ -20,7 +20,7 @@ FOUND = {
 }
 """What fuzzing found, and what is said of it now."""
 
-RUNS = {"many_times_not.xmile": ("a", [0.0, 1.0, 1.0])}
+RUNS = {"a_delay_without_end.mdl": ("x", [1.0, 1.0, 1.0]), "many_times_not.xmile": ("a", [0.0, 1.0, 1.0])}
 """What fuzzing found and should run, with the values of a variable."""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the bounds of a case need signals and limits of processes")

@@ -58,7 +58,7 @@ def stages_that_fit(builder: Builder, call: Call) -> int:
     wanted, time = order(builder, call), known(builder.model, call.args[1])
     if time is None or not time > 0.0:
         return wanted
-    return max(1, min(wanted, int(time / builder.model.specs.dt + 1e-6)))
+    return max(1, int(min(float(wanted), time / builder.model.specs.dt + 1e-6)))
 
 
 def _held(builder: Builder, scope: Scope, code: Code) -> Code:
