@@ -13,6 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures" / "fuzz"
 FOUND = {
+    "a_belt_without_end.xmile": "the belt has 4,503,599,627,370,496 places",
     "a_step_that_is_time.mdl": "TIME STEP is 0",
     "a_step_of_too_many_arguments.mdl": "TIME STEP is no number that is known before the run",
     "dimensions_that_do_not_fit.mdl": "the dimensions of the arguments of ALLOCATE_BY_PRIORITY do not fit together",
@@ -20,7 +21,11 @@ FOUND = {
 }
 """What fuzzing found, and what is said of it now."""
 
-RUNS = {"a_delay_without_end.mdl": ("x", [1.0, 1.0, 1.0]), "many_times_not.xmile": ("a", [0.0, 1.0, 1.0])}
+RUNS = {
+    "a_delay_without_end.mdl": ("x", [1.0, 1.0, 1.0]),
+    "a_moving_belt_without_end.xmile": ("c", [1.0, 1.5, 2.0]),
+    "many_times_not.xmile": ("a", [0.0, 1.0, 1.0]),
+}
 """What fuzzing found and should run, with the values of a variable."""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the bounds of a case need signals and limits of processes")
@@ -65,7 +70,7 @@ def test_what_fuzzing_found_runs(name: str, engine: str) -> None:
     from flowreform import read_model, simulate
 
     variable, values = RUNS[name]
-    assert simulate(read_model(FIXTURES / name), engine=engine)[variable].values.ravel().tolist() == values
+    assert simulate(read_model(FIXTURES / name), engine=engine)[variable].values.ravel().tolist() == pytest.approx(values, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Scope
-from flowreform.lower.state import initial
+from flowreform.lower.state import initial, steps_of
 from flowreform.model import Leak, Number, Variable
 from flowreform.program import Code, Const, Op, Read
 
@@ -71,7 +71,7 @@ def places_of(belt: Belt) -> Code:
     assert conveyor is not None
     dt = builder.model.specs.dt
     if isinstance(conveyor.length, Number):
-        return Const(float(max(1, int(conveyor.length.value / dt + 0.5))))
+        return Const(float(steps_of(conveyor.length.value, dt)))
     steps = Op("/", (resolve(builder, belt.scope, conveyor.length), Const(dt)))
     whole = Op("max", (Op("round", (steps,)), _ONE))
     return initial(builder, belt.scope, whole) if belt.fixed else builder.auxiliary(belt.scope, whole)

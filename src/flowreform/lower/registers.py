@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from flowreform.lower.known import is_fixed, known
 from flowreform.lower.scope import Builder, Fault, Running, Scope
-from flowreform.lower.state import initial
+from flowreform.lower.state import initial, steps_of
 from flowreform.model import Call, Dimension
 from flowreform.program import Assign, Code, Const, Loop, Op, Ordinal, Read, Term, bind
 
@@ -52,7 +52,7 @@ class _Row:
         written = (
             known(builder.model, call.args[1]) if isinstance(time, Const) and is_fixed(builder.model, call.args[1]) else None
         )
-        count = specs.steps + 1 if written is None else max(1, int(written / specs.dt + 0.5))
+        count = specs.steps + 1 if written is None else steps_of(written, specs.dt)
         if count > MOST_PLACES:
             reason = f"{call.function.upper()} would keep {count:,} values, and {MOST_PLACES:,} are kept at most"
             raise Fault(reason, "write a larger TIME STEP, or DELAY FIXED with a fixed delay time", call.column)

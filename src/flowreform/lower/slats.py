@@ -12,7 +12,7 @@ from dataclasses import replace
 from flowreform.lower.belt import Belt, Zone, flow_of, places_of, total, zone_of
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Fault, Running, Scope
-from flowreform.lower.state import initial, sample
+from flowreform.lower.state import initial, sample, steps_of
 from flowreform.model import Conveyor, Dimension, Number
 from flowreform.program import Assign, Code, Const, Loop, Op, Ordinal, Read, Reduce, Term, bind
 
@@ -43,7 +43,7 @@ class _Slats:
         """How many slats to keep: all of a belt whose length is written down, else as many as a run has steps, since what
         enters further back never leaves."""
         specs, length = self.builder.model.specs, self.conveyor.length
-        written = max(1, int(length.value / specs.dt + 0.5)) if isinstance(length, Number) else specs.steps + 1
+        written = steps_of(length.value, specs.dt) if isinstance(length, Number) else specs.steps + 1
         if written > MOST_SLATS:
             reason = f"the belt has {written:,} places, and of one like this {MOST_SLATS:,} are kept at most"
             raise Fault(reason, "write a shorter transit time as a number, or a larger dt")

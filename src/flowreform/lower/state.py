@@ -53,6 +53,11 @@ def order(builder: Builder, call: Call) -> int:
     return max(1, round(value))
 
 
+def steps_of(time: float, dt: float) -> int:
+    """The nearest number of steps, at least one. A time beyond 2^52 steps is taken for so many: no run is as long."""
+    return max(1, int(min(time / dt, 2.0**52) + 0.5))
+
+
 def stages_that_fit(builder: Builder, call: Call) -> int:
     """The order of a DELAY N, lowered so that no stage is shorter than dt, as Vensim does (a shorter one would overshoot)."""
     wanted, time = order(builder, call), known(builder.model, call.args[1])
