@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from flowreform.program import Program
 
+TOGETHER = 16
+"""Blocks that a thread takes at once, at most: handing one over takes as long as a short one runs."""
+
 Arrays = tuple["np.ndarray", "np.ndarray", "np.ndarray", "np.ndarray", "np.ndarray"]
 """Inputs, levers over time, results, alarm and strays of a batch."""
 
@@ -86,8 +89,8 @@ def _run(kernel: Kernel, arrays: Arrays, workers: int | None, progress: Progress
 
     runs, done = arrays[0].shape[1], 0
 
-    def one(first: int) -> int:
-        return kernel.block(*arrays, first)
+    def some(firsts: Sequence[int]) -> int:
+        return sum(kernel.block(*arrays, first) for first in firsts)
 
     def note(count: int) -> None:
         nonlocal done
@@ -99,10 +102,12 @@ def _run(kernel: Kernel, arrays: Arrays, workers: int | None, progress: Progress
     workers = (workers or os.cpu_count() or 1) if kernel.size > 1 else 1
     alone = len(starts) if workers == 1 else 1  # the first block compiles, once, before threads start
     for first in starts[:alone]:
-        note(one(first))
-    if starts[alone:]:
+        note(some([first]))
+    rest = starts[alone:]
+    if rest:
+        share = max(1, min(TOGETHER, len(rest) // (workers * TOGETHER)))
         with ThreadPoolExecutor(workers) as pool:
-            for count in pool.map(one, starts[alone:]):
+            for count in pool.map(some, (rest[at : at + share] for at in range(0, len(rest), share))):
                 note(count)
 
 
