@@ -70,7 +70,8 @@ def test_what_fuzzing_found_runs(name: str, engine: str) -> None:
     from flowreform import read_model, simulate
 
     variable, values = RUNS[name]
-    assert simulate(read_model(FIXTURES / name), engine=engine)[variable].values.ravel().tolist() == pytest.approx(values, rel=1e-12)
+    found = simulate(read_model(FIXTURES / name), engine=engine)[variable].values.ravel()
+    assert found.tolist() == pytest.approx(values, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", FOUND)
