@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import suite
 
+from flowreform.engine.witness import compare
 from flowreform.model import Method
 
 Flat = tuple[np.ndarray, dict[str, np.ndarray]]
@@ -49,6 +50,8 @@ def judge(run: Callable[[Path, Path], Flat], path: Path, scratch: Path) -> tuple
         warnings.simplefilter("ignore")
         try:
             times, columns = run(path, scratch)
+        except ImportError:
+            raise  # a tool that is not here is no tool that cannot
         except Exception as fault:  # noqa: BLE001 - another tool may raise anything over a model it cannot run
             return suite.Outcome("unsupported", f"{type(fault).__name__}: {str(fault)[:100]}"), None
     table = suite.table_of(path)
@@ -102,12 +105,7 @@ def apart(ours: Flat, theirs: Flat) -> tuple[float, str]:
         if name not in ours[1] or not common.any():
             continue
         a, b = ours[1][name][common], column[at[common]]
-        scale = float(np.abs(b[np.isfinite(b)]).max()) if np.isfinite(b).any() else 0.0
-        both = np.isfinite(a) & np.isfinite(b)
-        off = float(np.abs(a[both] - b[both]).max()) if both.any() else 0.0
-        off = off / scale if scale > 0.0 else off
-        if (np.isnan(a) != np.isnan(b)).any():
-            off = float("inf")
+        off = compare({name: a}, {name: b})[name]
         if off > worst:
             worst, where = off, name
     return worst, where
@@ -123,11 +121,15 @@ def side_of_vendor(path: Path, name: str, ours: Flat, theirs: Flat, tool: str) -
         near = np.abs(times[None, :] - table.times[:, None])
         at = near.argmin(axis=1)
         common = near[np.arange(len(at)), at] < 1e-6
-        off = np.abs(columns[name][at[common]] - table.columns[name][common])
-        found[who] = float(np.nanmax(np.where(np.isnan(off), np.inf, off))) if off.size else 0.0
-    digits = 1e-5 * float(np.nanmax(np.abs(table.columns[name]))) + 1e-12
+        vendors = table.columns[name][common]
+        told = np.isfinite(vendors)  # an empty cell says nothing for either
+        if not told.any():
+            return "not in the table"
+        off = np.abs(columns[name][at[common]][told] - vendors[told])
+        found[who] = float(np.where(np.isnan(off), np.inf, off).max())
+    digits = 1e-5 * float(np.abs(vendors[told]).max()) + 1e-12
     if abs(found["flowreform"] - found[tool]) <= digits:
-        return "fewer digits than the difference"
+        return "both alike"
     return min(found, key=lambda who: found[who])
 
 

@@ -27,6 +27,8 @@ from conftest import conformance_folder  # noqa: E402
 
 FOLDER = conformance_folder()
 FILES = suite.models(FOLDER) if FOLDER.is_dir() else []
+IN_SOME_RUNS = ", in some runs"
+"""Ends the last cell of a row of `WITNESSES` that another tool does not give every time."""
 WITNESSES = Path(__file__).parents[2] / "docs" / "witnesses.md"
 NOT_DONE = ("GET TIME VALUE is done for the model's own time only",)
 """What is refused by name, and why: reading the calendar needs the date on which the model's Time is 0, which a run that is
@@ -172,5 +174,25 @@ def test_every_disagreement_in_the_ninth_digit_is_listed(tmp_path: Path) -> None
     )
     for file, tool, column, off, side in rows:
         print(f"| {file} | {tool} | {column} | {off:.1g} | {side} |")
-    listed = WITNESSES.read_text(encoding="utf-8")
-    assert not [row for row in rows if f"| {row[0]} | {row[1]} |" not in listed]
+    found = {(file, tool): side for file, tool, _, _, side in rows}
+    listed = {}
+    for line in WITNESSES.read_text(encoding="utf-8").partition("## To the ninth digit")[2].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[1] in others.TOOLS:
+            listed[cells[0], cells[1]] = cells[4]
+    at_times = {row for row, side in listed.items() if side.endswith(IN_SOME_RUNS)}
+    assert {row: listed.get(row, "").removesuffix(IN_SOME_RUNS) for row in found} == found
+    assert set(listed) - set(found) <= at_times, "rows that are no longer so"
+
+
+def test_whose_side_the_vendor_takes_is_read_from_its_full_cells(tmp_path: Path) -> None:
+    """An empty cell speaks for nobody, and infinity is as far from a number as can be."""
+    (tmp_path / "m.mdl").write_text("", encoding="utf-8")
+    (tmp_path / "output.tab").write_text("Time\tx\ty\n0\t1\t\n1\t\t\n2\t3\t\n", encoding="utf-8")
+    times = np.array([0.0, 1.0, 2.0])
+    ours = times, {"x": np.array([9.0, 2.0, 9.0]), "y": np.array([1.0, 1.0, 1.0])}
+    theirs = times, {"x": np.array([1.0, 2.0, 3.0]), "y": np.array([2.0, np.inf, 2.0])}
+    assert others.side_of_vendor(tmp_path / "m.mdl", "x", ours, theirs, "PySD") == "PySD"
+    assert others.side_of_vendor(tmp_path / "m.mdl", "x", theirs, ours, "PySD") == "flowreform"
+    assert others.side_of_vendor(tmp_path / "m.mdl", "y", ours, theirs, "PySD") == "not in the table"
+    assert others.apart(ours, theirs) == (np.inf, "y")

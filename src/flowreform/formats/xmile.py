@@ -164,7 +164,8 @@ def _variables(nodes: list[Node], around: Surroundings) -> dict[str, Variable]:
             continue
         first = variables.setdefault(variable.name, variable)
         if first is not variable:
-            reason = f"it is defined twice, first in line {first.line} and again in line {variable.line}"
+            both = f", first in line {first.line} and again in line {variable.line}"
+            reason = f"it is defined twice{both if first.line != variable.line else ''}"
             reading.fault("duplicate-variable", reason, "rename one or delete it", at=node, element=variable.label)
     return variables
 
