@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import inspect
 import math
-import types
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numba
+from numba.core import types
+from numba.extending import intrinsic
 
 from flowreform import arithmetic
 from flowreform.engine import helpers
 from flowreform.engine.expressions import LANES
-from flowreform.engine.straight import Helpers, copying, decorator
+from flowreform.engine.straight import DOUBLE, INT, Helpers, cgutils, decorator
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -35,6 +37,21 @@ def passing(function: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, error_model="numpy", fastmath=False, boundscheck=False)(function)
 
 
+@intrinsic
+def row(typing: Any, out: Any, i: Any, m: Any, column: Any, s: Any, cell: Any) -> Any:
+    """The values of a cell in all runs of a block, written into `out[i, m, column:]`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays = [cgutils.create_struct_proxy(signature.args[k])(context, builder, value=args[k]) for k in (0, 4)]
+        target = cgutils.get_item_pointer(context, builder, signature.args[0], arrays[0], args[1:4], wraparound=False)
+        source = builder.gep(arrays[1].data, [args[5]], source_etype=DOUBLE)
+        cgutils.raw_memcpy(builder, target, source, INT(LANES), 8)
+        return context.get_dummy_value()
+
+    integer = types.int64
+    return types.void(out, integer, integer, integer, s, integer), generate
+
+
 def _build() -> dict[str, Any]:
     """Every helper compiled, each seeing the others in their compiled form."""
     namespace: dict[str, Any] = {"math": math, "INFINITY": arithmetic.INFINITY, "NAN": arithmetic.NAN}
@@ -43,15 +60,12 @@ def _build() -> dict[str, Any]:
             if function.__module__ != module.__name__ or name.startswith("_"):
                 continue
             plain = arithmetic.NATIVE.get(function, function)
-            clone = types.FunctionType(plain.__code__, namespace, name, plain.__defaults__)
+            clone = FunctionType(plain.__code__, namespace, name, plain.__defaults__)
             namespace[name] = numba.njit(nogil=True, error_model="numpy", fastmath=False, inline="never")(clone)
     return namespace
 
 
 HELPERS = _build()
-
-row = copying(LANES)
-"""Writes one cell of every run of a block into an array."""
 
 straight = decorator(Helpers(HELPERS, {"INFINITY": arithmetic.INFINITY, "NAN": arithmetic.NAN}))
 """The decorator of a phase: past numba's type inference (see `engine.straight`)."""

@@ -118,23 +118,6 @@ def _align(function: Any) -> None:
     function.attributes.add("nounwind")  # llvmlite writes no alignment where there is no other attribute
 
 
-def copying(runs: int) -> Any:
-    """`row(out, i, m, column, s, cell)`: the values of a cell in all runs of a block, written into `out[i, m, column:]`."""
-
-    def row(typing: Any, out: Any, i: Any, m: Any, column: Any, s: Any, cell: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-            arrays = [cgutils.create_struct_proxy(signature.args[k])(context, builder, value=args[k]) for k in (0, 4)]
-            target = cgutils.get_item_pointer(context, builder, signature.args[0], arrays[0], args[1:4], wraparound=False)
-            source = builder.gep(arrays[1].data, [args[5]], source_etype=DOUBLE)
-            cgutils.raw_memcpy(builder, target, source, INT(runs), 8)
-            return context.get_dummy_value()
-
-        integer = types.int64
-        return types.void(out, integer, integer, integer, s, integer), generate
-
-    return intrinsic(row)
-
-
 def _definition(text: str, name: str) -> ast.FunctionDef:
     start = text.index(f"def {name}(")
     end = text.find("\n@", start)
