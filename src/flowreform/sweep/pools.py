@@ -209,7 +209,7 @@ class Cluster:
                 return _answer(self._work(copy, number))
             except KilledWorker:
                 raise _dead(number) from None
-            except (CancelledError, OSError, RuntimeError):
+            except CancelledError:
                 # What was sent to all workers can be lost with one of them; the scheduler then gives up whatever needs it.
                 if self._over:
                     raise Abandoned from None
