@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import flowreform as fr
-from flowreform.sensitivity import designs, estimators, sensitivity
+from flowreform.analyse.sensitivity import designs, estimators, sensitivity
 
 SAMPLES, PARAMETERS, COLUMNS, MONTHS = 1024, 12, 10, 120
 TIMED = 3

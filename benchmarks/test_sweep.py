@@ -24,8 +24,8 @@ import flowreform as fr
 from flowreform.batch import matrix_of
 from flowreform.engine.prepared import Prepared
 from flowreform.experiment import Experiment
-from flowreform.sweep.evaluate import BLOCK, Evaluator, assignments_of, batch_of
-from flowreform.sweep.layout import layout_of
+from flowreform.sweeps.evaluate import BLOCK, Evaluator, assignments_of, batch_of
+from flowreform.sweeps.layout import layout_of
 
 SMALL, LARGE = 1_000, 4_000
 """Draws, each with the experiment's seven scenarios."""

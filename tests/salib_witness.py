@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.sensitivity import designs
-from flowreform.sensitivity.designs import Design, problem
-from flowreform.sensitivity.estimators import Settings
+from flowreform.analyse.sensitivity import designs
+from flowreform.analyse.sensitivity.designs import Design, problem
+from flowreform.analyse.sensitivity.estimators import Settings
 
 Floats = NDArray[np.float64]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import flowreform as fr
-from flowreform.assess import Row
-from flowreform.battery import HUMAN, battery, conclusions, extremes, markdown
+from flowreform.analyse.assessment import Row
+from flowreform.analyse.battery import HUMAN, battery, conclusions, extremes, markdown
+from flowreform.analyse.laws import read_rules
 from flowreform.case import Case
-from flowreform.laws import read_rules
 from flowreform.model import Model
 
 SOUND = Path(__file__).parent / "models" / "mutants" / "sound"

@@ -15,7 +15,7 @@ from flowreform.draws import correlated, draw, unit_samples
 from flowreform.errors import ExperimentError, Finding
 from flowreform.experiment import Correlation, Experiment, read_experiment
 from flowreform.experiment.correlations import correlations_of
-from flowreform.run import run
+from flowreform.runs import run
 from flowreform.toml import Document
 
 DESIGNS = ("random", "latin_hypercube", "sobol")

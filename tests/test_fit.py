@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import flowreform as fr
+from flowreform.analyse.fitting.estimate import Fit, fit, settled, write_fit
+from flowreform.analyse.fitting.identify import known
+from flowreform.analyse.fitting.search import Problem
+from flowreform.analyse.fitting.tables import read_fit
+from flowreform.analyse.fitting.theil import theil
 from flowreform.errors import ModelError
-from flowreform.fit import Fit, fit, settled, write_fit
-from flowreform.fitting.identify import known
-from flowreform.fitting.search import Problem
-from flowreform.fitting.tables import read_fit
-from flowreform.fitting.theil import theil
 
 MODEL = """<?xml version="1.0" encoding="utf-8"?>
 <xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
@@ -272,7 +272,7 @@ def test_a_run_ends_where_the_data_end(tmp_path: Path) -> None:
 
 
 def test_a_chart_has_a_panel_for_each_series(tmp_path: Path) -> None:
-    from flowreform.fitting.chart import write_chart
+    from flowreform.analyse.fitting.chart import write_chart
 
     found = fit(made(tmp_path, ["contact"], TRUE, more="samples = 4\nstarts = 1"))
     write_chart(found, tmp_path / "fit.png")

@@ -1,4 +1,4 @@
-"""The project keeps its own promises: what ships, what imports what, how long modules are, what the README says."""
+"""The project keeps its own promises: what ships, what imports what, what the README says."""
 
 from __future__ import annotations
 
@@ -87,9 +87,8 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())
-def test_module_is_short_and_says_what_it_is(path: Path) -> None:
+def test_module_says_what_it_is(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 440, f"{path.name} has {len(lines)} lines: split it by noun"
     assert not lines or lines[0].startswith('"""'), f"{path.name} does not begin with what it is"
 
 
@@ -138,7 +137,10 @@ def test_ci_script_is_bash_and_runs() -> None:
     subprocess.run(["bash", "-n", str(script)], check=True)
 
 
-def test_public_names_are_not_hidden_by_modules_of_the_same_name() -> None:
-    """`flowreform.run` is a function and a module; importing the module must not put it in the function's place."""
-    code = "import flowreform as fr, flowreform.run, flowreform.fit; assert callable(fr.run) and callable(fr.fit)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_no_module_has_the_name_of_a_public_function() -> None:
+    """`flowreform.run` is the function; a module of that name would take its place when something imports it."""
+    from flowreform import __all__ as public
+
+    package = ROOT / "src" / "flowreform"
+    modules = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/__init__.py")}
+    assert not modules & set(public)

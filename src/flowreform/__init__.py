@@ -17,9 +17,7 @@ Names are loaded when first used, so that importing the package costs nothing.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -31,24 +29,24 @@ _HOMES = {
     "InternalError": "errors",
     "Model": "model",
     "ModelError": "errors",
-    "assess": "assess",
-    "bands": "sensitivity",
-    "beats": "sensitivity",
+    "assess": "analyse.assessment",
+    "bands": "analyse.sensitivity",
+    "beats": "analyse.sensitivity",
     "check": "checks",
     "contrast": "kpi",
-    "fit": "fit",
+    "fit": "analyse.fitting.estimate",
     "kpis": "kpi",
-    "open_sweep": "sweep",
-    "probabilities": "sensitivity",
+    "open_sweep": "sweeps",
+    "probabilities": "analyse.sensitivity",
     "read_case": "case",
     "read_experiment": "experiment",
     "read_model": "formats",
     "read_netcdf": "results",
-    "run": "run",
-    "sensitivity": "sensitivity",
-    "sensitivity_of": "sensitivity",
-    "simulate": "run",
-    "sweep": "sweep",
+    "run": "runs",
+    "sensitivity": "analyse.sensitivity",
+    "sensitivity_of": "analyse.sensitivity",
+    "simulate": "runs",
+    "sweep": "sweeps",
     "to_xlsx": "export.workbook.write",
     "write_model": "formats.writer",
     "write_netcdf": "results",
@@ -57,7 +55,13 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
-    from flowreform.assess import assess as assess
+    from flowreform.analyse.assessment import assess as assess
+    from flowreform.analyse.fitting.estimate import fit as fit
+    from flowreform.analyse.sensitivity import beats as beats
+    from flowreform.analyse.sensitivity import probabilities as probabilities
+    from flowreform.analyse.sensitivity import sensitivity as sensitivity
+    from flowreform.analyse.sensitivity import sensitivity_of as sensitivity_of
+    from flowreform.analyse.sensitivity.chances import bands as bands
     from flowreform.case import read_case as read_case
     from flowreform.checks import check as check
     from flowreform.errors import ExperimentError as ExperimentError
@@ -67,7 +71,6 @@ if TYPE_CHECKING:
     from flowreform.errors import ModelError as ModelError
     from flowreform.experiment import read_experiment as read_experiment
     from flowreform.export.workbook.write import to_xlsx as to_xlsx
-    from flowreform.fit import fit as fit
     from flowreform.formats import read_model as read_model
     from flowreform.formats.writer import write_model as write_model
     from flowreform.kpi import contrast as contrast
@@ -75,15 +78,10 @@ if TYPE_CHECKING:
     from flowreform.model import Model as Model
     from flowreform.results import read_netcdf as read_netcdf
     from flowreform.results import write_netcdf as write_netcdf
-    from flowreform.run import run as run
-    from flowreform.run import simulate as simulate
-    from flowreform.sensitivity import beats as beats
-    from flowreform.sensitivity import probabilities as probabilities
-    from flowreform.sensitivity import sensitivity as sensitivity
-    from flowreform.sensitivity import sensitivity_of as sensitivity_of
-    from flowreform.sensitivity.chances import bands as bands
-    from flowreform.sweep import open_sweep as open_sweep
-    from flowreform.sweep import sweep as sweep
+    from flowreform.runs import run as run
+    from flowreform.runs import simulate as simulate
+    from flowreform.sweeps import open_sweep as open_sweep
+    from flowreform.sweeps import sweep as sweep
 
 
 def __getattr__(name: str) -> Any:
@@ -97,14 +95,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Package(ModuleType):
-    """A package whose public names win over submodules of the same name (`run`, `assess`, `fit`)."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

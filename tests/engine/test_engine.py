@@ -16,7 +16,7 @@ from flowreform.engine.memory import noughts
 from flowreform.lower import lower
 from flowreform.model import Dimension, Lookup, LookupKind, Method, Model, Role
 from flowreform.program import Program
-from flowreform.run import simulate
+from flowreform.runs import simulate
 from flowreform.trace import first_failure
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import flowreform as fr
+from flowreform.analyse.laws.tables import read_rules
 from flowreform.experiment import Experiment, read_experiment
 from flowreform.export.workbook.source import ROOM
-from flowreform.laws.tables import read_rules
 from workbooks import Series, Sheet, by_soffice, cleaned, engine, input_cells, patched, shortened, worst
 
 LIMIT = 1e-9

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import flowreform as fr
+from flowreform.analyse.fitting.estimate import Settled, fit, settled
+from flowreform.analyse.fitting.tables import Question, read_fit
 from flowreform.case import Case
-from flowreform.fit import Settled, fit, settled
-from flowreform.fitting.tables import Question, read_fit
 from flowreform.formats import bundled
 from flowreform.measure import evaluate
 from flowreform.model import Model

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 import flowreform as fr
+from flowreform.analyse.laws import LAWS, Laws, Outcome, check_laws, read_rules
+from flowreform.analyse.laws.rules import degree
 from flowreform.case import Case
 from flowreform.errors import ModelError
 from flowreform.formats import bundled
-from flowreform.laws import LAWS, Laws, Outcome, check_laws, read_rules
-from flowreform.laws.rules import degree
 from flowreform.model import Model
 from mutating import HERE, mutants, mutated
 

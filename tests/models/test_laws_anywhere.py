@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import flowreform as fr
+from flowreform.analyse.laws import Laws, Outcome, read_rules, rules
+from flowreform.analyse.laws.runs import courses
 from flowreform.case import Case
 from flowreform.draws import quantile
 from flowreform.formats import bundled
-from flowreform.laws import Laws, Outcome, read_rules, rules
-from flowreform.laws.runs import courses
 from flowreform.model import Model
 from mutating import mutants, mutated
 

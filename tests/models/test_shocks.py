@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import flowreform as fr
-from flowreform.laws.runs import own
+from flowreform.analyse.laws.runs import own
 
 Settings = dict[str, float]
 

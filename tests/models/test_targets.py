@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import flowreform as fr
-from flowreform.assess import AGREEMENT, Assessment, assess, worst
+from flowreform.analyse.assessment import AGREEMENT, Assessment, assess, worst
 from flowreform.case import Case
 from flowreform.formats import bundled
 from flowreform.measure import evaluate

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flowreform.analyse.sensitivity import bands, beats, probabilities, sensitivity, warnings_of
+from flowreform.analyse.sensitivity.chances import wilson
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import ExperimentError
 from flowreform.experiment import Experiment, read_experiment
 from flowreform.kpi import kpis
-from flowreform.run import run
-from flowreform.sensitivity import bands, beats, probabilities, sensitivity, warnings_of
-from flowreform.sensitivity.chances import wilson
+from flowreform.runs import run
 
 
 def uncertain(distribution: str, **numbers: Any) -> Uncertainty:

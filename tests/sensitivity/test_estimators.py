@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowreform.sensitivity import designs
-from flowreform.sensitivity.designs import Design
-from flowreform.sensitivity.estimators import Indices, Settings
-from flowreform.sensitivity.methods import METHODS
+from flowreform.analyse.sensitivity import designs
+from flowreform.analyse.sensitivity.designs import Design
+from flowreform.analyse.sensitivity.estimators import Indices, Settings
+from flowreform.analyse.sensitivity.methods import METHODS
 from salib_witness import NAMES, SAMPLES, SETTINGS, Floats, G, compare, ishigami, outputs, salib, sobol_g
 
 AT_ONCE = ("sobol", "morris", "fast", "rbd_fast", "dgsm")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowreform.sensitivity import estimators, given
+from flowreform.analyse.sensitivity import estimators, given
 from salib_witness import compare
 
 MUTANTS = [

@@ -14,13 +14,13 @@ from scipy.stats import ks_2samp
 from typer.testing import CliRunner, Result
 
 import flowreform as fr
+from flowreform.analyse.sensitivity import METHODS, designs, sensitivity, sensitivity_of, warnings_of
+from flowreform.analyse.sensitivity.designs import problem
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.cli import app
 from flowreform.errors import ExperimentError
 from flowreform.experiment import Correlation, Experiment, read_experiment
 from flowreform.experiment.tables import SweepTable
-from flowreform.sensitivity import METHODS, designs, sensitivity, sensitivity_of, warnings_of
-from flowreform.sensitivity.designs import problem
 
 GIVEN = ("rbd_fast", "delta", "pawn", "regional")
 OWN = ("sobol", "morris", "fast", "dgsm", "ff", "tornado")

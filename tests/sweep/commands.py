@@ -26,8 +26,8 @@ def _server() -> ForkServerContext:
     names = [
         "flowreform.cli",
         "flowreform.commands.sweep",
-        "flowreform.sweep.finish",
-        "flowreform.sweep.verify",
+        "flowreform.sweeps.finish",
+        "flowreform.sweeps.verify",
         "xarray",
         "zarr",
         "zarr.codecs",
@@ -48,7 +48,7 @@ def _outputs() -> str:
 
 def _hold(after: int, output: str) -> None:
     """Have the sweep wait, once so many parts are written, until the test lets it go on."""
-    from flowreform.sweep.store import Store
+    from flowreform.sweeps.store import Store
 
     plain, count = Store.write, 0
 

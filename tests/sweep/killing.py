@@ -26,7 +26,7 @@ import zarr.codecs  # noqa: F401
 import flowreform as fr
 import flowreform.engine.interpret
 from flowreform.experiment import Experiment
-from flowreform.sweep import finish, store  # noqa: F401
+from flowreform.sweeps import finish, store  # noqa: F401
 from sweep.folders import contents
 
 

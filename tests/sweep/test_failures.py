@@ -14,9 +14,9 @@ import pytest
 import flowreform as fr
 from flowreform.experiment import Experiment
 from flowreform.kpi import summary
-from flowreform.sweep import failures_of
-from flowreform.sweep.evaluate import Evaluator, assignments_of, batch_of
-from flowreform.sweep.layout import layout_of
+from flowreform.sweeps import failures_of
+from flowreform.sweeps.evaluate import Evaluator, assignments_of, batch_of
+from flowreform.sweeps.layout import layout_of
 from sweep.commands import run
 from sweep.folders import DRAWS, contents
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 import flowreform as fr
-from flowreform.sweep.ledger import Ledger
+from flowreform.sweeps.ledger import Ledger
 from sweep.commands import Command, run
 from sweep.folders import DRAWS, PART, contents
 

@@ -11,7 +11,7 @@ import pytest
 import flowreform as fr
 from flowreform.errors import ExperimentError
 from flowreform.experiment import Experiment
-from flowreform.sweep import campaign, evaluate, identity, store
+from flowreform.sweeps import campaign, evaluate, identity, store
 from sweep.folders import DRAWS, PART, contents
 
 Changed = Callable[..., Experiment]
@@ -222,7 +222,7 @@ def test_an_unfinished_sweep_shows_what_is_missing(changed: Changed, tmp_path: P
     made = campaign.sweep(experiment, tmp_path / "sweep", engine="numba")
     ledger = store.open_ledger(made.folder)
     ledger.close()
-    from flowreform.sweep.ledger import Ledger
+    from flowreform.sweeps.ledger import Ledger
 
     writable = Ledger(made.folder / "ledger.sqlite", write=True)
     writable.forget(1)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowreform.sweep.sketch import quantiles, rank_error, summarise
+from flowreform.sweeps.sketch import quantiles, rank_error, summarise
 
 WANTED = (0.01, 0.1, 0.5, 0.9, 0.99)
 

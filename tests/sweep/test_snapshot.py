@@ -9,8 +9,8 @@ import pytest
 import flowreform as fr
 from conftest import ROOT
 from flowreform.experiment import experiment_of, with_settings
-from flowreform.sweep.identity import identity_of
-from flowreform.sweep.snapshot import about, restore, snapshot
+from flowreform.sweeps.identity import identity_of
+from flowreform.sweeps.snapshot import about, restore, snapshot
 
 
 @pytest.mark.parametrize("name", ["canterbury_earthquake", "care_shift_build_or_close_first", "va_beds_to_community"])

@@ -19,8 +19,8 @@ import xarray as xr
 
 import flowreform as fr
 from flowreform.experiment import Experiment
-from flowreform.sweep import State, experiment_of
-from flowreform.sweep.identity import identity_of
+from flowreform.sweeps import State, experiment_of
+from flowreform.sweeps.identity import identity_of
 from sweep.folders import DRAWS, PART, contents
 
 Changed = Callable[..., Experiment]

@@ -15,10 +15,10 @@ import zarr
 import flowreform as fr
 from flowreform.errors import ExperimentError
 from flowreform.experiment import Experiment
-from flowreform.sweep import chunks, identity, verify
-from flowreform.sweep.layout import Layout
-from flowreform.sweep.ledger import File, Ledger
-from flowreform.sweep.verify import verify_sweep
+from flowreform.sweeps import chunks, identity, verify
+from flowreform.sweeps.layout import Layout
+from flowreform.sweeps.ledger import File, Ledger
+from flowreform.sweeps.verify import verify_sweep
 from sweep.commands import run
 from sweep.folders import DRAWS, PART
 

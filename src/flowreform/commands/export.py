@@ -126,7 +126,7 @@ def _results(name: str, asked: Asked) -> tuple[Source, Written]:
     """Run what the name means, or open the sweep in a folder; the results, and what to say of the runs."""
     import flowreform as fr
     from flowreform.results import command_text
-    from flowreform.sweep.store import is_sweep
+    from flowreform.sweeps.store import is_sweep
 
     options = asked.run
     if is_sweep(Path(name)):
@@ -144,8 +144,8 @@ def _results(name: str, asked: Asked) -> tuple[Source, Written]:
 
 def _experiment(name: str, asked: Asked) -> Experiment:
     """The experiment that a name or a sweep's folder means."""
-    from flowreform.sweep import experiment_of
-    from flowreform.sweep.store import is_sweep
+    from flowreform.sweeps import experiment_of
+    from flowreform.sweeps.store import is_sweep
 
     if is_sweep(Path(name)):
         return experiment_of(name)
@@ -155,7 +155,7 @@ def _experiment(name: str, asked: Asked) -> Experiment:
 def _swept(folder: Path, options: Options) -> tuple[Source, Written]:
     """The results of a sweep, read from its folder as they are used. Nothing is run."""
     import flowreform as fr
-    from flowreform.sweep import experiment_of
+    from flowreform.sweeps import experiment_of
 
     if Options(as_json=options.as_json) != options:
         repair = "leave out --set, --engine, --draws, --save and --save-every, or name the experiment"

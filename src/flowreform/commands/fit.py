@@ -10,8 +10,8 @@ from flowreform.commands.terminal import DIFFERENT, DONE, at_work, print_json, s
 def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
     """Fit, print, and where asked write the values into the model and its case file, and the chart."""
     import flowreform as fr
-    from flowreform.fit import fit, write_fit
-    from flowreform.fitting.report import ERRORS, ESTIMATES, closing, error_rows, estimate_rows
+    from flowreform.analyse.fitting.estimate import fit, write_fit
+    from flowreform.analyse.fitting.report import ERRORS, ESTIMATES, closing, error_rows, estimate_rows
 
     with at_work("fitting"):
         model = fr.read_model(name)
@@ -25,7 +25,7 @@ def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
             closing(found),
         )
     if chart is not None:
-        from flowreform.fitting.chart import write_chart
+        from flowreform.analyse.fitting.chart import write_chart
 
         write_chart(found, chart)
         say(f"wrote {chart}")
@@ -38,7 +38,7 @@ def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
 def check(name: str, *, as_json: bool) -> int:
     """Whether the values in the model are still a best fit; 4 when a step from them gains more than the limit."""
     import flowreform as fr
-    from flowreform.fit import settled
+    from flowreform.analyse.fitting.estimate import settled
 
     with at_work("fitting"):
         found = settled(fr.read_model(name))

@@ -11,7 +11,7 @@ from flowreform.export.numbers import number
 from flowreform.names import split
 
 if TYPE_CHECKING:
-    from flowreform.assess import Assessment, Row
+    from flowreform.analyse.assessment import Assessment, Row
     from flowreform.case import Case
     from flowreform.model import Model
 
@@ -95,7 +95,7 @@ def assess(name: str, *, tests: bool, full: bool, markdown: bool, as_json: bool)
     if as_json:
         print_json(result.as_dict())
     elif markdown:
-        from flowreform.battery import markdown as as_markdown
+        from flowreform.analyse.battery import markdown as as_markdown
 
         print(as_markdown(model, result.rows))
     else:
@@ -106,7 +106,7 @@ def assess(name: str, *, tests: bool, full: bool, markdown: bool, as_json: bool)
 def _with_battery(model: Model, result: Assessment) -> Assessment:
     from dataclasses import replace
 
-    from flowreform.battery import battery
+    from flowreform.analyse.battery import battery
     from flowreform.case import read_case
 
     case = read_case(model)

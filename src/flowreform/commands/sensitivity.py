@@ -47,7 +47,7 @@ class Asked:
 
 def sensitivity(name: str, asked: Asked) -> int:
     """Run, or read what was run, print, and write the files where asked; 3 when some runs failed."""
-    from flowreform.sensitivity import warnings_of
+    from flowreform.analyse.sensitivity import warnings_of
 
     ds, experiment = _stored(name, asked) if Path(name).is_dir() else _fresh(name, asked)
     files: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ def _options(name: str, asked: Asked) -> dict[str, Any]:
 
 
 def _fresh(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
-    from flowreform.sensitivity import sensitivity
+    from flowreform.analyse.sensitivity import sensitivity
 
     with at_work("runs") as advance:
         experiment = read_experiment(name)
@@ -101,9 +101,9 @@ def _fresh(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
 
 def _stored(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
     """From the folder of a sweep, without running anything."""
+    from flowreform.analyse.sensitivity import sensitivity_of
     from flowreform.errors import ExperimentError, error
-    from flowreform.sensitivity import sensitivity_of
-    from flowreform.sweep import experiment_of, open_sweep
+    from flowreform.sweeps import experiment_of, open_sweep
 
     if asked.second_order:
         reason = "pairs of inputs need runs at points of their own, and these were made before"
@@ -113,9 +113,9 @@ def _stored(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
 
 
 def _print(ds: Dataset, experiment: Experiment) -> None:
+    from flowreform.analyse.sensitivity import MEANINGS, METHODS
     from flowreform.export.chances import better_heads, better_rows, contenders, opponent, target_rows
     from flowreform.export.sensitivity import leading_rows, titles
-    from flowreform.sensitivity import MEANINGS, METHODS
 
     method = METHODS[str(ds.attrs["method"])]
     show(experiment.title, f"{method.label}: {method.leading} is the {MEANINGS[method.leading]}")
@@ -131,8 +131,8 @@ def _print(ds: Dataset, experiment: Experiment) -> None:
 
 def as_json(ds: Dataset, experiment: Experiment) -> dict[str, Any]:
     """An analysis for scripts: every index of every KPI with its interval, warnings, provenance."""
-    from flowreform.sensitivity import warnings_of
-    from flowreform.sensitivity.columns import STATUS
+    from flowreform.analyse.sensitivity import warnings_of
+    from flowreform.analyse.sensitivity.columns import STATUS
 
     found: dict[str, Any] = {}
     for label in map(str, ds["scenario"].values):

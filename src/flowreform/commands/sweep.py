@@ -15,7 +15,7 @@ from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, complain, print
 
 if TYPE_CHECKING:
     from flowreform.experiment import Experiment
-    from flowreform.sweep import State, Swept
+    from flowreform.sweeps import State, Swept
 
 MOST_NAMED = 5
 EVERY = 30.0
@@ -50,7 +50,7 @@ class Asked:
 def sweep(name: str, asked: Asked) -> int:
     """Run what is missing, print the KPIs; 3 when some runs failed, 130 or 143 when a signal stopped it."""
     from flowreform.results import command_text
-    from flowreform.sweep import Interrupted, sweep
+    from flowreform.sweeps import Interrupted, sweep
 
     experiment, folder = _experiment(name, asked)
     complain(_warnings(experiment))
@@ -82,7 +82,7 @@ def _experiment(name: str, asked: Asked) -> tuple[Experiment, Path]:
     """What is run and where to; the name of a sweep's folder goes on with that sweep."""
     from flowreform.commands.reading import is_experiment, read_experiment
     from flowreform.errors import ExperimentError, error
-    from flowreform.sweep import experiment_of, is_sweep
+    from flowreform.sweeps import experiment_of, is_sweep
 
     if is_sweep(Path(name)):
         if asked.settings or (asked.output is not None and asked.output.resolve() != Path(name).resolve()):

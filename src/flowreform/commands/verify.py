@@ -31,7 +31,7 @@ def _sweep(path: Path, *, as_json: bool) -> int:
     """Checksums of all files, and a sample of runs worked out again."""
     from dataclasses import asdict
 
-    from flowreform.sweep.verify import verify_sweep
+    from flowreform.sweeps.verify import verify_sweep
 
     found = verify_sweep(path)
     if as_json:

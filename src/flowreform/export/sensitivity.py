@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flowreform.analyse.sensitivity.analysis import warnings_of
+from flowreform.analyse.sensitivity.columns import STATUS
+from flowreform.analyse.sensitivity.methods import MEANINGS, METHODS
 from flowreform.export.chances import bands_csv, better_heads, better_rows, contenders, opponent, target_rows
 from flowreform.export.describe import short
 from flowreform.export.numbers import exact, number
 from flowreform.export.tables import cell, markdown, shown_unit
 from flowreform.files import Writer, write_files
 from flowreform.plaintext import harmless
-from flowreform.sensitivity.analysis import warnings_of
-from flowreform.sensitivity.columns import STATUS
-from flowreform.sensitivity.methods import MEANINGS, METHODS
 
 if TYPE_CHECKING:
     from xarray import Dataset

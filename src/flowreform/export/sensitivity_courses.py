@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform.analyse.sensitivity.methods import METHODS
 from flowreform.export.chart import GREY, Axis, _x_axis
 from flowreform.export.sensitivity_page import (
     HATCHES,
@@ -23,7 +24,6 @@ from flowreform.export.sensitivity_page import (
     text_of,
     unit_of,
 )
-from flowreform.sensitivity.methods import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform.analyse.sensitivity.methods import METHODS
 from flowreform.errors import one_line
 from flowreform.export.chart import COLOURS, GREY, SCALES
 from flowreform.export.tables import shown_unit
-from flowreform.sensitivity.methods import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform.analyse.sensitivity.methods import MEANINGS, METHODS
 from flowreform.export.chart import BASELINE_COLOUR, GREY, Axis
 from flowreform.export.sensitivity_courses import areas_panel, fan, moving, over_time, shares_of
 from flowreform.export.sensitivity_page import (
@@ -34,7 +35,6 @@ from flowreform.export.sensitivity_page import (
     unit_of,
 )
 from flowreform.export.tables import shown_unit
-from flowreform.sensitivity.methods import MEANINGS, METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

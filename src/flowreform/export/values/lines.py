@@ -113,7 +113,7 @@ def _by_year(values: Floats, times: Floats, statistic: Statistic, years: tuple[P
 
 def _totals(experiment: Experiment) -> frozenset[str]:
     """The stocks that only add up: those that the laws say so of, and those whose reference series is their yearly increase."""
-    from flowreform.laws.tables import read_rules
+    from flowreform.analyse.laws.tables import read_rules
 
     found: set[str] = set()
     if experiment.case is not None:

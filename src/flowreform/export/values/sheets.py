@@ -131,8 +131,8 @@ def write_yearly(
 
 def write_indices(book: Book, results: Results, ds: Dataset) -> None:
     """The sensitivity indices of every KPI: a row for each input, the most telling first, with half-widths of intervals."""
-    from flowreform.sensitivity.columns import STATUS
-    from flowreform.sensitivity.methods import MEANINGS, METHODS
+    from flowreform.analyse.sensitivity.columns import STATUS
+    from flowreform.analyse.sensitivity.methods import MEANINGS, METHODS
 
     method = METHODS[str(ds.attrs["method"])]
     page = book.page("Sensitivity", "#330072")

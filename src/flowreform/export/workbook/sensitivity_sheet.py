@@ -26,7 +26,7 @@ from flowreform.export.workbook.source import Floats, Source
 from flowreform.export.workbook.years import Row, Year, rows_of, years_of
 from flowreform.kpi import kpis
 from flowreform.names import element_names, split
-from flowreform.run import run
+from flowreform.runs import run
 
 if TYPE_CHECKING:
     from xarray import Dataset

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform import engine as engines
+from flowreform.analyse.laws.tables import Laws, read_rules
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error
 from flowreform.experiment import Experiment, Points, Setting
 from flowreform.export.workbook.columns import Columns, choose
 from flowreform.export.workbook.flat import Flat, Kind, flatten
 from flowreform.export.workbook.printer import without_form
 from flowreform.export.workbook.tables import WorkbookTable, read_workbook_table
-from flowreform.laws.tables import Laws, read_rules
 from flowreform.lower import lower
 from flowreform.model import Method, Model, Role, Variable
 from flowreform.names import element_names, split

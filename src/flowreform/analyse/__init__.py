@@ -1,0 +1,1 @@
+"""Questions asked of runs: assessment, battery, fits, laws, sensitivity."""

@@ -1,0 +1,335 @@
+"""Does a model behave as its case file says it must? Targets, gates, reference series and other tools' opinions.
+
+A target counts only if nothing of the same quantity is fed in upstream of it (`given`), and if the gate or lever named in
+`fails_when` makes it fail. A miss that is declared with its reason is no surprise; one that is not is, and so is a declared
+miss that has begun to pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from flowreform.case import Case, read_case
+from flowreform.case.tables import Check, Target
+from flowreform.errors import FlowreformError, ModelError, error
+from flowreform.graph import ancestors, causes
+from flowreform.measure import Measure, evaluate
+from flowreform.model import Model
+from flowreform.names import split
+
+if TYPE_CHECKING:
+    import numpy as np
+    from xarray import Dataset
+
+AGREEMENT = 1e-9
+"""Largest difference to another tool, |a - b| over the size of a stock: its largest value as the model stands or under a gate."""
+
+PYSD_STEPS = 48
+"""So many steps of a model are compared with PySD unless a full comparison is asked for."""
+
+SAME_SHAPE = 0.01
+"""Two series of one shape: after scaling they differ by less than this share of their range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of an assessment.
+
+    `kind` is target, gate, reference or witness; `verdict` is pass, miss, given, declared miss, unexpected pass, does not
+    fail (a target that its gate leaves standing), differs, not run, or empty for what is only shown. `ok` is False for
+    what must not be so."""
+
+    kind: str
+    name: str
+    label: str
+    wanted: str
+    simulated: float
+    verdict: str
+    ok: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything that was looked at; `ok` when nothing is as it must not be."""
+
+    model: str
+    rows: tuple[Row, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Is every row as it should be?"""
+        return all(row.ok for row in self.rows)
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many targets pass, and how many there are."""
+        targets: dict[str, bool] = {}
+        for row in self.rows:
+            if row.kind == "target":
+                targets[row.name] = targets.get(row.name, True) and row.verdict == "pass"
+        return sum(targets.values()), len(targets)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts: plain values, NaN as None."""
+        rows = [{k: (None if isinstance(v, float) and math.isnan(v) else v) for k, v in asdict(row).items()} for row in self.rows]
+        passed, total = self.counted
+        return {"model": self.model, "ok": self.ok, "targets_passed": passed, "targets": total, "rows": rows}
+
+
+def assess(model: Model, *, witnesses: Sequence[str] = ("pysd", "pysimlin"), full: bool = False) -> Assessment:
+    """Run a model against its case file and other tools.
+
+    PySD takes up to half a second a step on an arrayed model, so it is given the first PYSD_STEPS steps unless `full`.
+    Raises ModelError when the model has no case file, or when either cannot be used."""
+    case = read_case(model)
+    if case is None:
+        repair = "write one with [targets] and [gates], or use `flowreform run`"
+        raise ModelError(
+            error("no-case", "there is no model.toml beside the model, so nothing to assess against", repair, file=model.file)
+        )
+    runs = _runs(case)
+    ds = _simulate(model, case, runs)
+    rows = [
+        *_targets(model, case, ds, runs),
+        *_gates(case, ds, runs),
+        *_references(case, ds),
+        *_witnesses(model, witnesses, full, runs),
+    ]
+    return Assessment(model.name, tuple(rows))
+
+
+# --- one batch for everything ----------------------------------------------------------------------------------------
+
+
+def _runs(case: Case) -> dict[str, Mapping[str, float]]:
+    """Every setting that is to be run, by name; the first is the model as it stands."""
+    runs: dict[str, Mapping[str, float]] = {"": {}}
+    for target in case.targets.values():
+        settings = case.settings(target.fails_when)
+        if settings is not None:
+            runs[target.fails_when] = settings
+    for name, gate in case.gates.items():
+        runs[name] = gate.settings
+    return runs
+
+
+def _simulate(model: Model, case: Case, runs: Mapping[str, Mapping[str, float]]) -> Dataset:
+    measured = [split(part.variable)[0] for _, measure in case.measures() for part in measure.parts()]
+    fed = [name for name in case.exogenous if name in model.variables and model.variables[name].role != "lookup"]
+    return _together(model, runs, list(dict.fromkeys([*measured, *fed])) or None)
+
+
+def _together(model: Model, runs: Mapping[str, Mapping[str, float]], save: Sequence[str] | None) -> Dataset:
+    from flowreform.names import Named, base_values
+    from flowreform.runs import simulate
+
+    names = dict.fromkeys(name for settings in runs.values() for name in settings)
+    inputs: dict[str, list[float]] = {}
+    for name in names:
+        base, elements = split(name)
+        own = base_values(model, Named(name, model.variables[base], elements))[0]
+        inputs[name] = [settings.get(name, own) for settings in runs.values()]
+    return simulate(model, inputs, save=save)
+
+
+# --- targets ---------------------------------------------------------------------------------------------------------
+
+
+def _targets(model: Model, case: Case, ds: Dataset, runs: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+    order = list(runs)
+    for name, target in case.targets.items():
+        values = [_values(check, ds, case) for check in target.checks]
+        passes = [_within(check, value[0]) for check, value in zip(target.checks, values, strict=True)]
+        given = fed_in(model, case, target, ds)
+        fails = True
+        if target.fails_when in order[1:]:
+            at = order.index(target.fails_when)
+            fails = not all(_within(check, value[at]) for check, value in zip(target.checks, values, strict=True))
+        for check, value, passed in zip(target.checks, values, passes, strict=True):
+            verdict, ok, note = _verdict(target, passed, all(passes), given, fails)
+            label = target.label if len(target.checks) == 1 else f"{target.label}: {_say(check)}"
+            yield Row("target", name, label, _wanted(check), value[0], verdict, ok, note)
+
+
+def _verdict(target: Target, passed: bool, every: bool, given: str, fails: bool) -> tuple[str, bool, str]:
+    if given:
+        return "given", True, f"not counted: {given} is fed in upstream"
+    if not target.fails_when:
+        return "not counted", False, "no gate or lever is named that makes it fail"
+    if target.expected == "miss":
+        return ("unexpected pass", False, "declared a miss and passes now") if every else ("declared miss", True, target.reason)
+    if not passed:
+        return "miss", False, ""
+    if not fails:
+        return "does not fail", False, f"still passes with {target.fails_when}"
+    return "pass", True, f"fails with {target.fails_when}"
+
+
+def fed_in(model: Model, case: Case, target: Target, ds: Dataset) -> str:
+    """The exogenous series upstream of a target that already holds its answer, or an empty string.
+
+    Every ancestor is followed through all equations. A series holds the answer when it measures the same quantity, or when
+    its course, scaled, is that of the target's own variable."""
+    graph = causes(model)
+    for check in target.checks:
+        base = split(check.variable)[0]
+        upstream = ancestors(graph, base)
+        for name, series in case.exogenous.items():
+            if name not in upstream and name != base:
+                continue
+            if series.quantity.strip().lower() in (base.replace("_", " "), target.label.strip().lower()):
+                return name
+            if name in ds and same_course(ds, name, check.variable):
+                return name
+    return ""
+
+
+def same_course(ds: Dataset, one: str, other: str) -> bool:
+    """Do two variables, in the model as it stands, move alike up to a scale? Constants never do."""
+    import numpy as np
+
+    def series(name: str) -> np.ndarray | None:
+        base, elements = split(name)
+        data = ds[base].isel(run=0)
+        if elements:
+            inner = [dim for dim in data.dims if dim != "time"]
+            data = data.sel(dict(zip(inner, elements, strict=True)))
+        values = np.asarray(data.values, dtype=float)
+        return values if values.ndim == 1 and np.isfinite(values).all() and values[0] != 0 else None
+
+    a, b = series(one), series(other)
+    if a is None or b is None:
+        return False
+    a, b = a / a[0], b / b[0]
+    spread = max(np.ptp(a), np.ptp(b))
+    return bool(spread > SAME_SHAPE and np.abs(a - b).max() < SAME_SHAPE * spread)
+
+
+# --- gates, references -----------------------------------------------------------------------------------------------
+
+
+def _gates(case: Case, ds: Dataset, runs: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+    order = list(runs)
+    for name, gate in case.gates.items():
+        at = order.index(name)
+        for check in gate.checks:
+            value = _values(check, ds, case)[at]
+            passed = _within(check, value)
+            label = gate.label if len(gate.checks) == 1 else f"{gate.label}: {_say(check)}"
+            settings = ", ".join(f"{key} = {number:g}" for key, number in gate.settings.items())
+            yield Row("gate", name, label, _wanted(check), value, "pass" if passed else "miss", passed, settings)
+
+
+def _references(case: Case, ds: Dataset) -> Iterator[Row]:
+    """Each observed value beside the simulated one; shown, not judged."""
+    for observation in case.observations:
+        series = case.reference.get(observation.series)
+        if series is None or case.calendar is None:
+            continue
+        measure = series.model_copy(update={"year": observation.year}) if series.year is None else series
+        try:
+            value = float(evaluate(measure, ds, case.calendar).isel(run=0).values)
+        except FlowreformError:  # a year outside the horizon: nothing to compare
+            continue
+        label = f"{series.label or observation.series} {observation.year}"
+        wanted = f"{observation.value:,.6g}"
+        yield Row("reference", observation.series, label, wanted, value, "", True, observation.status)
+
+
+def _values(check: Measure, ds: Dataset, case: Case) -> list[float]:
+    return [float(value) for value in evaluate(check, ds, case.calendar).values]
+
+
+def _within(check: Check, value: float) -> bool:
+    low, high = check.limits
+    return low <= value <= high
+
+
+def _wanted(check: Check) -> str:
+    if check.value is not None and check.tolerance is not None:
+        return f"{check.value:g} ± {check.tolerance:g}"
+    low, high = check.limits
+    if math.isinf(low):
+        return f"at most {high:g}"
+    return f"at least {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
+
+
+def _say(check: Check) -> str:
+    """What a check measures, in a few words."""
+    text = f"{check.variable.replace('_', ' ')}, {check.statistic.replace('_', ' ')}"
+    if check.year is not None:
+        text += f" {check.year}"
+    if check.over is not None:
+        year = check.over.year
+        text += f" over {year}" if year is not None else f" over {check.over.variable or 'another'}".replace("_", " ")
+    return text
+
+
+# --- witnesses -------------------------------------------------------------------------------------------------------
+
+
+def _witnesses(model: Model, wanted: Sequence[str], full: bool, runs: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+    """The largest difference of each stock between our engine and another tool."""
+    if not model.stocks or model.path is None or not wanted:
+        return
+    sizes = _sizes(model, runs)
+    for tool in wanted:
+        short = tool == "pysd" and not full and model.specs.steps > PYSD_STEPS
+        yield from _witness(_shortened(model) if short else model, tool, sizes)
+
+
+def _sizes(model: Model, runs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """The largest value of each stock in the run as it stands and under any gate."""
+    import numpy as np
+
+    ds = _together(model, runs, list(model.stocks))
+    found = {name: np.abs(ds[name].values) for name in model.stocks}
+    return {name: float(values[np.isfinite(values)].max(initial=0.0)) for name, values in found.items()}
+
+
+def _shortened(model: Model) -> Model:
+    return replace(model, specs=replace(model.specs, stop=model.specs.start + PYSD_STEPS * model.specs.dt))
+
+
+def _witness(model: Model, tool: str, sizes: Mapping[str, float]) -> Iterator[Row]:
+    from flowreform.engine.reference import run_pysd
+    from flowreform.engine.witness import compare, run_simlin
+    from flowreform.runs import simulate
+
+    assert model.path is not None
+    wanted = f"at most {AGREEMENT:g}"
+    try:
+        if tool == "pysd":
+            theirs = run_pysd(model.path, {}, list(model.stocks), model=model)
+        else:
+            theirs = run_simlin(model.path, {}, None, model=model)
+    except ModelError as fault:
+        missing = "not installed" in str(fault)
+        yield Row("witness", tool, tool, wanted, math.nan, "not run", missing, fault.findings[0].reason)
+        return
+    ds = simulate(model, save=list(model.stocks), save_every=_interval(theirs.times, model))
+    ours = {
+        name: ds[name].transpose(*[dim for dim in ds[name].dims if dim not in ("time", "run")], "time", "run").values
+        for name in model.stocks
+    }
+    note = f"to time {theirs.times[-1]:g}"
+    for name, difference in compare(ours, theirs.values, sizes).items():
+        ok = difference <= AGREEMENT
+        verdict = "pass" if ok else "differs"
+        yield Row("witness", f"{tool}/{name}", f"{tool}: {name}", wanted, difference, verdict, ok, note)
+
+
+def _interval(times: np.ndarray, model: Model) -> float:
+    """The time between two of another tool's rows, as a whole number of our steps."""
+    dt = model.specs.dt
+    return max(1, round(float(times[1] - times[0]) / dt)) * dt if len(times) > 1 else dt
+
+
+def worst(assessment: Assessment, tool: str) -> float:
+    """The largest difference of any stock to one tool; NaN when it was not run."""
+    values = [row.simulated for row in assessment.rows if row.kind == "witness" and row.name.startswith(f"{tool}/")]
+    return max(values, default=math.nan)

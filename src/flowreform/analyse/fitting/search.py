@@ -1,0 +1,197 @@
+"""The search: a design over the whole box in one batch, then least squares from its best points.
+
+Parameters are searched as shares of their range, 0 to 1, so that none outweighs another by its unit. Slopes are central
+differences, all of them in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowreform.analyse.fitting.identify import known
+from flowreform.analyse.fitting.tables import Question, variables
+from flowreform.analyse.laws.runs import elements
+from flowreform.batch import Batch
+from flowreform.case import Case
+from flowreform.draws import unit_samples
+from flowreform.measure import Grid, evaluate, window
+from flowreform.model import Model
+from flowreform.results import dataset
+
+Floats = NDArray[np.float64]
+
+STEP = 1e-3
+"""The step of a slope, as a share of the range: models with thresholds have no slope at a smaller one."""
+FAR = 1e3
+"""What a residual counts, in standard deviations, where the model has no value."""
+TOLERANCE = 1e-9
+"""The search ends when neither the parameters nor the sum of squares move by more than this share."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best point of a search: parameter shares `u`, `simulated` rows, slopes of residuals [row, parameter], runs made."""
+
+    u: Floats
+    simulated: Floats
+    residuals: Floats
+    slopes: Floats
+    runs: int
+    starts: tuple[float, ...]
+
+    @property
+    def cost(self) -> float:
+        """Half the sum of squared residuals."""
+        return 0.5 * float(self.residuals @ self.residuals)
+
+
+class Problem:
+    """The rows of a question for any number of parameter sets, one batch at a time."""
+
+    def __init__(self, model: Model, case: Case, question: Question, engine: str = "auto") -> None:
+        self.model, self.case, self.question = model, case, question
+        self.low, self.high = np.array(question.low), np.array(question.high)
+        self.observed = np.array([row.observed for row in question.rows])
+        self.error = np.array([row.error for row in question.rows])
+        self.series = np.array([row.series for row in question.rows])
+        self.count = 0
+        order = tuple(name for name in model.variables if name in variables(question))
+        expected = question.table.samples + 40 * len(question.parameters)
+        self.model = replace(model, specs=replace(model.specs, stop=_last_look(model, case, question)))
+        self.batch = Batch(self.model, order, model.specs.dt, engine, total=expected)
+
+    def share(self, values: Floats) -> Floats:
+        """Parameter values as shares of their ranges."""
+        return np.asarray((values - self.low) / (self.high - self.low))
+
+    def values(self, u: Floats) -> Floats:
+        """Shares of ranges as parameter values."""
+        return np.asarray(self.low + (self.high - self.low) * u)
+
+    def simulate(self, u: Floats) -> Floats:
+        """Rows as the model gives them, float64[row, run], for shares float64[run, parameter]; NaN where a run has none."""
+        runs = len(u)
+        values = self.values(u)
+        held = {
+            element: np.full(runs, value)
+            for name, value in self.question.table.settings.items()
+            for element in elements(self.model, name)
+        }
+        columns = held | {name: values[:, at] for at, name in enumerate(self.question.parameters)}
+        found = self.batch.run(columns, {}, runs)
+        self.count += runs
+        failed = {
+            "failed": found.failed, "failed_variable": np.full(runs, "", dtype=np.str_), "failed_time": np.full(runs, np.nan)
+        }  # fmt: skip
+        ds = dataset(self.model, found.times, found.values, failed=failed)
+        rows = np.empty((len(self.question.rows), runs))
+        base = {name: evaluate(measure, ds, self.case.calendar).values for name, measure in self.question.base.items()}
+        for at, row in enumerate(self.question.rows):
+            rows[at] = evaluate(row.measure, ds, self.case.calendar).values
+            if row.series in base:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    rows[at] = np.where(base[row.series] != 0, rows[at] / base[row.series], np.nan)
+        return self._levelled(rows)
+
+    def _levelled(self, rows: Floats) -> Floats:
+        """Series with a level of their own, times the factor that brings them closest to the data."""
+        for name, series in self.question.table.series.items():
+            if series.level == "free":
+                mine = self.series == name
+                weight = 1.0 / self.error[mine][:, None] ** 2
+                own = rows[mine]
+                squares = (weight * own * own).sum(axis=0)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    rows[mine] = own * ((weight * own * self.observed[mine][:, None]).sum(axis=0) / squares)
+        return rows
+
+    def residuals(self, rows: Floats) -> Floats:
+        """Differences in standard deviations, float64[row, run]; FAR where the model has no value."""
+        raw = (rows - self.observed[:, None]) / self.error[:, None]
+        return np.where(np.isfinite(raw), np.clip(raw, -FAR, FAR), FAR)
+
+    def slopes(self, u: Floats) -> Floats:
+        """Slopes of the residuals, float64[row, parameter], by central differences inside the box, in one batch."""
+        above, below = np.minimum(u + STEP, 1.0), np.maximum(u - STEP, 0.0)
+        sides = np.repeat(u[None, :], 2 * len(u), axis=0)
+        for at in range(len(u)):
+            sides[2 * at, at], sides[2 * at + 1, at] = above[at], below[at]
+        found = self.residuals(self.simulate(sides))
+        return np.asarray((found[:, 0::2] - found[:, 1::2]) / (above - below))
+
+
+def _last_look(model: Model, case: Case, question: Question) -> float:
+    """The last model time that a row looks at: what comes after costs time and changes nothing."""
+    specs = model.specs
+    grid = Grid(specs.start, specs.stop, specs.dt)
+    measures = [*(row.measure for row in question.rows), *question.base.values()]
+    last = max(window(part, grid, case.calendar)[1] for measure in measures for part in measure.parts())
+    return specs.start + max(last, 1) * specs.dt
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one more step of the local search would do from a point: by what share of itself the sum of squares would fall if the
+    model were linear, the step in shares of the ranges, and standard errors with it."""
+
+    gain: float
+    move: Floats
+    errors: Floats
+
+
+def next_step(problem: Problem, u: Floats) -> Step:
+    """One step of least squares from `u` within the ranges, for a test of whether a point is a local optimum.
+
+    Linear in the slopes, so it costs one batch: two runs for each parameter and one."""
+    from scipy.optimize import lsq_linear
+
+    residuals = problem.residuals(problem.simulate(u[None, :]))[:, 0]
+    slopes = problem.slopes(u)
+    found = lsq_linear(slopes, -residuals, bounds=(-u - 1e-12, 1.0 - u + 1e-12))
+    left = residuals + slopes @ found.x
+    whole = float(residuals @ residuals)
+    gain = 1.0 - float(left @ left) / whole if whole > 0 else 0.0
+    return Step(gain, np.asarray(found.x), known(slopes, residuals).errors)
+
+
+def search(problem: Problem, progress: Callable[[str], None] | None = None) -> Found:
+    """The best fit: the design and the present values in one batch, then a local search from the best few of them."""
+    from scipy.optimize import least_squares
+
+    question = problem.question
+    names = question.parameters
+    design = unit_samples(names, question.table.samples, question.table.design, question.table.seed)
+    points = np.column_stack([design[name] for name in names])
+    present = np.clip(problem.share(np.array(question.before)), 0.0, 1.0)
+    points = np.vstack([present, points])
+    costs = 0.5 * (problem.residuals(problem.simulate(points)) ** 2).sum(axis=0)
+    order = np.argsort(costs, kind="stable")
+    best: tuple[float, Floats] | None = None
+    ends = []
+    for at in order[: question.table.starts]:
+        if progress:
+            progress(f"local search from a point of cost {costs[at]:.4g}")
+        found = least_squares(
+            lambda u: problem.residuals(problem.simulate(u[None, :]))[:, 0],
+            np.clip(points[at], 1e-6, 1 - 1e-6),
+            jac=problem.slopes,
+            bounds=(np.zeros(len(names)), np.ones(len(names))),
+            method="trf",
+            x_scale=1.0,
+            xtol=TOLERANCE,
+            ftol=TOLERANCE,
+            gtol=TOLERANCE,
+            max_nfev=60,
+        )
+        ends.append(float(found.cost))
+        if best is None or found.cost < best[0]:
+            best = float(found.cost), np.asarray(found.x)
+    assert best is not None
+    u = best[1]
+    simulated = problem.simulate(u[None, :])
+    residuals = problem.residuals(simulated)[:, 0]
+    return Found(u, simulated[:, 0], residuals, problem.slopes(u), problem.count, tuple(ends))

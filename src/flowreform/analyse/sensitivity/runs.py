@@ -1,0 +1,170 @@
+"""A design run through the scenarios of an experiment, some rows at a time, keeping only what is asked of each run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowreform import results
+from flowreform.analyse.sensitivity.targets import Target, comparable, met
+from flowreform.batch import Batch
+from flowreform.engine import Progress
+from flowreform.errors import ExperimentError, error
+from flowreform.experiment import Experiment, Points, Scenario
+from flowreform.kpi import failures
+from flowreform.kpi import kpis as kpis_of
+from flowreform.names import split
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+Floats = NDArray[np.float64]
+
+CHUNK_BYTES = 192 * 2**20
+"""Trajectories held at a time."""
+MAX_BYTES = 6 * 2**30
+"""What all kept values of one scenario may take."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is kept of each run: names of KPIs, of variables (with elements) at the numbers `times` of saved times, targets."""
+
+    kpis: tuple[str, ...]
+    variables: tuple[str, ...]
+    times: NDArray[np.int_]
+    targets: tuple[Target, ...] = ()
+
+    @property
+    def columns(self) -> int:
+        """Numbers kept of each run."""
+        return len(self.kpis) + len(self.targets) + len(self.variables) * len(self.times)
+
+
+@dataclass
+class Outcome:
+    """What a scenario gave: KPIs (targets after them) float64[row, kpi], variables float64[row, variable x time], failed runs.
+
+    Runs that failed are NaN everywhere. `compared` has the KPIs once more, with what never happened as +infinity and what was
+    not needed as -infinity; None of a difference."""
+
+    kpis: Floats
+    variables: Floats
+    failed: NDArray[np.bool_]
+    compared: Floats | None = None
+
+
+class Runner:
+    """An experiment made ready once for many scenarios of one design; `values` are float64[row] by parameter."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        values: Mapping[str, Floats],
+        wanted: Wanted,
+        scenarios: Sequence[str],
+        engine: str,
+        progress: Progress | None,
+    ) -> None:
+        specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
+        self.experiment, self.values, self.wanted = experiment, values, wanted
+        self.model = dataclasses.replace(experiment.model, specs=specs)
+        self.rows = len(next(iter(values.values())))
+        chosen = [experiment.scenarios[name] for name in scenarios]
+        timed = {split(n)[0] for s in chosen for n, setting in s.settings.items() if isinstance(setting, Points)}
+        save = _saved(experiment, wanted)
+        total = self.rows * len(chosen)
+        told = None if progress is None else lambda done, _: progress(done, total)
+        self.batch = Batch(self.model, save, experiment.save_every, engine, told, timed)
+        self.engine = engine
+        size = max(1, 8 * len(save) * len(experiment.times) * _widest(experiment, save))
+        self.chunk = int(np.clip(CHUNK_BYTES // size, 64, 8192)) // 64 * 64
+        if wanted.columns * self.rows * 8 > MAX_BYTES:
+            reason = f"{self.rows:,} runs with {wanted.columns:,} numbers of each are over the limit of {MAX_BYTES // 2**30} GiB"
+            repair = "take fewer samples or variables, or save less often (save_every)"
+            raise ExperimentError(error("too-large", reason, repair, file=self.model.file))
+
+    def run(self, scenario: Scenario) -> Outcome:
+        """All rows of the design in one scenario: what it sets wins over a sample of the same parameter."""
+        fixed = {name: value for name, value in scenario.settings.items() if not isinstance(value, Points)}
+        moving = {name: value for name, value in scenario.settings.items() if isinstance(value, Points)}
+        wanted = self.wanted
+        kept = Outcome(
+            np.empty((self.rows, len(wanted.kpis) + len(wanted.targets))),
+            np.empty((self.rows, len(wanted.variables) * len(wanted.times))),
+            np.zeros(self.rows, dtype=bool),
+            np.empty((self.rows, len(wanted.kpis))),
+        )
+        for rows in self._chunks():
+            size = rows.stop - rows.start
+            columns = {name: column[rows] for name, column in self.values.items() if not _covered(name, fixed)}
+            columns |= {name: np.full(size, value) for name, value in fixed.items()}
+            found = self.batch.run(columns, moving, size)
+            if self.batch.engine == "auto":
+                self.batch.engine = self.engine = found.engine  # one choice for all chunks
+            ds = results.dataset(
+                self.model, found.times, found.values, scenarios={scenario.name: scenario.label}, failed={"failed": found.failed}
+            )
+            keep(ds, kpis_of(ds, self.experiment), scenario.name, wanted, kept, rows)
+        return without_failed(kept)
+
+    def _chunks(self) -> Iterator[slice]:
+        for first in range(0, self.rows, self.chunk):
+            yield slice(first, min(first + self.chunk, self.rows))
+
+
+def keep(ds: Dataset, kpis: Dataset, scenario: str, wanted: Wanted, kept: Outcome, rows: slice) -> None:
+    """Put what is wanted of a scenario's runs into `rows`; `ds` and `kpis` have (scenario, draw)."""
+    failed = failures(ds).sel(scenario=scenario)
+    kept.failed[rows] = np.asarray(failed.values)
+    for at, name in enumerate(wanted.kpis):
+        kept.kpis[rows, at] = np.asarray(kpis[name].sel(scenario=scenario).values)
+        if kept.compared is not None:
+            kept.compared[rows, at] = np.asarray(comparable(kpis, name).sel(scenario=scenario).values)
+    for at, target in enumerate(wanted.targets, start=len(wanted.kpis)):
+        kept.kpis[rows, at] = np.asarray(met(target, ds, kpis).sel(scenario=scenario).values)
+    count = len(wanted.times)
+    for at, name in enumerate(wanted.variables):
+        base, elements = split(name)
+        data = ds[base].sel(scenario=scenario)
+        if elements:
+            inner = [dim for dim in data.dims if dim not in ("draw", "time")]
+            data = data.sel(dict(zip(inner, elements, strict=True)))
+        course = np.asarray(data.transpose("draw", "time").values)
+        kept.variables[rows, at * count : (at + 1) * count] = course[:, wanted.times]
+
+
+def without_failed(kept: Outcome) -> Outcome:
+    """The outcome with NaN for everything of a failed run."""
+    kept.kpis[kept.failed] = np.nan
+    kept.variables[kept.failed] = np.nan
+    if kept.compared is not None:
+        kept.compared[kept.failed] = np.nan
+    return kept
+
+
+def _covered(name: str, fixed: Mapping[str, object]) -> bool:
+    return name in fixed or split(name)[0] in fixed
+
+
+def fixed_in(experiment: Experiment, scenario: str, parameters: Sequence[str]) -> list[str]:
+    """The parameters that a scenario sets itself, so that they do not vary there."""
+    settings = experiment.scenarios[scenario].settings
+    return [name for name in parameters if _covered(name, settings)]
+
+
+def _saved(experiment: Experiment, wanted: Wanted) -> tuple[str, ...]:
+    names = {split(variable)[0] for kpi in experiment.kpis.values() for variable in kpi.variables}
+    names |= {split(name)[0] for name in wanted.variables} | {split(t.name)[0] for t in wanted.targets if t.when}
+    return tuple(variable.name for variable in experiment.model if variable.name in names)
+
+
+def _widest(experiment: Experiment, save: Sequence[str]) -> int:
+    from flowreform.names import element_names
+
+    return max((len(element_names(experiment.model, experiment.model[name])) for name in save), default=1)
