@@ -257,9 +257,9 @@ def test_the_case_starts_its_calendar_at_the_start_of_the_model(tmp_path: Path) 
 
 def test_a_target_may_name_settings_instead_of_a_gate(tmp_path: Path) -> None:
     case = case_of(tmp_path, changed('fails_when = "no_closure"', 'fails_when = "Pace = 0, loss = -1.5"'))
-    assert case.settings("Pace = 0, loss = -1.5") == {"pace": 0.0, "loss": -1.5}
-    assert case.settings("no_closure") == {"pace": 0.0}
-    assert case.settings("nothing") is None
+    assert case.switched_off("Pace = 0, loss = -1.5") == {"pace": 0.0, "loss": -1.5}
+    assert case.switched_off("no_closure") == {"pace": 0.0}
+    assert case.switched_off("nothing") is None
 
 
 # --- faults, each with its line --------------------------------------------------------------------------------------

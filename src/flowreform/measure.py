@@ -50,6 +50,8 @@ class Second(Table):
     """`from`: the first date of a window."""
     stop: datetime.date | None = Field(default=None, alias="to")
     """`to`: the last date of a window."""
+    setting: str | None = None
+    """Another setting of the case, so that two settings of one structure are compared; "" is the model as it stands."""
 
 
 class Measure(Table):
@@ -71,6 +73,9 @@ class Measure(Table):
     """`from`: the first date of a window."""
     stop: datetime.date | None = Field(default=None, alias="to")
     """`to`: the last date of a window."""
+    setting: str = ""
+    """The setting of the case that it is taken in; the model as it stands when missing. For targets, gates and reference
+    series; a KPI is taken in every run."""
     scale: float = 1.0
     """The result is multiplied by this."""
     over: Second | None = None
@@ -80,12 +85,14 @@ class Measure(Table):
 
     def parts(self) -> tuple[Measure, ...]:
         """The plain measures it is made of: itself, and the second one of a ratio or difference with what it inherits."""
-        plain = Measure(**{name: getattr(self, name) for name in ("variable", "statistic", "threshold", *WHEN)})
+        plain = Measure(**{name: getattr(self, name) for name in ("variable", "statistic", "threshold", "setting", *WHEN)})
         second = self.over or self.minus
         if second is None:
             return (plain,)
         update = {
-            name: getattr(second, name) for name in ("variable", "statistic", "threshold") if getattr(second, name) is not None
+            name: getattr(second, name)
+            for name in ("variable", "statistic", "threshold", "setting")
+            if getattr(second, name) is not None
         }
         if any(getattr(second, name) is not None for name in WHEN):  # a second "when" replaces the first one whole
             update |= {name: getattr(second, name) for name in WHEN}
@@ -233,6 +240,7 @@ def evaluate(measure: Measure, ds: Dataset, calendar: Calendar | None = None) ->
     """The measure of every run in a Dataset.
 
     `ds` has a `time` dimension and whatever else: (scenario, draw, time, ...) or (run, time, ...); the result has the rest.
+    A dimension `setting` holds the settings of a case, and each part of the measure is taken in its own.
     A run with a number in the window that is not finite gives NaN; so does "never" of first_above and first_below, and a
     ratio over 0. Raises ExperimentError when a variable was not saved or a date is not a saved time.
     """
@@ -254,6 +262,11 @@ def _plain(measure: Measure, ds: Dataset, calendar: Calendar | None) -> DataArra
     if base not in ds.data_vars:
         raise ExperimentError(error("not-saved", "the variable was not saved", f'add "{base}" to save', element=measure.variable))
     data = ds[base]
+    if "setting" in data.dims:
+        data = data.sel(setting=measure.setting, drop=True)
+    elif measure.setting:
+        repair = "take it in `assess`, which runs every setting of the case"
+        raise ExperimentError(error("setting", f'there are no runs of setting "{measure.setting}"', repair, element=base))
     if elements:
         outer = [str(name) for name in data.dims if name not in ("scenario", "draw", "run", "time")]
         data = data.sel(dict(zip(outer, elements, strict=True)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import flowreform as fr
-from flowreform.analyse.assessment import AGREEMENT, Assessment, assess, worst
+from flowreform.analyse.assessment import AGREEMENT, Assessment, assess, in_settings, worst
 from flowreform.case import Case
 from flowreform.formats import bundled
 from flowreform.measure import evaluate
@@ -86,7 +86,7 @@ def test_a_mutant_is_caught_by_its_target(model: str, item: dict[str, str], tmp_
     assert case is not None
     target = case.targets[item["target"]]
     names = dict.fromkeys(split(name)[0] for check in target.checks for name in check.variables)
-    ds = fr.simulate(mutant, save=list(names), engine="python")
+    ds = in_settings(mutant, case, [{}], list(names), "python")
     found = [(check.limits, float(evaluate(check, ds, case.calendar).values[0])) for check in target.checks]
     assert not all(low <= value <= high for (low, high), value in found), f"the mutant lives: {found}"
 

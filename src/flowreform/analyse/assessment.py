@@ -109,7 +109,7 @@ def _runs(case: Case) -> dict[str, Mapping[str, float]]:
     """Every setting that is to be run, by name; the first is the model as it stands."""
     runs: dict[str, Mapping[str, float]] = {"": {}}
     for target in case.targets.values():
-        settings = case.settings(target.fails_when)
+        settings = case.switched_off(target.fails_when)
         if settings is not None:
             runs[target.fails_when] = settings
     for name, gate in case.gates.items():
@@ -120,10 +120,26 @@ def _runs(case: Case) -> dict[str, Mapping[str, float]]:
 def _simulate(model: Model, case: Case, runs: Mapping[str, Mapping[str, float]]) -> Dataset:
     measured = [split(part.variable)[0] for _, measure in case.measures() for part in measure.parts()]
     fed = [name for name in case.exogenous if name in model.variables and model.variables[name].role != "lookup"]
-    return _together(model, runs, list(dict.fromkeys([*measured, *fed])) or None)
+    return in_settings(model, case, list(runs.values()), list(dict.fromkeys([*measured, *fed])) or None)
 
 
-def _together(model: Model, runs: Mapping[str, Mapping[str, float]], save: Sequence[str] | None) -> Dataset:
+def in_settings(
+    model: Model, case: Case, runs: Sequence[Mapping[str, float]], save: Sequence[str] | None, engine: str = "auto"
+) -> Dataset:
+    """Every run in every setting of the case, a Dataset (setting, run, time, ...): what a run sets goes over its setting.
+
+    The setting "" is the model as it stands."""
+    import xarray as xr
+
+    places: dict[str, Mapping[str, float]] = {"": {}, **{name: item.values for name, item in case.settings.items()}}
+    every = {f"{at} {name}": {**place, **run} for name, place in places.items() for at, run in enumerate(runs)}
+    ds = _together(model, every, save, engine)
+    apart = [ds.isel(run=slice(at * len(runs), (at + 1) * len(runs))) for at in range(len(places))]
+    kept = [block.drop_vars("run", errors="ignore") for block in apart]
+    return xr.concat(kept, xr.Variable("setting", list(places)), data_vars="all", coords="minimal", join="override")
+
+
+def _together(model: Model, runs: Mapping[str, Mapping[str, float]], save: Sequence[str] | None, engine: str = "auto") -> Dataset:
     from flowreform.names import Named, base_values
     from flowreform.runs import simulate
 
@@ -133,7 +149,7 @@ def _together(model: Model, runs: Mapping[str, Mapping[str, float]], save: Seque
         base, elements = split(name)
         own = base_values(model, Named(name, model.variables[base], elements))[0]
         inputs[name] = [settings.get(name, own) for settings in runs.values()]
-    return simulate(model, inputs, save=save)
+    return simulate(model, inputs, save=save, save_every=model.specs.dt, engine=engine)
 
 
 # --- targets ---------------------------------------------------------------------------------------------------------
@@ -183,7 +199,7 @@ def fed_in(model: Model, case: Case, target: Target, ds: Dataset) -> str:
                 continue
             if series.quantity.strip().lower() in (base.replace("_", " "), target.label.strip().lower()):
                 return name
-            if name in ds and same_course(ds, name, check.variable):
+            if name in ds and same_course(ds.sel(setting=check.setting), name, check.variable):
                 return name
     return ""
 

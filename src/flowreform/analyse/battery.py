@@ -155,13 +155,13 @@ def _yearly(model: Model) -> float:
 
 def _series(model: Model, case: Case, engine: str) -> Iterator[Row]:
     """Behaviour reproduction: the error of each observed series of three rows or more, with Theil's split."""
+    from flowreform.analyse.assessment import in_settings
     from flowreform.measure import evaluate
-    from flowreform.runs import simulate
 
     names = tuple(dict.fromkeys(split(name)[0] for item in case.reference.values() for name in item.variables))
     if not names or case.calendar is None:
         return
-    ds = simulate(model, save=names, save_every=model.specs.dt, engine=engine)
+    ds = in_settings(model, case, [{}], names, engine)
     for name, reference in case.reference.items():
         pairs = []
         for row in case.observations:

@@ -46,11 +46,15 @@ def check_case(case: Case, model: Model, document: Document, findings: list[Find
     def measured(item: M, loc: Loc, *, row_year: bool = False) -> M:
         return check_measure(item, loc, model, calendar, document, findings, grid=grid, year_follows=row_year)
 
+    settings = {}
+    for name, place in case.settings.items():
+        values = _settings(place.values, model, document, ("settings", name, "set"), findings)
+        settings[name] = place.model_copy(update={"values": values})
     gates = {}
     for name, gate in case.gates.items():
         checks = tuple(measured(check, ("gates", name, "checks", at)) for at, check in enumerate(gate.checks))
-        settings = _settings(gate.settings, model, document, ("gates", name, "set"), findings)
-        gates[name] = gate.model_copy(update={"settings": settings, "checks": checks})
+        switched = _settings(gate.settings, model, document, ("gates", name, "set"), findings)
+        gates[name] = gate.model_copy(update={"settings": switched, "checks": checks})
     targets = {}
     for name, target in case.targets.items():
         checks = tuple(measured(check, ("targets", name, "checks", at)) for at, check in enumerate(target.checks))
@@ -67,7 +71,9 @@ def check_case(case: Case, model: Model, document: Document, findings: list[Find
         targets=_frozen(targets),
         gates=_frozen(gates),
         charts=_charts(case, model, document, findings),
+        settings=_frozen(settings),
     )
+    _in_settings(done, document, findings)
     _limits(done, document, findings)
     _fails_when(done, model, document, findings)
     _series(done, document, findings)
@@ -282,6 +288,20 @@ def _variables(item: Measure) -> Iterator[tuple[str, str]]:
         yield "second", second.variable
 
 
+def _in_settings(case: Case, document: Document, findings: list[Finding]) -> None:
+    """A measure names a setting of the case, or none; a KPI none, because it is taken in every run."""
+    for loc, measure in case.measures():
+        second = measure.over or measure.minus
+        places = [("setting",), ("over" if measure.over else "minus", "setting")]
+        for place, name in zip(places, (measure.setting, second.setting if second else None), strict=True):
+            if name and loc[0] == "kpis":
+                repair = "let the scenario of an experiment name the setting"
+                findings.append(document.fault("setting", (*loc, *place), "a KPI is taken in every run", repair))
+            elif name and name not in case.settings:
+                hint = did_you_mean(name, case.settings) or f"settings are {', '.join(case.settings) or 'none'}"
+                findings.append(document.fault("setting", (*loc, *place), f'there is no setting "{name}"', hint))
+
+
 def _limits(case: Case, document: Document, findings: list[Finding]) -> None:
     """A check says either value and tolerance, or low or high."""
     for key, owners in (("targets", case.targets), ("gates", case.gates)):
@@ -314,7 +334,7 @@ def _fails_when(case: Case, model: Model, document: Document, findings: list[Fin
             fault = document.fault("target", loc, "nothing is named that makes it fail, so it does not count", "name a gate")
             findings.append(replace(fault, level=Level.WARNING))
             continue
-        settings = case.settings(target.fails_when)
+        settings = case.switched_off(target.fails_when)
         if settings is None:
             hint = did_you_mean(target.fails_when, case.gates) or 'name a gate, or write settings such as "diversion = 0"'
             findings.append(document.fault("target", loc, f'there is no gate "{target.fails_when}"', hint))

@@ -147,6 +147,19 @@ class Target(Table):
     """What must be so."""
 
 
+class Setting(Table):
+    """`[settings.<name>]`: one place or regime that the structure is run for: a named set of parameter values.
+
+    Targets, gates and reference series name the setting they are measured in; the model as it stands needs no name."""
+
+    label: str
+    """The name shown."""
+    note: str = ""
+    """Anything a reader should know: where the values come from, and which are fitted."""
+    values: Annotated[dict[str, float], Field(alias="set", min_length=1)]
+    """`set`: parameters and their values in this setting."""
+
+
 class Gate(Table):
     """`[gates.<name>]`: a mechanism switched off by parameters; the behaviour it explains must go."""
 
@@ -189,6 +202,7 @@ class Case:
     targets: Mapping[str, Target]
     gates: Mapping[str, Gate]
     charts: tuple[Chart, ...]
+    settings: Mapping[str, Setting] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
     path: Path | None = field(default=None, compare=False)
     sha256: str = ""
@@ -196,7 +210,7 @@ class Case:
     document: Document | None = field(default=None, compare=False, repr=False)
 
     def __repr__(self) -> str:
-        tables = ("levers", "uncertainties", "parameters", "exogenous", "kpis", "reference", "targets", "gates")
+        tables = ("levers", "uncertainties", "parameters", "exogenous", "kpis", "reference", "settings", "targets", "gates")
         return f"<Case {self.about.title}: {', '.join(f'{len(getattr(self, name))} {name}' for name in tables)}>"
 
     @property
@@ -204,7 +218,7 @@ class Case:
         """The path as text, for messages."""
         return str(self.path) if self.path else ""
 
-    def settings(self, fails_when: str) -> Mapping[str, float] | None:
+    def switched_off(self, fails_when: str) -> Mapping[str, float] | None:
         """The parameter values meant by a target's `fails_when`: a gate's, or those written out; None when neither."""
         if fails_when in self.gates:
             return self.gates[fails_when].settings

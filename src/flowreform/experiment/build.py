@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from flowreform.calendar import Calendar
 from flowreform.case.tables import Case
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import Finding, Level, did_you_mean
@@ -40,8 +39,7 @@ def build_experiment(
     unknown_keys(document, KEYS, findings)
     raw = required_table(document, "experiment", "title, question and model", findings)
     table = parse(ExperimentTable, raw, document, ("experiment",), findings)
-    calendar = case.calendar if case else None
-    scenarios = _scenarios(document, model, calendar, findings)
+    scenarios = _scenarios(document, model, case, findings)
     settled = table or _usable(raw)
     start, stop, every = horizon_of(settled, model, document, findings)
     origins: dict[str, Origin] = {}
@@ -97,8 +95,9 @@ def _usable(raw: object) -> ExperimentTable:
     return ExperimentTable.model_validate(kept)
 
 
-def _scenarios(document: Document, model: Model, calendar: Calendar | None, findings: list[Finding]) -> dict[str, Scenario]:
-    reader = SettingReader(model, calendar, document, findings)
+def _scenarios(document: Document, model: Model, case: Case | None, findings: list[Finding]) -> dict[str, Scenario]:
+    reader = SettingReader(model, case.calendar if case else None, document, findings)
+    places = case.settings if case else {}
     found: dict[str, Scenario] = {}
     for name, raw in table_of(document, "scenarios", findings).items():
         if not name.strip() or not name.isprintable() or len(name) > 100:
@@ -106,10 +105,16 @@ def _scenarios(document: Document, model: Model, calendar: Calendar | None, find
             findings.append(document.fault("scenario", ("scenarios", name), reason, "use label for longer text"))
             continue
         table = parse(ScenarioTable, raw, document, ("scenarios", name), findings)
-        if table is not None:
-            found[name] = Scenario(
-                name, table.label or name.replace("_", " "), reader.read(table.settings, ("scenarios", name, "set"))
-            )
+        if table is None:
+            continue
+        settings = reader.read(table.settings, ("scenarios", name, "set"))
+        if table.setting and table.setting not in places:
+            hint = did_you_mean(table.setting, places) or f"settings are {', '.join(places) or 'none'}"
+            reason = f'the model has no setting "{table.setting}"'
+            findings.append(document.fault("setting", ("scenarios", name, "setting"), reason, hint))
+        elif table.setting:
+            settings = MappingProxyType({**places[table.setting].values, **settings})
+        found[name] = Scenario(name, table.label or name.replace("_", " "), settings)
     return found or {"base": Scenario("base", "base", MappingProxyType({}))}
 
 

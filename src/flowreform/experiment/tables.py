@@ -76,6 +76,8 @@ class ScenarioTable(Table):
 
     label: str = ""
     """The name shown."""
+    setting: str = ""
+    """The setting of the case that it starts from; the model as it stands when missing."""
     settings: Annotated[dict[str, Any], Field(alias="set", default_factory=dict)]
     """`set`: parameter = number, { value =, unit = } or { points = [[time or date, value], ...] }."""
 

@@ -152,7 +152,7 @@ def _references(experiment: Experiment, name: str) -> Iterator[tuple[str, Refere
     if experiment.case is None:
         return
     for key, item in experiment.case.reference.items():
-        if item.variable == name and item.over is None and item.minus is None and item.scale:
+        if item.variable == name and item.over is None and item.minus is None and item.scale and not item.setting:
             yield key, item
 
 

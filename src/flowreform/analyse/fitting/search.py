@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from flowreform.draws import unit_samples
 from flowreform.measure import Grid, evaluate, window
 from flowreform.model import Model
 from flowreform.results import dataset
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +63,8 @@ class Problem:
         self.error = np.array([row.error for row in question.rows])
         self.series = np.array([row.series for row in question.rows])
         self.count = 0
+        used = dict.fromkeys(part.setting for row in question.rows for part in row.measure.parts())
+        self.settings = {name: case.settings[name].values if name else {} for name in used}
         order = tuple(name for name in model.variables if name in variables(question))
         expected = question.table.samples + 40 * len(question.parameters)
         self.model = replace(model, specs=replace(model.specs, stop=_last_look(model, case, question)))
@@ -74,6 +80,8 @@ class Problem:
 
     def simulate(self, u: Floats) -> Floats:
         """Rows as the model gives them, float64[row, run], for shares float64[run, parameter]; NaN where a run has none."""
+        import xarray as xr
+
         runs = len(u)
         values = self.values(u)
         held = {
@@ -82,12 +90,9 @@ class Problem:
             for element in elements(self.model, name)
         }
         columns = held | {name: values[:, at] for at, name in enumerate(self.question.parameters)}
-        found = self.batch.run(columns, {}, runs)
-        self.count += runs
-        failed = {
-            "failed": found.failed, "failed_variable": np.full(runs, "", dtype=np.str_), "failed_time": np.full(runs, np.nan)
-        }  # fmt: skip
-        ds = dataset(self.model, found.times, found.values, failed=failed)
+        ds = xr.concat(
+            [self._in_setting(columns, name, runs) for name in self.settings], xr.Variable("setting", list(self.settings))
+        )
         rows = np.empty((len(self.question.rows), runs))
         base = {name: evaluate(measure, ds, self.case.calendar).values for name, measure in self.question.base.items()}
         for at, row in enumerate(self.question.rows):
@@ -96,6 +101,20 @@ class Problem:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     rows[at] = np.where(base[row.series] != 0, rows[at] / base[row.series], np.nan)
         return self._levelled(rows)
+
+    def _in_setting(self, columns: dict[str, Floats], setting: str, runs: int) -> Dataset:
+        """The runs of one setting of the case; what is fitted or held goes over it."""
+        place = {
+            element: np.full(runs, value)
+            for name, value in self.settings[setting].items()
+            for element in elements(self.model, name)
+        }
+        found = self.batch.run(place | columns, {}, runs)
+        self.count += runs
+        failed = {
+            "failed": found.failed, "failed_variable": np.full(runs, "", dtype=np.str_), "failed_time": np.full(runs, np.nan)
+        }  # fmt: skip
+        return dataset(self.model, found.times, found.values, failed=failed)
 
     def _levelled(self, rows: Floats) -> Floats:
         """Series with a level of their own, times the factor that brings them closest to the data."""

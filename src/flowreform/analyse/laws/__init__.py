@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from flowreform.analyse.laws import rules
 from flowreform.analyse.laws.rules import Outcome
-from flowreform.analyse.laws.runs import courses, drawn, nudged, varied
+from flowreform.analyse.laws.runs import courses, drawn, nudged, standing, varied
 from flowreform.analyse.laws.tables import Conclusion, Laws, Rules, read_rules
 from flowreform.case import Case
 from flowreform.model import Model
@@ -43,9 +43,9 @@ def check_laws(
             moved = courses(model, nudged(model, runs, rules.NUDGE), save, save_every=monthly, engine=engine)
             yield from rules.last_digits(model, found, moved)
     plain = [(f"draw {at}", settings) for at, settings in enumerate(drawn(case, draws, seed))]
-    few = [("as it stands", {}), *plain[: max(2, draws // 4)]]
+    few = [*standing(case), *plain[: max(2, draws // 4)]]
     if "steady" in only and laws.steady is not None:
-        still = [(label, {**settings, **laws.steady.settings}) for label, settings in [("as it stands", {}), *plain]]
+        still = [(label, {**settings, **laws.steady.settings}) for label, settings in [*standing(case), *plain]]
         found = courses(model, still, save, save_every=monthly, engine=engine)
         yield from rules.finite(found)
         yield from rules.steady(model, laws, found)
@@ -55,7 +55,7 @@ def check_laws(
         yield from rules.scaled(model, case, laws, list(varied(model, case, max(2, draws // 4), seed)), save_every=monthly,
                                 engine=engine)  # fmt: skip
     if "halved dt" in only:
-        yield from rules.halved(model, case, laws, [("as it stands", {}), *plain], engine=engine)
+        yield from rules.halved(model, case, laws, [*standing(case), *plain], engine=engine)
 
 
 def _sparse(model: Model) -> float:

@@ -116,10 +116,15 @@ def levers_anywhere(model: Model, case: Case, count: int, seed: int = 1) -> tupl
     return tuple({name: value(name, at) for name in names} for at in range(count))
 
 
+def standing(case: Case) -> list[tuple[str, Settings]]:
+    """The model as it stands, and in every setting of its case."""
+    return [("as it stands", {}), *((f"setting {name}", item.values) for name, item in case.settings.items())]
+
+
 def varied(model: Model, case: Case, count: int, seed: int = 1, *, anywhere: bool = True) -> Iterator[tuple[str, Settings]]:
-    """`count` runs with drawn uncertainties, after the model as it stands: levers in turn as they are, as a gate sets them,
-    and (with `anywhere`) anywhere in their ranges."""
-    yield "as it stands", {}
+    """`count` runs with drawn uncertainties, after the model as it stands and in its settings: levers in turn as they are, as
+    a gate sets them, and (with `anywhere`) anywhere in their ranges."""
+    yield from standing(case)
     gates = list(case.gates.items())
     levers = levers_anywhere(model, case, count, seed)
     turns = 3 if anywhere else 2
