@@ -173,7 +173,7 @@ def section(rows: Sequence[Row]) -> str:
 
 def sentences(rows: Sequence[Row]) -> tuple[str, str]:
     """What matters most for the cost of double running, and when."""
-    from flowreform.export.numbers import number
+    from flowreform.text import number
 
     low, middle, high = (next(row for row in rows if row.index == f"P{share}") for share in (5, 50, 95))
     named = [f"{number(row.value, 3)}" for row in (middle, low, high)]

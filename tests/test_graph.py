@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowreform.formats import read_model
-from flowreform.graph import causes, circles, components, loops_through, turned, uses
+from flowreform.graph import circles, components, loops_through, turned
+from flowreform.model import causes, uses
 
 NAMES = "abcdefgh"
 graphs = st.fixed_dictionaries({name: st.lists(st.sampled_from(NAMES), max_size=3, unique=True).map(tuple) for name in NAMES})

@@ -1,61 +1,14 @@
-"""Who acts on whom in a model: the causes of a variable, its uses, and the feedback loops through it."""
+"""Paths through a model: everything that acts on a variable, the feedback loops through it, and the loops of any graph."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TypeVar
 
-from flowreform.model import Model, Variable, names_in
+from flowreform.model import Causes, uses
 
 Node = TypeVar("Node", bound=Hashable)
-
-Causes = Mapping[str, tuple[str, ...]]
-"""For each variable the variables that act on it, in the order they are read."""
-
-
-def causes(model: Model) -> Causes:
-    """For each variable what its equations read; for a stock also the flows in and out of it."""
-    known = model.variables
-    found: dict[str, tuple[str, ...]] = {}
-    for variable in model:
-        read: dict[str, None] = {}
-        for equation in variable.equations:
-            for expr in (equation.expr, equation.initial):
-                if expr is not None:
-                    read.update(dict.fromkeys(name for name in names_in(expr) if name in known))
-        read.update(dict.fromkeys(name for name in (*variable.inflows, *variable.outflows) if name in known))
-        found[variable.name] = tuple(read)
-    for stock in model:
-        for flow, more in _driven(stock):
-            if flow in found:  # what stands in the file, the fraction of a leak for one, is not all that acts on it
-                found[flow] = tuple(dict.fromkeys((*found[flow], *(name for name in more if name in known))))
-    return found
-
-
-def _driven(stock: Variable) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Flows whose values a conveyor or a queue gives, with what acts on each beside its own equation."""
-    belt = stock.conveyor
-    if belt is not None:
-        inside = [name for expr in (belt.length, belt.sample, belt.arrest) if expr is not None for name in names_in(expr)]
-        limits = [
-            name for expr in (belt.content_limit, belt.inflow_limit, belt.arrest) if expr is not None for name in names_in(expr)
-        ]
-        yield from ((flow, (stock.name, *inside)) for flow in stock.outflows)
-        if belt.content_limit is not None:
-            limits.append(stock.name)
-        yield from ((flow, tuple(limits)) for flow in stock.inflows if limits)
-    elif stock.queue:
-        yield from ((flow, (stock.name, *stock.inflows)) for flow in stock.outflows)
-
-
-def uses(graph: Causes) -> Causes:
-    """The same graph the other way round: for each variable what it acts on, in file order."""
-    found: dict[str, list[str]] = {name: [] for name in graph}
-    for name, read in graph.items():
-        for cause in read:
-            found[cause].append(name)
-    return {name: tuple(users) for name, users in found.items()}
 
 
 def ancestors(graph: Causes, name: str) -> set[str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
 from flowreform.errors import ModelError, did_you_mean, error
+from flowreform.text import Manual, Shown, columns, number
 
 _SPACES = re.compile(r"(?:\\n|\\r|[\s_\u00a0])+")
 
@@ -130,6 +131,11 @@ class Role(StrEnum):
     AUXILIARY = "auxiliary"
     PARAMETER = "parameter"
     LOOKUP = "lookup"
+
+    @property
+    def plural(self) -> str:
+        """The word for several."""
+        return "auxiliaries" if self is Role.AUXILIARY else f"{self}s"
 
 
 class LookupKind(StrEnum):
@@ -259,6 +265,87 @@ class Variable:
         return f"{self.role.capitalize()} {self.name}{dims}{unit}{body}" + (f"  {self.doc}" if self.doc else "")
 
 
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Entry(Manual, Variable):
+    """A variable with the model it belongs to, as `model["name"]` gives it; equal to the variable. Its `repr` is its manual."""
+
+    model: Model | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Variable) and all(
+            getattr(self, item.name) == getattr(other, item.name) for item in fields(Variable)
+        )
+
+    __hash__ = Variable.__hash__
+    __str__ = Manual.__repr__
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The variables that its equations read; for a stock also the flows in and out of it."""
+        return causes(self.model)[self.name] if self.model else ()
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """The variables that read it."""
+        return uses(causes(self.model))[self.name] if self.model else ()
+
+    def manual(self) -> Iterator[Shown]:
+        """Role, name, unit and documentation; equation, range, group, causes, uses, and where it is written."""
+        dims = f"[{', '.join(self.dimensions)}]" if self.dimensions else ""
+        unit = f" [{self.units}]" if self.units else ", no unit given"
+        kind = "conveyor, a stock" if self.conveyor else "queue, a stock" if self.queue else str(self.role)
+        yield f"{self.name}{dims}{unit}: {kind}"
+        yield from ([self.doc] if self.doc else [])
+        yield from (f"  {word:<9} {text}" for word, text in self._facts() if text)
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        stock = self.role is Role.STOCK
+        yield "label", "" if canonical(self.label) == self.label else self.label
+        yield ("initial" if stock else "value" if self.role is Role.PARAMETER else "equation"), self.text
+        for item in self.equations:
+            if item.lookup is not None:
+                points = zip(item.lookup.x, item.lookup.y, strict=True)
+                yield "points", f"{', '.join(f'({number(x)}, {number(y)})' for x, y in points)} ({item.lookup.kind})"
+        yield "inflows", ", ".join(self.inflows)
+        yield "outflows", ", ".join(self.outflows)
+        yield "range", _range_text(self)
+        yield "group", self.group or ""
+        yield "causes", ", ".join(name for name in self.causes if name not in (*self.inflows, *self.outflows))
+        yield "uses", ", ".join(self.uses)
+        file = self.model.path.name if self.model and self.model.path else ""
+        yield "written", f"{file}, line {self.line}" if file and self.line else ""
+
+
+class Variables(Manual, dict[str, Variable]):
+    """Variables of a model by canonical name, in file order. Its `repr` is a table; one of them is an `Entry`."""
+
+    def __init__(self, title: str, model: Model, found: Mapping[str, Variable]) -> None:
+        super().__init__(found)
+        self._title, self._model = title, model
+
+    def __getitem__(self, name: str) -> Variable:
+        return self._model[super().__getitem__(canonical(name)).name]
+
+    def manual(self) -> Iterator[Shown]:
+        """A row for each variable: name, value or equation, unit, range, what it is."""
+        rows = ((item.name, _value_text(item), item.units or "", _range_text(item), item.doc) for item in self.values())
+        heads = ("name", "value or initial value", "unit", "range", "what it is")
+        yield columns(self._title, heads, rows)
+
+
+def _value_text(variable: Variable) -> str:
+    """A number as people read it; any other equation as it is written."""
+    only = variable.equations[0].expr if len(variable.equations) == 1 else None
+    return number(only.value) if isinstance(only, Number) else variable.text
+
+
+def _range_text(variable: Variable) -> str:
+    low, high = variable.range
+    if low is None and high is None:
+        return ""
+    return f"{'..' if low is None else number(low)} to {'..' if high is None else number(high)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Dimension:
     """A named list of elements. A subrange lists elements of a larger dimension (`parent`).
@@ -343,15 +430,15 @@ class Model:
     sha256: str = field(default="", compare=False)
     findings: tuple[object, ...] = field(default=(), compare=False)
 
-    def __getitem__(self, name: str) -> Variable:
-        """The variable of that name, in any spelling.
+    def __getitem__(self, name: str) -> Entry:
+        """The variable of that name, in any spelling; its `repr` is its manual.
 
         Raises ModelError, with the closest known names, when there is none."""
         found = self.variables.get(canonical(name))
         if found is None:
             hint = did_you_mean(canonical(name), self.variables) or f"`flowreform show {self.name}` lists what there is"
             raise ModelError(error("unknown-variable", "the model has no such variable", hint, file=self.file, element=name))
-        return found
+        return Entry(**{item.name: getattr(found, item.name) for item in fields(Variable)}, model=self)
 
     def __contains__(self, name: str) -> bool:
         return canonical(name) in self.variables
@@ -359,9 +446,10 @@ class Model:
     def __iter__(self) -> Iterator[Variable]:
         return iter(self.variables.values())
 
-    def of_role(self, role: Role) -> dict[str, Variable]:
+    def of_role(self, role: Role) -> Variables:
         """The variables of one role, in file order."""
-        return {name: variable for name, variable in self.variables.items() if variable.role is role}
+        found = {name: variable for name, variable in self.variables.items() if variable.role is role}
+        return Variables(f"{len(found)} {role.plural} of {self.name}", self, found)
 
     @property
     def file(self) -> str:
@@ -369,17 +457,66 @@ class Model:
         return str(self.path) if self.path else ""
 
     @property
-    def stocks(self) -> dict[str, Variable]:
+    def stocks(self) -> Variables:
         """The stocks, in file order."""
         return self.of_role(Role.STOCK)
 
     @property
-    def parameters(self) -> dict[str, Variable]:
+    def parameters(self) -> Variables:
         """Everything a lever or an uncertainty may name: the numbers of the model."""
         return self.of_role(Role.PARAMETER)
 
     def __repr__(self) -> str:
-        words = {role: "auxiliaries" if role is Role.AUXILIARY else f"{role}s" for role in Role}
-        counts = ", ".join(f"{len(self.of_role(role))} {word}" for role, word in words.items())
+        counts = ", ".join(f"{len(self.of_role(role))} {role.plural}" for role in Role)
         s = self.specs
         return f"<Model {self.name}: {counts}; {s.start:g} to {s.stop:g} {s.time_unit}, dt {s.dt:g}, {s.method}>"
+
+
+# --- causes and uses -------------------------------------------------------------------------------------------------
+
+Causes = Mapping[str, tuple[str, ...]]
+"""For each variable the variables that act on it, in the order they are read."""
+
+
+def causes(model: Model) -> Causes:
+    """For each variable what its equations read; for a stock also the flows in and out of it."""
+    known = model.variables
+    found: dict[str, tuple[str, ...]] = {}
+    for variable in model:
+        read: dict[str, None] = {}
+        for equation in variable.equations:
+            for expr in (equation.expr, equation.initial):
+                if expr is not None:
+                    read.update(dict.fromkeys(name for name in names_in(expr) if name in known))
+        read.update(dict.fromkeys(name for name in (*variable.inflows, *variable.outflows) if name in known))
+        found[variable.name] = tuple(read)
+    for stock in model:
+        for flow, more in _driven(stock):
+            if flow in found:  # what stands in the file, the fraction of a leak for one, is not all that acts on it
+                found[flow] = tuple(dict.fromkeys((*found[flow], *(name for name in more if name in known))))
+    return found
+
+
+def _driven(stock: Variable) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Flows whose values a conveyor or a queue gives, with what acts on each beside its own equation."""
+    belt = stock.conveyor
+    if belt is not None:
+        inside = [name for expr in (belt.length, belt.sample, belt.arrest) if expr is not None for name in names_in(expr)]
+        limits = [
+            name for expr in (belt.content_limit, belt.inflow_limit, belt.arrest) if expr is not None for name in names_in(expr)
+        ]
+        yield from ((flow, (stock.name, *inside)) for flow in stock.outflows)
+        if belt.content_limit is not None:
+            limits.append(stock.name)
+        yield from ((flow, tuple(limits)) for flow in stock.inflows if limits)
+    elif stock.queue:
+        yield from ((flow, (stock.name, *stock.inflows)) for flow in stock.outflows)
+
+
+def uses(graph: Causes) -> Causes:
+    """The same graph the other way round: for each variable what it acts on, in file order."""
+    found: dict[str, list[str]] = {name: [] for name in graph}
+    for name, read in graph.items():
+        for cause in read:
+            found[cause].append(name)
+    return {name: tuple(users) for name, users in found.items()}

@@ -15,8 +15,7 @@ from flowreform.checks import check
 from flowreform.engine.witness import compare, run_simlin
 from flowreform.errors import ModelError
 from flowreform.formats.writer import plain, write_model
-from flowreform.graph import causes
-from flowreform.model import Model, Role
+from flowreform.model import Model, Role, causes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_conveyors import _FILE, DEATHS, WAVE, leak, series, ward

@@ -13,9 +13,8 @@ from flowreform import read_model, simulate
 from flowreform.checks import check
 from flowreform.errors import ModelError
 from flowreform.formats.writer import plain, write_model
-from flowreform.graph import causes
 from flowreform.lower import lower
-from flowreform.model import Conveyor, Leak, Model, Number, Role
+from flowreform.model import Conveyor, Leak, Model, Number, Role, causes
 
 _FILE = """<?xml version="1.0" encoding="utf-8"?>
 <xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">

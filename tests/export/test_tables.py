@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from flowreform.experiment import Experiment
-from flowreform.export.tables import cell, kpis_csv, markdown, spread
+from flowreform.export.tables import kpis_csv, spread
 from flowreform.kpi import Row, kpis
+from flowreform.text import cell, markdown
 
 if TYPE_CHECKING:
     from xarray import Dataset

@@ -17,12 +17,12 @@ from flowreform import plaintext
 from flowreform.errors import ExperimentError
 from flowreform.experiment import Experiment
 from flowreform.export import tidy
-from flowreform.export.numbers import number_field
 from flowreform.export.parquet import write_kpis, write_parquet
 from flowreform.export.tables import kpis_csv
 from flowreform.export.tidy import COLUMNS, write_csv
 from flowreform.kpi import kpis
 from flowreform.plaintext import harmless, text_field
+from flowreform.text import number_field
 
 if TYPE_CHECKING:
     from xarray import Dataset

@@ -12,8 +12,8 @@ import flowreform as fr
 from flowreform.case import Case, Observation
 from flowreform.case.checks import clock_driven
 from flowreform.formats import bundled
-from flowreform.graph import ancestors, causes
-from flowreform.model import Model
+from flowreform.graph import ancestors
+from flowreform.model import Model, causes
 from flowreform.names import split
 
 MODELS = bundled("models")

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from flowreform.case import Case, read_case
 from flowreform.case.tables import Check, Target
 from flowreform.errors import FlowreformError, ModelError, error
-from flowreform.graph import ancestors, causes
+from flowreform.graph import ancestors
 from flowreform.measure import Measure, evaluate
-from flowreform.model import Model
+from flowreform.model import Model, causes
 from flowreform.names import split
+from flowreform.text import Manual, Shown, columns, number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,10 +52,23 @@ class Row:
     ok: bool
     note: str = ""
 
+    @property
+    def judged(self) -> str:
+        """The verdict, marked where it is not as it should be."""
+        return self.verdict if self.ok else f"! {self.verdict}"
 
-@dataclass(frozen=True)
-class Assessment:
-    """Everything that was looked at; `ok` when nothing is as it must not be."""
+
+TITLES = {
+    "test": "The standard battery of model tests",
+    "target": "Targets",
+    "gate": "Gates: a mechanism is switched off",
+    "reference": "Reference series",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Assessment(Manual):
+    """The outcome of an assessment, row by row; `ok` when every row is as it should be. Its `repr` is the report."""
 
     model: str
     rows: tuple[Row, ...]
@@ -72,6 +86,20 @@ class Assessment:
             if row.kind == "target":
                 targets[row.name] = targets.get(row.name, True) and row.verdict == "pass"
         return sum(targets.values()), len(targets)
+
+    def manual(self) -> Iterator[Shown]:
+        """A table for each kind of row, and the count."""
+        for kind in dict.fromkeys(row.kind for row in self.rows):
+            rows = [row for row in self.rows if row.kind == kind]
+            if kind == "witness":
+                yield from _witness_table(rows)
+                continue
+            cells = ((row.label or row.name, row.wanted, number(row.simulated), row.judged, row.note) for row in rows)
+            yield columns(TITLES.get(kind, kind), ("what", "wanted", "simulated", "verdict", "note"), cells, right=(2,))
+        passed, total = self.counted
+        wrong = sum(not row.ok for row in self.rows)
+        verdict = f"{wrong} row{'s' * (wrong != 1)} marked ! must be corrected" if wrong else "every row is as it should be"
+        yield f"{self.model}: {passed} of {total} targets pass; {verdict}"
 
     def as_dict(self) -> dict[str, Any]:
         """For scripts: plain values, NaN as None."""
@@ -343,6 +371,21 @@ def _interval(times: np.ndarray, model: Model) -> float:
     """The time between two of another tool's rows, as a whole number of our steps."""
     dt = model.specs.dt
     return max(1, round(float(times[1] - times[0]) / dt)) * dt if len(times) > 1 else dt
+
+
+def _witness_table(rows: Sequence[Row]) -> Iterator[Shown]:
+    """One line for each stock with its difference to each tool, and the largest of all; tools that were not run in words."""
+    run = [row for row in rows if "/" in row.name]
+    tools = list(dict.fromkeys(row.name.partition("/")[0] for row in run))
+    stocks = list(dict.fromkeys(row.name.partition("/")[2] for row in run))
+    cells = {row.name: number(row.simulated) + ("" if row.ok else " !") for row in run}
+    lines = [[stock, *(cells.get(f"{tool}/{stock}", "") for tool in tools)] for stock in stocks]
+    largest = [max(row.simulated for row in run if row.name.startswith(f"{tool}/")) for tool in tools]
+    lines.append(["largest", *(number(value) for value in largest)])
+    if run:
+        title = f"Other simulators: largest difference of each stock, |a - b| over its size, {run[0].wanted}"
+        yield columns(title, ("stock", *tools), lines, right=range(1, 1 + len(tools)))
+    yield from (f"{row.label}: {row.judged}; {row.note}" for row in rows if "/" not in row.name)
 
 
 def worst(assessment: Assessment, tool: str) -> float:

@@ -31,8 +31,9 @@ def _answer(name: str, path: Path) -> str:
     """One experiment: its question, its KPIs by scenario, and where the scenarios differ."""
     import flowreform as fr
     from flowreform.export.describe import short
-    from flowreform.export.tables import by_kpi, heading, markdown, spread
+    from flowreform.export.tables import by_kpi, heading, spread
     from flowreform.kpi import summary
+    from flowreform.text import markdown
 
     experiment = fr.read_experiment(path)
     kpis = fr.kpis(fr.run(experiment), experiment)

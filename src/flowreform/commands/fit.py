@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowreform.commands.terminal import DIFFERENT, DONE, at_work, print_json, say, show, table
+from flowreform.commands.terminal import DIFFERENT, DONE, at_work, print_json, say, show
 
 
 def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
     """Fit, print, and where asked write the values into the model and its case file, and the chart."""
     import flowreform as fr
     from flowreform.analyse.fitting.estimate import fit, write_fit
-    from flowreform.analyse.fitting.report import ERRORS, ESTIMATES, closing, error_rows, estimate_rows
 
     with at_work("fitting"):
         model = fr.read_model(name)
@@ -19,11 +18,7 @@ def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
     if as_json:
         print_json(found.as_dict())
     else:
-        show(
-            table(f"Fit of {found.model}", ESTIMATES, estimate_rows(found), right=range(2, 6)),
-            table("Error of each series, and Theil's split of it", ERRORS, error_rows(found), right=range(1, 7)),
-            closing(found),
-        )
+        show(*found.manual())
     if chart is not None:
         from flowreform.analyse.fitting.chart import write_chart
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from flowreform.commands.terminal import print_json, table
 from flowreform.commands.terminal import show as put
-from flowreform.export.numbers import exact, number
-from flowreform.graph import causes, loops_through, uses
-from flowreform.model import Model, Role, Variable
+from flowreform.graph import loops_through
+from flowreform.model import Model, Role, Variable, causes, uses
 from flowreform.names import Named, base_values, find
+from flowreform.text import exact, number
 
 if TYPE_CHECKING:
     from flowreform.case import Case

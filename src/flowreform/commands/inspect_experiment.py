@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from flowreform.commands.terminal import print_json, show, table
 from flowreform.export.describe import distribution
-from flowreform.export.numbers import number
 from flowreform.export.summary import setting_text
 from flowreform.export.tables import shown_unit
 from flowreform.kpi import kpi_unit
+from flowreform.text import number
 
 if TYPE_CHECKING:
     from flowreform.experiment import Experiment

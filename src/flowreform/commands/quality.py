@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flowreform.commands.terminal import DIFFERENT, DONE, WRONG_INPUT, at_work, complain, print_json, show, table
+from flowreform.commands.terminal import DIFFERENT, DONE, WRONG_INPUT, at_work, complain, print_json, show
 from flowreform.errors import Finding, FlowreformError, Level, ModelError
-from flowreform.export.numbers import number
 from flowreform.names import split
 
 if TYPE_CHECKING:
-    from flowreform.analyse.assessment import Assessment, Row
+    from flowreform.analyse.assessment import Assessment
     from flowreform.case import Case
     from flowreform.model import Model
 
@@ -99,7 +98,7 @@ def assess(name: str, *, tests: bool, full: bool, markdown: bool, as_json: bool)
 
         print(as_markdown(model, result.rows))
     else:
-        show(*_assessment(result))
+        show(*result.manual())
     return DONE if result.ok else DIFFERENT
 
 
@@ -111,45 +110,3 @@ def _with_battery(model: Model, result: Assessment) -> Assessment:
 
     case = read_case(model)
     return replace(result, rows=(*result.rows, *battery(model, case))) if case else result
-
-
-TITLES = {
-    "test": "The standard battery of model tests",
-    "target": "Targets",
-    "gate": "Gates: a mechanism is switched off",
-    "reference": "Reference series",
-}
-
-
-def _assessment(result: Assessment) -> list[Any]:
-    """A table for each kind of row, and the count."""
-    shown: list[Any] = []
-    for kind in dict.fromkeys(row.kind for row in result.rows):
-        of_kind = [row for row in result.rows if row.kind == kind]
-        if kind == "witness":
-            shown += _witnesses(of_kind)
-            continue
-        rows = [[row.label or row.name, row.wanted, number(row.simulated), _verdict(row), row.note] for row in of_kind]
-        shown.append(table(TITLES.get(kind, kind), ("what", "wanted", "simulated", "verdict", "note"), rows, right=(2,)))
-    passed, total = result.counted
-    wrong = sum(not row.ok for row in result.rows)
-    verdict = "nothing is as it must not be" if result.ok else f"{_count(wrong, 'row')} marked ! must not be so"
-    return [*shown, f"{result.model}: {passed} of {total} targets pass; {verdict}"]
-
-
-def _verdict(row: Row) -> str:
-    return row.verdict if row.ok else f"! {row.verdict}"
-
-
-def _witnesses(rows: list[Row]) -> list[Any]:
-    """One line for each stock with its difference to each tool, and the largest of all; tools that were not run in words."""
-    run = [row for row in rows if "/" in row.name]
-    tools = list(dict.fromkeys(row.name.partition("/")[0] for row in run))
-    stocks = list(dict.fromkeys(row.name.partition("/")[2] for row in run))
-    cells = {row.name: number(row.simulated) + ("" if row.ok else " !") for row in run}
-    lines = [[stock, *(cells.get(f"{tool}/{stock}", "") for tool in tools)] for stock in stocks]
-    largest = [max(row.simulated for row in run if row.name.startswith(f"{tool}/")) for tool in tools]
-    lines.append(["largest", *(number(value) for value in largest)])
-    title = f"Other simulators: largest difference of each stock, |a - b| over its size, {run[0].wanted if run else ''}"
-    shown: list[Any] = [table(title, ("stock", *tools), lines, right=range(1, 1 + len(tools)))] if run else []
-    return shown + [f"{row.label}: {_verdict(row)}; {row.note}" for row in rows if "/" not in row.name]

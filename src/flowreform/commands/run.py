@@ -11,7 +11,7 @@ import numpy as np
 
 from flowreform.commands.reading import read_experiment
 from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, complain, print_json, say, show, table
-from flowreform.export.numbers import number
+from flowreform.text import number
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

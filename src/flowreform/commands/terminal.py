@@ -20,6 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 from flowreform.errors import Finding, FlowreformError, InternalError, one_line
+from flowreform.text import Columns
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -131,11 +132,11 @@ def console() -> Console:
     return Plain(markup=False, emoji=False, highlight=False, width=width)
 
 
-def show(*parts: RenderableType) -> None:
+def show(*parts: RenderableType | Columns) -> None:
     """Print tables and text, one below the other."""
     place = console()
     for part in parts:
-        place.print(part)
+        place.print(table(part.title, part.heads, part.rows, right=part.right) if isinstance(part, Columns) else part)
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, right: Iterable[int] = ()) -> RenderableType:

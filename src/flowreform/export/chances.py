@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flowreform.export.describe import short
-from flowreform.export.numbers import exact
 from flowreform.plaintext import harmless
+from flowreform.text import exact
 
 if TYPE_CHECKING:
     from xarray import Dataset

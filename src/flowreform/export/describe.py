@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowreform.case.uncertainty import NEEDS
-from flowreform.export.numbers import number
+from flowreform.text import number
 
 if TYPE_CHECKING:
     from flowreform.case.uncertainty import Uncertainty

@@ -15,10 +15,10 @@ from flowreform.analyse.sensitivity.columns import STATUS
 from flowreform.analyse.sensitivity.methods import MEANINGS, METHODS
 from flowreform.export.chances import bands_csv, better_heads, better_rows, contenders, opponent, target_rows
 from flowreform.export.describe import short
-from flowreform.export.numbers import exact, number
-from flowreform.export.tables import cell, markdown, shown_unit
+from flowreform.export.tables import shown_unit
 from flowreform.files import Writer, write_files
 from flowreform.plaintext import harmless
+from flowreform.text import cell, exact, markdown, number
 
 if TYPE_CHECKING:
     from xarray import Dataset

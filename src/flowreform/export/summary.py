@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from flowreform.errors import Finding
 from flowreform.export.describe import distribution, short
-from flowreform.export.numbers import number
-from flowreform.export.tables import by_kpi, cell, heading, markdown, spread
+from flowreform.export.tables import by_kpi, heading, spread
 from flowreform.kpi import contrast, summary
+from flowreform.text import cell, markdown, number
 
 if TYPE_CHECKING:
     from xarray import Dataset

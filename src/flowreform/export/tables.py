@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.export.numbers import decimals_of, fixed, number, number_field, scale
 from flowreform.plaintext import text_field, text_row
+from flowreform.text import decimals_of, fixed, number, number_field, scale
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -100,17 +100,3 @@ def heading(row: Row) -> str:
     """The KPI of a row with its unit: `Open beds at the end [bed]`."""
     unit = shown_unit(row.unit)
     return f"{row.label} [{unit}]" if unit else row.label
-
-
-def markdown(header: list[str], rows: list[list[str]], *, right: bool = True) -> str:
-    """A Markdown table; all columns but the first hold numbers when `right`."""
-    rule = ["---", *(["---:" if right else "---"] * (len(header) - 1))]
-    body = "\n".join("| " + " | ".join(cell(text) for text in line) + " |" for line in [header, *rows])
-    first, _, rest = body.partition("\n")
-    return f"{first}\n| {' | '.join(rule)} |\n{rest}".rstrip("\n") + "\n"
-
-
-def cell(text: str) -> str:
-    """Text that cannot end its cell, its table, or begin a tag."""
-    plain = " ".join(text.split())
-    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")

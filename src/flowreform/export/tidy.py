@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.errors import ExperimentError, error
-from flowreform.export.numbers import number_field
 from flowreform.export.tables import unit_of
 from flowreform.files import write_file
 from flowreform.names import join
 from flowreform.plaintext import text_field, text_row
+from flowreform.text import number_field
 
 if TYPE_CHECKING:
     import datetime

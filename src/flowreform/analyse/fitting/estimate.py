@@ -6,7 +6,7 @@ to what, by which command) into the case file: no value stands in both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
@@ -21,6 +21,7 @@ from flowreform.case import Case, Lever, Parameter, Uncertainty, read_case
 from flowreform.errors import ModelError, error
 from flowreform.model import Model
 from flowreform.names import split
+from flowreform.text import Manual, Shown
 
 DIGITS = 4
 """Significant digits of a fitted value: data of a few per cent say no more."""
@@ -57,9 +58,9 @@ class Point:
     after: float
 
 
-@dataclass(frozen=True)
-class Fit:
-    """The outcome of a fit. `repr` and `str` are the report.
+@dataclass(frozen=True, repr=False)
+class Fit(Manual):
+    """The outcome of a fit; its `repr` is the report.
 
     `cost` is the sum of squares in stated standard deviations, before and after; `spread` the mean square that standard
     errors are scaled by; `groups` names parameters of which the data know only a combination."""
@@ -91,12 +92,11 @@ class Fit:
         """For scripts: plain values, what is not finite as None."""
         return {key: _plain(value) for key, value in asdict(self).items()}
 
-    def __str__(self) -> str:
-        from flowreform.analyse.fitting.report import markdown
+    def manual(self) -> Iterable[Shown]:
+        """The report: fitted values, errors of the series, the search."""
+        from flowreform.analyse.fitting.report import shown
 
-        return markdown(self)
-
-    __repr__ = __str__
+        return shown(self)
 
 
 SETTLED = 0.01

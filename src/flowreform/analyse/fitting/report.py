@@ -1,17 +1,34 @@
-"""A fit as Markdown: the values, what the data know of them, and the error of every series."""
+"""What a fit shows of itself: the values, what the data know of them, and the error of every series."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from flowreform.text import Shown, columns
 
 if TYPE_CHECKING:
     from flowreform.analyse.fitting.estimate import Fit
 
+ESTIMATES = ("parameter", "unit", "range", "before", "fitted", "standard error", "95 % interval", "note")
+ERRORS = ("series", "rows", "error (root mean square)", "of the mean", "bias", "variation", "covariation")
 
-def estimate_rows(fit: Fit) -> list[list[str]]:
-    """parameter, unit, range, before, fitted, standard error, 95 % interval, note."""
-    return [
-        [
+
+def shown(fit: Fit) -> Iterator[Shown]:
+    """Fitted values, the error of each series with Theil's split of it, and a line on the search."""
+    yield columns(f"Fit of {fit.model}", ESTIMATES, _estimates(fit), right=range(2, 6))
+    yield columns("Error of each series, and Theil's split of it", ERRORS, _errors(fit), right=range(1, 7))
+    lost = fit.not_identified
+    unidentified = f"; not identified: {', '.join(lost)}" if lost else ""
+    yield (
+        f"sum of squares {number(fit.cost_before)} before, {number(fit.cost_after)} after, "
+        f"over {len(fit.points)} rows of {fit.data}; {len(fit.starts)} local searches, {fit.runs} runs{unidentified}"
+    )
+
+
+def _estimates(fit: Fit) -> Iterator[list[str]]:
+    for item in fit.estimates:
+        yield [
             item.name,
             item.unit,
             f"{number(item.low)} to {number(item.high)}",
@@ -21,50 +38,18 @@ def estimate_rows(fit: Fit) -> list[list[str]]:
             f"{number(item.lower)} to {number(item.upper)}" if item.identified else "not identified",
             item.note,
         ]
-        for item in fit.estimates
-    ]
 
 
-def error_rows(fit: Fit) -> list[list[str]]:
-    """series, rows, root mean squared error, as a share of the mean, and Theil's three shares."""
-    return [
-        [name, str(one.count), number(one.root_mean_square), _percent(one.relative), _percent(one.bias), _percent(one.variation),
-         _percent(one.covariation)]
-        for name, one in fit.errors.items()
-    ]  # fmt: skip
+def _errors(fit: Fit) -> Iterator[list[str]]:
+    for name, one in fit.errors.items():
+        shares = (one.relative, one.bias, one.variation, one.covariation)
+        yield [name, str(one.count), number(one.root_mean_square), *map(_percent, shares)]
 
 
 def number(value: float) -> str:
-    """Four significant digits."""
+    """Four significant digits, large numbers whole: fitted values are copied into files, so none is in millions."""
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _percent(share: float) -> str:
     return "-" if share != share else f"{100 * share:.1f} %"
-
-
-ESTIMATES = ("parameter", "unit", "range", "before", "fitted", "standard error", "95 % interval", "note")
-ERRORS = ("series", "rows", "error (root mean square)", "of the mean", "bias", "variation", "covariation")
-
-
-def closing(fit: Fit) -> str:
-    """One line on the search."""
-    lost = fit.not_identified
-    said = f"; not identified: {', '.join(lost)}" if lost else ""
-    return (
-        f"sum of squares {number(fit.cost_before)} before, {number(fit.cost_after)} after, "
-        f"over {len(fit.points)} rows of {fit.data}; {len(fit.starts)} local searches, {fit.runs} runs{said}"
-    )
-
-
-def markdown(fit: Fit) -> str:
-    """The whole report."""
-    return "\n".join(
-        [f"# Fit of {fit.model}", "", *_table(ESTIMATES, estimate_rows(fit)), "", *_table(ERRORS, error_rows(fit)), "",
-         closing(fit) + ".", ""]
-    )  # fmt: skip
-
-
-def _table(head: tuple[str, ...], rows: list[list[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowreform.errors import ExperimentError, error
-from flowreform.export.numbers import exact
 from flowreform.export.template.address import Area, address, area, column_number
 from flowreform.export.template.markup import Edit, Tag, edited, start_tag, text, walk
+from flowreform.text import exact
 
 Cell = tuple[int, int]
 """Row and column, counted from 1."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowreform.export.numbers import exact, number
+from flowreform.text import exact, number
 
 
 @pytest.mark.parametrize(

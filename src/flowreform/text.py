@@ -1,0 +1,179 @@
+"""Numbers and tables for people, the same wherever they are shown: on a terminal, in a notebook, in a file.
+
+Numbers have few digits, thousands apart, millions in words. A `Columns` is a table that has not been drawn yet: as plain text,
+Markdown or HTML.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import floor, isinf, log10
+
+WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+"""What large numbers are counted in."""
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number with `digits` significant digits, thousands apart, millions and more in words; a NaN is a dash.
+
+    Whole digits below a million are never cut: 12,345.6 is 12,346. Below 0.0001 and from 1e15 on there is an exponent."""
+    if value != value:
+        return "-"
+    if isinf(value):
+        return "-infinite" if value < 0 else "infinite"
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.{digits - 1}e}"
+    factor, word = scale(value)
+    text = fixed(value / factor, decimals_of(value / factor, digits))
+    return f"{text} {word}" if word else text
+
+
+def scale(*values: float) -> tuple[float, str]:
+    """What the largest of some numbers is counted in: its size and its word, 1 and nothing below a million."""
+    largest = max((abs(value) for value in values if value - value == 0), default=0.0)
+    return next(((factor, word) for factor, word in WORDS if largest >= factor), (1.0, ""))
+
+
+def decimals_of(value: float, digits: int = 4) -> int:
+    """How many decimals show `digits` significant digits of a number; none for 0."""
+    return max(0, digits - 1 - floor(log10(abs(value)))) if value else 0
+
+
+def fixed(value: float, decimals: int) -> str:
+    """A number with at most so many decimals, thousands apart."""
+    text = f"{value:,.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def number_field(value: float) -> str:
+    """A number as one CSV field, with every digit; empty where there is no number, since spreadsheets have no infinity."""
+    return exact(value) if value - value == 0 else ""
+
+
+def exact(value: float) -> str:
+    """The shortest text that reads back as the same number, for files that programs read; a NaN is empty."""
+    if value != value:
+        return ""
+    return repr(float(value)).removesuffix(".0") if abs(value) < 1e15 else repr(float(value))
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+WIDTH = 130
+"""Characters of a line of plain text."""
+WIDEST = 60
+"""Characters of a cell, before it continues on the next line."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table with its title: `heads` over `rows` of as many cells; the columns numbered in `right` hold numbers."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: frozenset[int] = frozenset()
+
+
+def columns(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]], *, right: Iterable[int] = ()) -> Columns:
+    """A table; the columns numbered in `right` hold numbers."""
+    return Columns(title, tuple(heads), tuple(tuple(row) for row in rows), frozenset(right))
+
+
+Shown = str | Columns
+"""A part of what an object shows of itself: a line of text, or a table."""
+
+
+class Manual:
+    """The base of objects whose `repr` is their manual: lines and tables, as plain text and, in notebooks, as HTML."""
+
+    __slots__ = ()
+
+    def manual(self) -> Iterable[Shown]:
+        """What the object shows of itself, part by part."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return plain_text(self.manual())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.manual())
+
+
+def plain_text(parts: Iterable[Shown]) -> str:
+    """Lines and tables, one below the other."""
+    return "\n".join(part if isinstance(part, str) else "\n".join(_plain_table(part)) for part in parts)
+
+
+def _plain_table(table: Columns) -> list[str]:
+    cells = [[textwrap.wrap(" ".join(text.split()), WIDEST) or [""] for text in row] for row in table.rows]
+    widths = [
+        max(len(head), *(len(line) for row in cells for line in row[at])) if cells else len(head)
+        for at, head in enumerate(table.heads)
+    ]
+    lines = [*([table.title] if table.title else []), _joined(table.heads, widths, table.right)]
+    lines.append("-" * min(WIDTH, len(lines[-1]) or 1))
+    for row in cells:
+        for part in range(max(len(cell) for cell in row)):
+            lines.append(_joined([cell[part] if part < len(cell) else "" for cell in row], widths, table.right))
+    return [*lines, ""]
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int], right: frozenset[int]) -> str:
+    padded = (
+        cell.rjust(width) if at in right else cell.ljust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "  ".join(padded).rstrip()
+
+
+def as_html(parts: Iterable[Shown]) -> str:
+    """Lines as paragraphs and tables as tables; every text escaped."""
+    found = []
+    for part in parts:
+        if isinstance(part, str):
+            found.append(f"<div>{html.escape(part)}</div>" if part else "<br>")
+            continue
+        found.append("<table>" + (f"<caption>{html.escape(part.title)}</caption>" if part.title else ""))
+        found.append(
+            f"<thead><tr>{''.join(_cell('th', text, at in part.right) for at, text in enumerate(part.heads))}</tr></thead>"
+        )
+        body = (f"<tr>{''.join(_cell('td', text, at in part.right) for at, text in enumerate(row))}</tr>" for row in part.rows)
+        found.append(f"<tbody>{''.join(body)}</tbody></table>")
+    return "".join(found)
+
+
+def _cell(tag: str, text: str, right: bool) -> str:
+    return f'<{tag} style="text-align: {"right" if right else "left"}">{html.escape(text)}</{tag}>'
+
+
+def as_markdown(parts: Iterable[Shown]) -> str:
+    """Lines as paragraphs, titles of tables as headings, tables as Markdown tables."""
+    found = []
+    for part in parts:
+        if isinstance(part, str):
+            found.append(f"{part}\n")
+        else:
+            found += [f"## {part.title}\n"] * bool(part.title) + [markdown(part.heads, part.rows, right=part.right)]
+    return "\n".join(found)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool | frozenset[int] = True) -> str:
+    """A Markdown table; the columns numbered in `right` hold numbers, all but the first when it is True."""
+    numbers = right if isinstance(right, frozenset) else frozenset(range(1, len(header)) if right else ())
+    rule = ["---:" if at in numbers else "---" for at in range(len(header))]
+    body = "\n".join("| " + " | ".join(cell(text) for text in line) + " |" for line in [header, *rows])
+    first, _, rest = body.partition("\n")
+    return f"{first}\n| {' | '.join(rule)} |\n{rest}".rstrip("\n") + "\n"
+
+
+def cell(text: str) -> str:
+    """Text that cannot end its cell, its table, or begin a tag."""
+    plain = " ".join(text.split())
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
