@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowreform.builtins import BUILTINS, Kind, builtin
 from flowreform.checks.consistency import units
 from flowreform.checks.signatures import match, signature
 from flowreform.errors import Finding, Level
 from flowreform.formats import read_model
 from flowreform.formats.expressions import parse
-from flowreform.functions import BUILTINS, Kind
 from flowreform.model import Equation, Lookup, Model, Role, SimSpecs, Variable
 from flowreform.units import parse_units, same
 
@@ -157,9 +157,10 @@ def test_a_number_alone_takes_the_unit_declared(text: str) -> None:
 
 def test_letters_are_solved_for_with_their_powers() -> None:
     area, length = parse_units("m^2"), parse_units("m")
-    result, misfits = match(signature("a^2, a -> a/T"), (area, length), None)
+    rule = signature(builtin("area_and_length(area: a^2, length: a) -> a/T", Kind.PURE))
+    result, misfits = match(rule, (area, length), None)
     assert (result, misfits) == (None, ())  # the time unit is not known
-    result, misfits = match(signature("a^2, a -> a/T"), (area, area), parse_units("month"))
+    result, misfits = match(rule, (area, area), parse_units("month"))
     assert result is not None
     assert same(result, "m/month")
     assert [(misfit.at, misfit.wanted) for misfit in misfits] == [(1, length)]
@@ -195,7 +196,7 @@ def test_nothing_is_said_of_a_model_without_units() -> None:
 @pytest.mark.parametrize("row", [row for row in BUILTINS.values() if row.kind is not Kind.REFUSED], ids=lambda row: row.name)
 def test_every_built_in_has_a_signature_that_fits_its_arguments(row: object) -> None:
     assert row in BUILTINS.values()
-    sign = signature(row.units)  # type: ignore[attr-defined]
+    sign = signature(row)  # type: ignore[attr-defined]
     most = row.most  # type: ignore[attr-defined]
     assert sign.repeats or most is None or len(sign.arguments) == most
     letters = {letter for terms in sign.arguments for letter, _ in terms or ()}

@@ -12,15 +12,15 @@ import pytest
 
 import flowreform as fr
 from building import auxiliary, flow, model, parameter, stock, variable
-from flowreform import functions
+from flowreform import builtins
+from flowreform.builtins import Kind
 from flowreform.errors import ModelError
 from flowreform.experiment import experiment_of
 from flowreform.export.workbook import printer
-from flowreform.functions import Kind
 from flowreform.model import Conveyor, Dimension, Lookup, LookupKind, Method, Model, Number, Role
 from workbooks import Sheet, worst
 
-ROWS = [row for row in functions.BUILTINS.values() if row.kind in (Kind.PURE, Kind.TIMED)]
+ROWS = [row for row in builtins.BUILTINS.values() if row.kind in (Kind.PURE, Kind.TIMED)]
 
 # Arguments of each built-in: expressions of x, which runs from -4.75 to 5 in quarters, and of p, a parameter of 1.7.
 ARGUMENTS = {

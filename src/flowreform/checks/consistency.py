@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from flowreform import functions
+from flowreform import builtins
+from flowreform.builtins import Kind
 from flowreform.checks.signatures import match, signature
-from flowreform.checks.subject import Line, finding, fits, has_points, lines, sections, spell
+from flowreform.checks.subject import Line, finding, has_points, lines, sections, spell
 from flowreform.errors import Finding, Level, error, one_line, warning
-from flowreform.functions import Kind
 from flowreform.model import Binary, Call, Expr, Model, Number, Ref, Role, Unary, Variable, children
 from flowreform.units import COUNTS, NUMBER, Unit, UnitError, ratio, reader
 
@@ -195,9 +195,9 @@ class _Equation:
     def _named(self, name: str) -> Unit | None:
         if name in self.declared:
             return self.declared[name]
-        row = functions.find(name)
+        row = builtins.find(name)
         if row is not None and row.kind is Kind.VALUE:
-            return match(signature(row.units), (), self.time)[0]
+            return match(signature(row), (), self.time)[0]
         return NUMBER if name in self.model.dimensions else None
 
     def _binary(self, expr: Binary, one: Unit | None, other: Unit | None) -> Unit | None:
@@ -241,18 +241,17 @@ class _Equation:
         name = call.function
         if name in self.model.macros:
             return None
-        row = functions.find(name)
+        row = builtins.find(name)
         variable = self.model.variables.get(name)
         if variable is not None and (has_points(variable) or row is None):
             return self.declared[name]
-        if row is None or not fits(row, len(given)):
+        if row is None or not row.takes(len(given)):
             return None
         if row.name == "lookup":
             return given[0]
         if row.name == "power":
             return self._power(call.args[0], call.args[1], given[0], given[1])
-        text = f"{', '.join('a' * len(given))} -> a" if row.name in ("min", "max") else row.units
-        result, misfits = match(signature(text), given, self.time)
+        result, misfits = match(signature(row), given, self.time)
         for misfit in misfits:
             arg = call.args[misfit.at]
             place = _ORDINALS[misfit.at] if misfit.at < len(_ORDINALS) else f"{misfit.at + 1}th"

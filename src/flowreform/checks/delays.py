@@ -8,17 +8,15 @@ exact path when dt > T / 4 (Sterman, Business Dynamics, 2000, appendix A). Runge
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from flowreform import functions
-from flowreform.arithmetic import divide, modulo, power
+from flowreform import builtins
 from flowreform.checks.subject import Line, finding, lines, sections, spell
+from flowreform.constants import evaluate, nothing
 from flowreform.errors import Finding, Level
-from flowreform.functions import Kind
 from flowreform.graph import components
-from flowreform.model import Binary, Call, Expr, Method, Model, Number, Ref, Role, Unary, Variable, children, walk
+from flowreform.model import Binary, Call, Expr, Method, Model, Ref, Role, Variable, walk
 
-_STAGES = {"delay1": 1, "delay3": 3, "smth1": 1, "smth3": 3, "trend": 1, "forcst": 1}
 _LIMIT = {Method.EULER: 1.0, Method.RK2: 2.0, Method.RK4: 2.785}
 _DT = {"dt", "time_step"}
 
@@ -35,30 +33,32 @@ def delays(model: Model) -> Iterator[Finding]:
 
 
 def _of_call(model: Model, line: Line, call: Call, known: Mapping[str, float]) -> Iterator[Finding]:
-    row = functions.find(call.function)
-    if row is None or row.kind is not Kind.STATE or len(call.args) < 2 or call.function in line.section.visible:
+    row = builtins.find(call.function)
+    if row is None or not row.stages or len(call.args) < 2 or call.function in line.section.visible:
         return
-    if row.name not in (*_STAGES, "delayn", "smthn", "delay", "delay_fixed"):
-        return
+    in_steps = row.stages == "steps"
     time, shown = value(call.args[1], known), call.function.upper()
     if time is None:
         return
     dt = model.specs.dt
-    if not time > 0.0 and row.name not in ("delay", "delay_fixed"):
+    if not time > 0.0 and not in_steps:
         reason, repair = f"the time of {shown} is {time:g}", "give it a time above zero"
         yield line.finding(model, "delay-time", reason, repair, call.column)
-    elif row.name in ("delay", "delay_fixed"):
+    elif in_steps:
         steps = max(1, round(time / dt)) if abs(time / dt) < 1e15 else 1
         if abs(steps * dt - time) > 1e-6 * max(dt, abs(time)):
             reason = f"{shown} by {time:g} is not a whole number of steps of dt {dt:g}: it delays by {steps * dt:g}"
             yield _warning(model, line, reason, "choose a dt that divides the delay", call.column)
     else:
-        stages = float(_STAGES.get(row.name, 1))
-        if row.name in ("delayn", "smthn"):
+        if isinstance(row.stages, int):
+            stages = float(row.stages)
+        else:
             order = value(call.args[2], known) if len(call.args) > 2 else None
             stages = max(1.0, round(order)) if order is not None and order < 1e6 else 1.0
         what = f"{shown} of {time:g}" if stages == 1 else f"one of the {stages:g} stages of {shown} of {time:g}"
-        yield from _against(model, line, what, time / stages, call.column, fitted=row.name == "delayn" and time >= dt)
+        yield from _against(
+            model, line, what, time / stages, call.column, fitted=row.name in ("delayn", "delay_n") and time >= dt
+        )
 
 
 def _against(model: Model, line: Line, what: str, stage: float, column: int = 0, *, fitted: bool = False) -> Iterator[Finding]:
@@ -162,48 +162,5 @@ def _plain(variable: Variable) -> Expr | None:
 
 
 def value(expr: Expr, known: Mapping[str, float]) -> float | None:
-    """The number an expression comes to when all it reads is known; None otherwise. Without recursion."""
-    done: list[float | None] = []
-    work: list[tuple[Expr, bool]] = [(expr, False)]
-    while work:
-        part, ready = work.pop()
-        inside = () if isinstance(part, Ref) else children(part)
-        if inside and not ready:
-            work.append((part, True))
-            work.extend((child, False) for child in reversed(inside))
-            continue
-        first = len(done) - len(inside)
-        given = done[first:]
-        del done[first:]
-        numbers = [item for item in given if item is not None]
-        done.append(_worked_out(part, numbers, known) if len(numbers) == len(given) else None)
-    return done[0]
-
-
-_OPERATORS: dict[str, Callable[[float, float], float]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": divide,
-    "^": power,
-    "mod": modulo,
-}
-
-
-def _worked_out(expr: Expr, given: list[float], known: Mapping[str, float]) -> float | None:
-    match expr:
-        case Number(number):
-            return number
-        case Ref(name, _):
-            return known.get(name)
-        case Unary("-", _):
-            return -given[0]
-        case Unary("+", _):
-            return given[0]
-        case Binary(op, _, _) if op in _OPERATORS:
-            return _OPERATORS[op](given[0], given[1])
-        case Call(function, _):
-            row = functions.find(function)
-            if row is not None and row.kind is Kind.PURE and row.python is not None and row.least == row.most == len(given):
-                return row.python(*given)
-    return None
+    """The number an expression comes to when all it reads is known; None otherwise."""
+    return evaluate(expr, lambda ref: known.get(ref.name), nothing)

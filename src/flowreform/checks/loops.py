@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
-from flowreform import functions
+from flowreform import builtins
+from flowreform.builtins import Kind
 from flowreform.checks.subject import Section, Taking, correspondence, named_element, sections, taking
 from flowreform.checks.subscripts import Element, covered
 from flowreform.errors import Finding, error
-from flowreform.functions import Kind
 from flowreform.graph import circles, components, turned
 from flowreform.lower.subscripts import positions
 from flowreform.model import Call, Dimension, Equation, Expr, Macro, Model, Number, Ref, Role, Star, Variable, children
@@ -26,19 +26,6 @@ LARGEST = 1_000_000
 """So many steps between elements are followed in one apparent loop; beyond, only lowering the model finds out."""
 
 MOST_SHOWN = 12
-
-_AT_ONCE = {
-    "delay_material": (3,),
-    "delay1": (1,),
-    "delay3": (1,),
-    "delayn": (1,),
-    "trend": (0, 1),
-    "forcst": (0, 1, 2),
-    "forecast": (0, 1, 2),
-    "delay": (1,),
-}
-"""The arguments whose present value a function with a memory needs to give its own. A delay's output is its content over
-its time, so the time counts; a smooth's is its content."""
 
 
 def loops(model: Model) -> Iterator[Finding]:
@@ -125,21 +112,10 @@ class _Reading:
         every = range(len(call.args))
         if call.function in self.model.macros:
             return self._of_macro(self.model.macros[call.function], starting)
-        row = functions.find(call.function)
+        row = builtins.find(call.function)
         if row is None or row.kind is not Kind.STATE:
             return every
-        at_once = _AT_ONCE.get(row.name, ())
-        if not starting:
-            return at_once
-        given = len(call.args)
-        if row.name in ("delay_fixed", "delay_information", "sample_if_true", "previous"):
-            return (given - 1, *at_once)
-        if row.name == "delay_material":
-            return (2, *at_once)
-        if row.name in ("trend", "forcst", "forecast", "init"):
-            return every
-        first = 3 if row.name in ("delayn", "smthn") else 2
-        return (first if given > first else 0, *at_once)
+        return row.at_once(len(call.args), starting=starting)
 
     def _of_macro(self, macro: Macro, starting: bool) -> tuple[int, ...]:
         """The arguments that a macro's result hangs on at once."""

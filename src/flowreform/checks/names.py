@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowreform import functions
-from flowreform.checks.subject import Hints, Line, fits, has_points, lines, sections, spell, warn
+from flowreform import builtins
+from flowreform.builtins import BUILTINS, Builtin, Kind
+from flowreform.checks.subject import Hints, Line, has_points, lines, sections, spell, warn
 from flowreform.errors import Finding, error, shorten
-from flowreform.functions import BUILTINS, Builtin, Kind
 from flowreform.graph import circles
 from flowreform.model import Call, Expr, Model, Ref, Star, children, walk
 
@@ -56,7 +56,7 @@ def _reference(model: Model, line: Line, ref: Ref, as_table: bool, elements: set
         return
     if name in model.dimensions or name in elements:
         return
-    row = functions.find(name)
+    row = builtins.find(name)
     if row is not None and row.kind is Kind.VALUE:
         return
     if row is not None and row.kind is Kind.REFUSED:
@@ -82,7 +82,7 @@ def _call(model: Model, line: Line, call: Call, hints: Hints) -> Iterator[Findin
             wanted = f"takes {_many(len(macro.parameters))} ({', '.join(macro.parameters)})"
             yield wrong("argument-count", f"macro {shown} {wanted} and is given {given}", "give it one value for each")
         return
-    row = functions.find(name)
+    row = builtins.find(name)
     variable = line.section.visible.get(name)
     if variable is not None and (has_points(variable) or row is None):
         if not has_points(variable):
@@ -99,15 +99,13 @@ def _call(model: Model, line: Line, call: Call, hints: Hints) -> Iterator[Findin
         lookups = [item.name for item in line.section.visible.values() if has_points(item)]
         repair = hints.like(name, (*callable_names, *model.macros, *lookups), "use a function that there is, or write it out")
         yield wrong("unknown-function", f"there is no function {shown}", repair)
-    elif row.kind is Kind.REFUSED or (row.kind in (Kind.PURE, Kind.TIMED) and row.python is None):
-        yield wrong("refused-function", f"{shown} is not done here", row.note or "write it out with other functions")
-    elif not fits(row, given):
+    elif row.kind is Kind.REFUSED:
+        yield wrong("refused-function", f"{shown} is not done here", row.note)
+    elif not row.takes(given):
         yield wrong("argument-count", f"{shown} takes {_wanted(row)} and is given {given}", _shape(row, shown))
 
 
 def _wanted(row: Builtin) -> str:
-    if row.name in ("min", "max"):
-        return "at least 1 argument"
     if row.most is None:
         return f"at least {_many(row.least)}"
     return _many(row.least) if row.least == row.most else f"{row.least} to {_many(row.most)}"
@@ -119,30 +117,8 @@ def _many(count: int) -> str:
 
 def _shape(row: Builtin, shown: str) -> str:
     """How a call is written: DELAY3(input, time, initial)."""
-    words = _WORDS.get(row.name)
-    if words is None:
-        return f"give it {_wanted(row)}"
-    must, may = words[: row.least], words[row.least :]
-    return f"write {shown}({', '.join(must)}){' or add ' + ', '.join(may) if may else ''}"
-
-
-_WORDS = {
-    **dict.fromkeys(("delay1", "delay3", "smth1", "smth3", "delay"), ("input", "time", "initial")),
-    **dict.fromkeys(("delayn", "smthn"), ("input", "time", "order", "initial")),
-    "trend": ("input", "averaging time", "initial"),
-    **dict.fromkeys(("forcst", "forecast"), ("input", "averaging time", "horizon", "initial")),
-    "delay_fixed": ("input", "time", "initial"),
-    "delay_material": ("input", "time", "initial", "missing"),
-    "delay_information": ("input", "time", "initial"),
-    "if": ("condition", "then", "else"),
-    "step": ("height", "start"),
-    "ramp": ("slope", "start", "stop"),
-    "pulse": ("volume", "start", "interval"),
-    "pulse_train": ("start", "width", "interval", "stop"),
-    "safediv": ("numerator", "denominator", "otherwise"),
-    "xidz": ("numerator", "denominator", "otherwise"),
-    "lookup": ("lookup", "x"),
-}
+    must, may = row.words[: row.least], row.words[row.least :]
+    return f"write {shown}({', '.join(must)}{', ...' * row.repeats}){' or add ' + ', '.join(may) if may else ''}"
 
 
 def _recursive_macros(model: Model) -> Iterator[Finding]:

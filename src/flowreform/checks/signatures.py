@@ -1,4 +1,4 @@
-"""The unit signatures of built-ins: `a, T, [a] -> a/T` as the powers of its letters, and units found by them."""
+"""The unit rules of built-ins: `a/T` as the powers of its letters, and the units of calls found by them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from flowreform.builtins import Builtin
 from flowreform.units import NUMBER, Unit, ratio
 
 Terms = tuple[tuple[str, float], ...]
@@ -28,12 +29,9 @@ class Signature:
 
 
 @cache
-def signature(text: str) -> Signature:
-    """The signature that a row of the built-ins spells."""
-    left, _, right = text.partition("->")
-    parts = [part.strip(" []") for part in left.split(",") if part.strip(" []")]
-    repeats = bool(parts) and parts[-1].endswith("...")
-    return Signature(tuple(_terms(part.removesuffix("...")) for part in parts), _terms(right.strip()), repeats)
+def signature(row: Builtin) -> Signature:
+    """The units of a built-in, as its record spells them."""
+    return Signature(tuple(_terms(argument.unit) for argument in row.arguments), _terms(row.result), row.repeats)
 
 
 def _terms(text: str) -> Terms | None:

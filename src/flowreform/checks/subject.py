@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from flowreform import functions
+from flowreform import builtins
+from flowreform.builtins import Kind
 from flowreform.errors import Finding, Level, did_you_mean, one_line
-from flowreform.functions import Builtin, Kind
 from flowreform.lower.subscripts import positions
 from flowreform.model import Binary, Call, Dimension, Equation, Expr, Macro, Model, Number, Ref, Star, Unary, Variable, children
 
@@ -89,13 +89,6 @@ def has_points(variable: Variable) -> bool:
     return any(equation.lookup is not None for equation in variable.equations)
 
 
-def fits(row: Builtin, given: int) -> bool:
-    """Whether a built-in takes so many arguments. MIN and MAX take one array, or any number of values."""
-    if row.name in ("min", "max"):
-        return given >= 1
-    return given >= row.least and (row.most is None or given <= row.most)
-
-
 class Taking(Enum):
     """How much of an array a call around a reference takes in."""
 
@@ -106,10 +99,10 @@ class Taking(Enum):
 
 def taking(call: Call, around: Taking) -> Taking:
     """How much of an array the arguments of a call give it."""
-    row = functions.find(call.function)
+    row = builtins.find(call.function)
     if row is not None and row.kind is Kind.VECTOR:
         return Taking.VECTOR
-    if row is not None and (row.kind is Kind.REDUCE or (row.name in ("min", "max") and len(call.args) == 1)):
+    if row is not None and (row.kind is Kind.REDUCE or (row.repeats and len(call.args) == 1)):
         return Taking.WHOLE
     return around
 

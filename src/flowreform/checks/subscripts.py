@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import islice, product
 from math import prod
 
-from flowreform import functions
+from flowreform import builtins
+from flowreform.builtins import Kind
 from flowreform.checks.subject import (
     Hints,
     Line,
@@ -22,7 +23,6 @@ from flowreform.checks.subject import (
     with_taking,
 )
 from flowreform.errors import Finding, shorten
-from flowreform.functions import Kind
 from flowreform.lower.subscripts import positions
 from flowreform.model import Call, Dimension, Equation, Expr, Model, Number, Ref, Star, Variable
 
@@ -120,7 +120,7 @@ def _named(
             return None
         reason = f"dimension {dimension.label} is used as a subscript, but the equation does not run over it"
         return "subscript-count", reason, "name one element, reduce with SUM or MEAN, or give the variable that dimension"
-    row = functions.find(name)
+    row = builtins.find(name)
     if row is not None and row.kind is Kind.VALUE:
         return None
     other = next((item.label for item in model.dimensions.values() if name in item.elements), None)

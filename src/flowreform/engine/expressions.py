@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from flowreform import functions
+from flowreform import builtins
 from flowreform.engine.schedule import Key, key
-from flowreform.functions import Kind
 from flowreform.model import LookupKind
 from flowreform.program import (
     Assign,
@@ -47,8 +46,6 @@ CHAIN = 24
 
 _COMPARE = {"=": "==", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _FOLD = {"+": "{0} + {1}", "*": "{0} * {1}", "min": "smaller({0}, {1})", "max": "larger({0}, {1})"}
-_PYTHON_NAME = {row.name: row.python.__name__ for row in functions.BUILTINS.values() if row.python}
-_CLOCK = {"step": "t, {dt}, ", "ramp": "t, ", "pulse": "t, {dt}, ", "pulse_width": "t, {dt}, ", "pulse_train": "t, {dt}, "}
 
 
 class Printer:
@@ -144,7 +141,7 @@ class Printer:
                 self.lines.append(f"{local} = {text}")
                 text = local
             return f"({text} * {text})", 1
-        row = functions.BUILTINS.get(name)
+        row = builtins.BUILTINS.get(name)
         heavy = row is not None and row.heavy
         texts, depths = zip(*(self._guarded(arg) if heavy else self.value(arg) for arg in args), strict=True)
         depth = max(depths) + 1
@@ -155,8 +152,9 @@ class Printer:
         if name in ("+", "-", "*"):
             return f"({texts[0]} {name} {texts[1]})", depth
         assert row is not None, name
-        clock = _CLOCK[name].format(dt=repr(self.program.dt)) if row.kind is Kind.TIMED else ""
-        return f"{_PYTHON_NAME[name]}({clock}{', '.join(texts)})", depth
+        assert row.python is not None, name
+        clock = [{"t": "t", "dt": repr(self.program.dt)}[word] for word in row.clock]
+        return f"{row.python.__name__}({', '.join((*clock, *texts))})", depth
 
     def _guarded(self, code: Code) -> tuple[str, int]:
         """An argument of exp, pow and the like: a literal is read from a slot, where no compiler can fold it."""

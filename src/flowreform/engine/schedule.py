@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowreform.functions import BUILTINS
+from flowreform.builtins import BUILTINS
 from flowreform.lower.order import reads
 from flowreform.program import Assign, Op, Read, spread, walk
 

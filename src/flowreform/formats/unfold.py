@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
-from flowreform import functions
+from flowreform import builtins
 from flowreform.formats.expressions import fold
 from flowreform.model import Binary, Call, Dimension, Equation, Expr, Lookup, Number, Ref, Role, Star, Unary, Variable, walk
 
@@ -77,8 +77,8 @@ def _reads_only_its_own(equation: Equation, variable: Variable, dimensions: Dime
 
 
 def _is_of_vectors(call: Call) -> bool:
-    row = functions.find(call.function)
-    return row is not None and row.kind is functions.Kind.VECTOR
+    row = builtins.find(call.function)
+    return row is not None and row.kind is builtins.Kind.VECTOR
 
 
 def _members(name: str, dimensions: Dimensions) -> tuple[str, ...]:

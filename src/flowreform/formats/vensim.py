@@ -23,17 +23,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from flowreform.constants import evaluate, nothing
 from flowreform.errors import Finding, Level, ModelError, error, warning
 from flowreform.formats import limits as bounds
 from flowreform.formats.vensim_build import CONTROLS, Built, Section, build
 from flowreform.formats.vensim_data import Loader
 from flowreform.formats.vensim_delays import with_plain_delays
 from flowreform.formats.vensim_dimensions import define, is_definition
-from flowreform.formats.vensim_expr import fold
 from flowreform.formats.vensim_flows import with_flows
 from flowreform.formats.vensim_text import Entry, MacroHead, Parts, decode, split
 from flowreform.formats.vensim_translate import allowance_from_environment, translate
-from flowreform.functions import BUILTINS, Kind
 from flowreform.model import Dimension, Macro, Model, Ref, SimSpecs, canonical, names_in, walk
 
 Pair = tuple[Entry, dict[str, Any]]
@@ -243,7 +242,6 @@ def _control(name: str, built: Mapping[str, Built], start: float | None, file: s
     if name not in built:
         return None, error("time", f"the model has no {label}", f"add `{label} = ...`", file=file, element=label)
     variable = built[name].variable
-    pure = {row.name: row.python for row in BUILTINS.values() if row.kind is Kind.PURE and row.python is not None}
 
     def value_of(wanted: str, seen: tuple[str, ...] = ()) -> float | None:
         if wanted == "time":
@@ -254,7 +252,7 @@ def _control(name: str, built: Mapping[str, Built], start: float | None, file: s
         only = item.variable.equations[0]
         if only.expr is None or only.lookup is not None:
             return None
-        return fold(only.expr, lambda inner: value_of(inner, (*seen, wanted)), pure)
+        return evaluate(only.expr, lambda ref: None if ref.subscripts else value_of(ref.name, (*seen, wanted)), nothing)
 
     value = value_of(name)
     line = variable.line

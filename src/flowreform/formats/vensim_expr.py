@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowreform.builtins import ALIASES
 from flowreform.formats.limits import how_to_raise
-from flowreform.functions import ALIASES
 from flowreform.model import Binary, Call, Expr, Lookup, Number, Ref, Star, Unary, canonical
 
 
@@ -293,56 +292,3 @@ def _structure(kind: str, children: list[Any], names: Names, *, is_root: bool) -
 def constant(expr: Expr | None) -> float | None:
     """The number an expression is, if it is one."""
     return expr.value if isinstance(expr, Number) else None
-
-
-def fold(expr: Expr, value_of: Callable[[str], float | None], functions: Mapping[str, Callable[..., float]]) -> float | None:
-    """The value of an expression of numbers, names that `value_of` knows, + - * / ^, comparisons, IF and the plain
-    functions given; None where anything else stands in it. Used for the control variables only."""
-    match expr:
-        case Number(value):
-            return value
-        case Ref(name, ()):
-            return value_of(name)
-        case Unary(op, operand):
-            inside = fold(operand, value_of, functions)
-            return None if inside is None else -inside if op == "-" else inside if op == "+" else float(not inside)
-        case Binary(op, left, right):
-            a, b = fold(left, value_of, functions), fold(right, value_of, functions)
-            return None if a is None or b is None else _operate(op, a, b, functions)
-        case Call("if", (condition, then, otherwise)):
-            chosen = fold(condition, value_of, functions)
-            return None if chosen is None else fold(then if chosen else otherwise, value_of, functions)
-        case Call(name, args) if name in functions:
-            given = [fold(arg, value_of, functions) for arg in args]
-            known = all(item is not None for item in given) and _takes(functions[name], len(given))
-            return functions[name](*given) if known else None
-    return None
-
-
-def _takes(function: Callable[..., float], given: int) -> bool:
-    """Can a plain function be called with so many arguments? A file may give it any number."""
-    try:
-        inspect.signature(function).bind(*range(given))
-    except TypeError:
-        return False
-    return True
-
-
-def _operate(op: str, a: float, b: float, functions: Mapping[str, Callable[..., float]]) -> float | None:
-    match op:
-        case "+":
-            return a + b
-        case "-":
-            return a - b
-        case "*":
-            return a * b
-        case "/":
-            return functions["divide"](a, b)
-        case "^":
-            return functions["power"](a, b)
-        case "and":
-            return float(bool(a) and bool(b))
-        case "or":
-            return float(bool(a) or bool(b))
-    holds = {"=": a == b, "<>": a != b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}
-    return float(holds[op]) if op in holds else None

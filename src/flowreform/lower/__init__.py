@@ -42,7 +42,7 @@ def lower(model: Model, timed: Collection[str] = (), save_every: float | None = 
 
     `timed` names parameters that a scenario may vary over time. Raises ModelError with every fault found."""
     with _deep():
-        builder = Builder(model)
+        builder = Builder(model, resolve)
         _place(builder)
         inputs = _write(builder, {canonical(name) for name in timed})
         return assemble(builder, inputs, save_every)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowreform.builtins import Builtin
 from flowreform.lower import subscripts
-from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
-from flowreform.lower.vectors import Values, collect, here, moved, starred, used, values_of
+from flowreform.lower.vectors import Values, collect, fitting, here, moved, starred, used, values_of
 from flowreform.model import Call, Ref, Star
 from flowreform.program import Assign, Code, Const, Op, Pick, Read, Vector, bind
 
 _FIELDS = 4
 
 
-def by_price(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def by_price(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """ALLOCATE AVAILABLE(request[who], profile[who, type], available): each gets what it asks for at the price at which
     all together ask for what is available."""
     profile = call.args[1]
@@ -34,7 +35,7 @@ def by_price(builder: Builder, scope: Scope, call: Call) -> Code:
         sides = (*profile.subscripts[:-2], Star(who.name), Ref(axis.elements[number]))
         fields.append(collect(builder, scope, Ref(profile.name, sides, profile.column), call))
     table = _table(builder, fields)
-    available = resolve(builder, scope, call.args[2])
+    available = builder.value(scope, call.args[2])
     outside = [run for run in scope.running if run.dimension.name not in _names_of(builder, scope, request)]
     around = replace(scope, running=tuple(outside))
     price = builder.auxiliary(around, Vector("clearing_price", request.size, (request.whole(), table), (available,)))
@@ -73,13 +74,14 @@ def _all_running(fields: list[Values]) -> tuple[Running, ...]:
     return tuple({run.loop.number: run for part in fields for run in part.scope.running[:-1]}.values())
 
 
-def by_priority(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def by_priority(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """ALLOCATE BY PRIORITY(request[who], priority[who], size, width, supply): requests fill evenly from the highest
     priority down; the next starts once the one above has got as much of its request as they are widths apart."""
     request = values_of(builder, scope, call.args[0], call)
     who = request.run.dimension
     priority = collect(builder, scope, starred(builder, call.args[1], who), call)
-    width, supply = resolve(builder, scope, call.args[3]), resolve(builder, scope, call.args[4])
+    width, supply = builder.value(scope, call.args[3]), builder.value(scope, call.args[4])
     own_loop = priority.run.loop.number
     running = {run.loop.number: run for run in (*request.scope.running[:-1], *priority.scope.running[:-1], *used(scope, width))}
     around = replace(scope, running=(*running.values(), priority.run))

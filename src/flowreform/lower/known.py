@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from flowreform import functions
-from flowreform.arithmetic import divide, modulo, power
-from flowreform.functions import Kind
-from flowreform.model import Binary, Call, Expr, Model, Number, Ref, Role, SimSpecs, Unary, walk
+from flowreform import builtins
+from flowreform.builtins import Kind
+from flowreform.constants import evaluate
+from flowreform.model import Call, Expr, Model, Ref, Role, SimSpecs, walk
 
 DEEPEST = 50
-
-_OPERATORS: dict[str, Callable[[float, float], float]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": divide,
-    "^": power,
-    "mod": modulo,
-}
 
 
 def clock(specs: SimSpecs) -> dict[str, float]:
@@ -39,59 +29,46 @@ def known(model: Model, expr: Expr | None) -> float | None:
     """The value of an expression at the start time if it follows from literals and parameters alone, else None.
 
     Scalars only; stocks, lookups and functions with a memory are not known, nor is what stands too deep."""
-    return _Values(model).of(expr, 0)
+    return _Values(model).of(expr)
 
 
 class _Values:
-    """What one question has found out: each variable is worked out once, however often it is read."""
+    """What one question has worked out: each variable once, however often it is read."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.found: dict[str, float | None] = {}
+        self.values: dict[str, float | None] = {}
+        self.depth = 0
 
-    def of(self, expr: Expr | None, depth: int) -> float | None:
-        if expr is None or depth > DEEPEST:
+    def of(self, expr: Expr | None) -> float | None:
+        if expr is None or self.depth > DEEPEST:
             return None
-        match expr:
-            case Number(value):
-                return value
-            case Unary(op, operand):
-                inner = self.of(operand, depth + 1)
-                if inner is None or op == "not":
-                    return None
-                return -inner if op == "-" else inner
-            case Binary(op, left, right):
-                a, b = self.of(left, depth + 1), self.of(right, depth + 1)
-                return None if a is None or b is None or op not in _OPERATORS else _OPERATORS[op](a, b)
-            case Ref(name, ()):
-                if name not in self.found:
-                    self.found[name] = None  # a circle is not known
-                    self.found[name] = self._named(name, depth)
-                return self.found[name]
-            case Call(function, args):
-                values = [self.of(arg, depth + 1) for arg in args]
-                numbers = [value for value in values if value is not None]
-                return self._called(function, numbers) if len(numbers) == len(values) else None
-            case _:
-                return None
+        self.depth += 1
+        value = evaluate(expr, self._reference, self._called)
+        self.depth -= 1
+        return value
 
-    def _named(self, name: str, depth: int) -> float | None:
+    def _reference(self, ref: Ref) -> float | None:
+        if ref.subscripts:
+            return None
+        if ref.name not in self.values:
+            self.values[ref.name] = None  # a circle is not known
+            self.values[ref.name] = self._named(ref.name)
+        return self.values[ref.name]
+
+    def _named(self, name: str) -> float | None:
         variable = self.model.variables.get(name)
         if variable is not None:
             plain = not variable.dimensions and len(variable.equations) == 1 and variable.equations[0].lookup is None
             moving = variable.role in ("stock", "lookup")
-            return self.of(variable.equations[0].expr, depth + 1) if plain and not moving else None
+            return self.of(variable.equations[0].expr) if plain and not moving else None
         return self.model.specs.start if name == "time" else clock(self.model.specs).get(name)
 
     def _called(self, function: str, numbers: list[float]) -> float | None:
-        row = functions.find(function)
-        if row is None or row.python is None or not row.least <= len(numbers) <= (row.most or len(numbers)):
+        row = builtins.find(function)
+        if row is None or row.name != "step" or row.python is None or not row.takes(len(numbers)):
             return None
-        if row.kind is Kind.PURE and row.most == len(numbers):
-            return row.python(*numbers)
-        if row.name == "step":
-            return row.python(self.model.specs.start, self.model.specs.dt, *numbers)
-        return None
+        return row.python(self.model.specs.start, self.model.specs.dt, *numbers)
 
 
 def is_fixed(model: Model, expr: Expr, timed: Collection[str] = ()) -> bool:
@@ -113,7 +90,7 @@ def is_fixed(model: Model, expr: Expr, timed: Collection[str] = ()) -> bool:
                 seen.add(variable.name)
                 waiting.extend(equation.expr for equation in variable.equations if equation.expr is not None)
             elif isinstance(part, Call):
-                row = functions.find(part.function)
+                row = builtins.find(part.function)
                 if row is None or row.kind is Kind.TIMED or row.kind is Kind.STATE or row.name in ("time", "get_time_value"):
                     return False
     return True

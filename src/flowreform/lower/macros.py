@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Scope
 from flowreform.model import Call, Macro, Role, Variable
 from flowreform.program import Assign, Code, Const, LookupRead, Op, Read, Table
@@ -28,7 +27,7 @@ def expand(builder: Builder, scope: Scope, macro: Macro, call: Call) -> Code:
         raise Fault(f"macro {macro.name} calls itself ({path})", "a macro must end; write the loop with a stock", call.column)
     local: dict[str, Read] = {}
     for name, arg in zip(macro.parameters, call.args, strict=True):
-        local[name] = builder.auxiliary(scope, resolve(builder, scope, arg))
+        local[name] = builder.auxiliary(scope, builder.value(scope, arg))
     tables: dict[str, int] = {}
     for variable in macro.variables:
         lookup = variable.equations[0].lookup if variable.equations else None
@@ -52,7 +51,7 @@ def _write(builder: Builder, scope: Scope, macro: Macro, variable: Variable, tar
         raise Fault(f"{variable.label} in macro {macro.name} is part of a conveyor", "write the conveyor outside the macro")
     equation = variable.equations[0]
     assert equation.expr is not None
-    code = resolve(builder, scope, equation.expr)
+    code = builder.value(scope, equation.expr)
     if variable.role is Role.STOCK:
         builder.begins(scope, target, code)
         builder.integrates(scope, target, builder.auxiliary(scope, _net(scope, variable)))

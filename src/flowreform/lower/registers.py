@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowreform.builtins import Builtin
 from flowreform.lower.known import is_fixed, known
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.lower.state import initial, steps_of
@@ -20,29 +21,31 @@ MOST_PLACES = 10_000
 _NONE, _ONE = Const(0.0), Const(1.0)
 
 
-def material(builder: Builder, scope: Scope, args: list[Code], call: Call) -> Code:
+def material(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """DELAY MATERIAL(input, time, initial, missing): the sum of what is due now, `missing` where nothing is."""
-    row = _Row(builder, scope, args[1], call)
-    at_start = Op("<=", (row.number, row.at_start))
-    amounts = row.array(Op("if", (at_start, initial(builder, scope, args[2]), _NONE)))
-    there = row.array(Op("if", (at_start, _ONE, _NONE)))
-    here = Op("=", (row.number, row.steps))
+    args = [builder.value(scope, arg) for arg in call.args]
+    belt = _Places(builder, scope, args[1], call)
+    at_start = Op("<=", (belt.number, belt.at_start))
+    amounts = belt.array(Op("if", (at_start, initial(builder, scope, args[2]), _NONE)))
+    there = belt.array(Op("if", (at_start, _ONE, _NONE)))
+    here = Op("=", (belt.number, belt.steps))
     entering = builder.auxiliary(scope, args[0])
-    row.moves(amounts, Op("+", (row.behind(amounts), Op("if", (here, entering, _NONE)))))
-    row.moves(there, Op("+", (row.behind(there), Op("if", (here, _ONE, _NONE)))))
-    return Op("if", (Op(">", (row.first(there), _NONE)), row.first(amounts), args[3]))
+    belt.moves(amounts, Op("+", (belt.behind(amounts), Op("if", (here, entering, _NONE)))))
+    belt.moves(there, Op("+", (belt.behind(there), Op("if", (here, _ONE, _NONE)))))
+    return Op("if", (Op(">", (belt.first(there), _NONE)), belt.first(amounts), args[3]))
 
 
-def information(builder: Builder, scope: Scope, args: list[Code], call: Call) -> Code:
+def information(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """DELAY INFORMATION(input, time, initial): the newest value that is due."""
-    row = _Row(builder, scope, args[1], call)
-    values = row.array(initial(builder, scope, args[2]))
+    args = [builder.value(scope, arg) for arg in call.args]
+    belt = _Places(builder, scope, args[1], call)
+    values = belt.array(initial(builder, scope, args[2]))
     entering = builder.auxiliary(scope, args[0])
-    row.moves(values, Op("if", (Op(">=", (row.number, row.steps)), entering, row.behind(values))))
-    return row.first(values)
+    belt.moves(values, Op("if", (Op(">=", (belt.number, belt.steps)), entering, belt.behind(values))))
+    return belt.first(values)
 
 
-class _Row:
+class _Places:
     """Places that move on by one a step: as many as a delay time that is known and never changes has steps, else as many as
     the run has, since what is put further back never comes out."""
 

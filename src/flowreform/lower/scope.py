@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from flowreform.model import Dimension, LookupKind, Model, Role
+from flowreform.model import Dimension, Expr, LookupKind, Model, Role
 from flowreform.program import Assign, Code, Loop, Place, Read, Stock, Table, Term
 
 
@@ -51,10 +51,13 @@ class Scope:
 
 
 class Builder:
-    """Everything that grows while a model is lowered. Lives for one call of `lower` and is then thrown away."""
+    """Everything that grows while a model is lowered. Lives for one call of `lower` and is then thrown away.
 
-    def __init__(self, model: Model) -> None:
+    `resolve` makes code of an expression; it is handed in because the functions it calls need it themselves."""
+
+    def __init__(self, model: Model, resolve: Callable[[Builder, Scope, Expr], Code]) -> None:
         self.model = model
+        self._resolve = resolve
         self.places: dict[str, Place] = {}
         self.owners: list[str] = []
         self.tables: list[Table] = []
@@ -71,6 +74,10 @@ class Builder:
         self.asked: dict[str, Place] = {}  # flows that a conveyor may keep out: where their equations' values stand
         self.room: dict[str, Read] = {}  # flows out of queues into conveyors: how much the belt takes this step
         self._loops = 0
+
+    def value(self, scope: Scope, expr: Expr) -> Code:
+        """The code of an expression. Raises `Fault` for anything that has no meaning here."""
+        return self._resolve(self, scope, expr)
 
     def loop(self, size: int) -> Loop:
         """A loop with a number of its own."""

@@ -6,8 +6,7 @@ section 3.5.3 defines the same functions. `order` stages share the delay time ev
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from flowreform.builtins import Builtin
 from flowreform.lower.known import is_fixed, known
 from flowreform.lower.scope import Builder, Fault, Scope
 from flowreform.model import Call
@@ -16,29 +15,51 @@ from flowreform.program import Assign, Code, Const, Op, Past, Read
 MOST_STAGES = 1000
 
 
-def expand(builder: Builder, scope: Scope, name: str, args: list[Code], call: Call) -> Code:
-    """The value of one call, with whatever stocks it needs put into the builder."""
-    from flowreform.lower import registers
+def _values(builder: Builder, scope: Scope, call: Call) -> list[Code]:
+    return [builder.value(scope, arg) for arg in call.args]
 
-    table: dict[str, Callable[[], Code]] = {
-        "delay1": lambda: delay(builder, scope, args[0], args[1], 1, args[2:]),
-        "delay3": lambda: delay(builder, scope, args[0], args[1], 3, args[2:]),
-        "delayn": lambda: delay(builder, scope, args[0], args[1], stages_that_fit(builder, call), args[3:]),
-        "delay_n": lambda: delay_n(builder, scope, args, call),
-        "smth1": lambda: smooth(builder, scope, args[0], args[1], 1, args[2:]),
-        "smth3": lambda: smooth(builder, scope, args[0], args[1], 3, args[2:]),
-        "smthn": lambda: smooth(builder, scope, args[0], args[1], order(builder, call), args[3:]),
-        "trend": lambda: trend(builder, scope, args[0], args[1], args[2:]),
-        "forcst": lambda: forecast(builder, scope, args[0], args[1], args[2], args[3:]),
-        "delay": lambda: pipeline(builder, scope, args[0], args[1], args[2:], fixed=False),
-        "delay_fixed": lambda: pipeline(builder, scope, args[0], args[1], args[2:], fixed=True),
-        "delay_material": lambda: registers.material(builder, scope, args, call),
-        "delay_information": lambda: registers.information(builder, scope, args, call),
-        "previous": lambda: previous(builder, scope, args[0], args[1]),
-        "sample_if_true": lambda: sample(builder, scope, args[0], args[1], args[2]),
-        "init": lambda: initial(builder, scope, args[0]),
-    }
-    return table[name]()
+
+def delay_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """DELAY1, DELAY3 and DELAYN."""
+    args = _values(builder, scope, call)
+    stages = row.stages if isinstance(row.stages, int) else stages_that_fit(builder, call)
+    return delay(builder, scope, args[0], args[1], stages, args[row.least :])
+
+
+def smooth_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """SMTH1, SMTH3 and SMTHN."""
+    args = _values(builder, scope, call)
+    stages = row.stages if isinstance(row.stages, int) else order(builder, call)
+    return smooth(builder, scope, args[0], args[1], stages, args[row.least :])
+
+
+def delay_in_steps(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """DELAY, whose time may change."""
+    args = _values(builder, scope, call)
+    return pipeline(builder, scope, args[0], args[1], args[2:], fixed=False)
+
+
+def delay_fixed(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """DELAY FIXED, whose time is that of the start."""
+    args = _values(builder, scope, call)
+    return pipeline(builder, scope, args[0], args[1], args[2:], fixed=True)
+
+
+def previous_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """PREVIOUS(input, initial)."""
+    value, start = _values(builder, scope, call)
+    return previous(builder, scope, value, start)
+
+
+def sample_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """SAMPLE IF TRUE(condition, input, initial)."""
+    condition, value, start = _values(builder, scope, call)
+    return sample(builder, scope, condition, value, start)
+
+
+def initial_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """INIT(input)."""
+    return initial(builder, scope, builder.value(scope, call.args[0]))
 
 
 def order(builder: Builder, call: Call) -> int:
@@ -89,9 +110,10 @@ def _stages(builder: Builder, scope: Scope, flow: Code, shares: list[Code], star
     return inflow
 
 
-def delay_n(builder: Builder, scope: Scope, args: list[Code], call: Call) -> Code:
+def delay_n(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """Vensim's DELAY N: as `delay`, but when the delay time changes a stage takes the new one a step after the stage before
     it, so that what is under way keeps the time it set out with. The order is that of the start."""
+    args = _values(builder, scope, call)
     stages = stages_that_fit(builder, call)
     if is_fixed(builder.model, call.args[1]):
         return delay(builder, scope, args[0], args[1], stages, args[3:])
@@ -125,15 +147,17 @@ def _average(builder: Builder, scope: Scope, goal: Code, time: Code, growth: Cod
     return now, span, stock
 
 
-def trend(builder: Builder, scope: Scope, goal: Code, time: Code, start: list[Code]) -> Code:
+def trend(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """Fractional growth rate: (input - average) / (time * |average|), 0 where the average is 0."""
+    goal, time, *start = _values(builder, scope, call)
     now, span, average = _average(builder, scope, goal, time, start[0] if start else None)
     size = Op("*", (span, Op("abs", (average,))))
     return Op("safediv", (Op("-", (now, average)), size, Const(0.0)))
 
 
-def forecast(builder: Builder, scope: Scope, goal: Code, time: Code, horizon: Code, start: list[Code]) -> Code:
+def forecast(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """Extrapolation by the recent trend: input * (1 + trend * horizon)."""
+    goal, time, horizon, *start = _values(builder, scope, call)
     now, span, average = _average(builder, scope, goal, time, start[0] if start else None)
     rate = Op("safediv", (Op("-", (now, average)), Op("*", (span, average)), Const(0.0)))
     return Op("*", (now, Op("+", (Const(1.0), Op("*", (rate, horizon))))))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from flowreform.builtins import find
 from flowreform.errors import did_you_mean
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Dimension, Expr, Number, Ref, Star
-from flowreform.program import Term
+from flowreform.program import Code, Pick, Place, Term
 
 
 def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -96,3 +97,78 @@ def star_dimension(builder: Builder, star: Star, axis: Dimension) -> Dimension:
         hint = did_you_mean(star.dimension, builder.model.dimensions)
         raise Fault(f"there is no dimension {star.dimension}", hint)
     return found
+
+
+def locate(builder: Builder, scope: Scope, ref: Ref, place: Place) -> tuple[int, tuple[Term, ...], tuple[Pick, ...]]:
+    """First slot, loop terms and running subscripts of a reference."""
+    dimensions = [builder.model.dimensions[name] for name in place.dimensions]
+    given: tuple[Expr | None, ...] = ref.subscripts or (None,) * len(dimensions)
+    if len(given) != len(dimensions):
+        raise Fault(
+            f"{ref.name} has {len(dimensions)} dimension{'s' * (len(dimensions) != 1)}"
+            f" ({', '.join(place.dimensions) or 'none'}) and is given {len(given)} subscript{'s' * (len(given) != 1)}",
+            "one subscript per dimension",
+            ref.column,
+        )
+    base, terms, picks = place.base, [], []
+    named: dict[str, int] = {}
+    for axis, stride, subscript in zip(dimensions, strides(place.shape), given, strict=True):
+        if subscript is None and scope.stars is not None:
+            subscript = Star()
+        if subscript is None:
+            offset, term = _implied(builder, scope, ref, axis, stride)
+        elif isinstance(subscript, Star):
+            offset, term = _starred(builder, scope, subscript, axis, stride, named)
+        else:
+            position = element(axis, subscript)
+            if position is not None:
+                base += position * stride
+                continue
+            dimension = builder.model.dimensions.get(subscript.name) if isinstance(subscript, Ref) else None
+            if dimension is None or (isinstance(subscript, Ref) and subscript.name in builder.places):
+                picks.append(Pick(_index(builder, scope, axis, subscript), stride, len(axis.elements)))
+                continue
+            try:
+                offset, term = running(builder, scope, dimension, axis, stride)
+            except Fault:
+                if scope.stars is None:
+                    raise
+                # MIN(x[d]) where the equation does not run over d: the dimension's name means all of it.
+                offset, term = _starred(builder, scope, Star(dimension.name), axis, stride, named)
+        base += offset
+        terms.append(term)
+    return base, tuple(terms), tuple(picks)
+
+
+def _implied(builder: Builder, scope: Scope, ref: Ref, axis: Dimension, stride: int) -> tuple[int, Term]:
+    """The loop meant by an arrayed variable without brackets: the equation runs over the same dimension."""
+    try:
+        return running(builder, scope, axis, axis, stride)
+    except Fault:
+        raise Fault(
+            f"{ref.name} is arrayed over {axis.label}, and the equation is not",
+            f"name an element ({ref.name}[{axis.elements[0]}]), reduce it with SUM, or give the variable that dimension",
+            ref.column,
+        ) from None
+
+
+def _starred(builder: Builder, scope: Scope, star: Star, axis: Dimension, stride: int, named: dict[str, int]) -> tuple[int, Term]:
+    if scope.stars is None:
+        raise Fault("a whole dimension stands where a number is wanted", "reduce it with SUM, MEAN, MIN, MAX or PROD")
+    dimension = star_dimension(builder, star, axis)
+    occurrence = named.get(dimension.name, 0)
+    named[dimension.name] = occurrence + (star.dimension is None)
+    key = (dimension.name, occurrence)
+    if key not in scope.stars:
+        scope.stars[key] = Running(builder.loop(len(dimension.elements)), dimension)
+    found = term(builder, scope.stars[key], axis, stride)
+    if found is None:
+        raise Fault(f"dimension {dimension.label} does not fit where {axis.label} is wanted")
+    return found
+
+
+def _index(builder: Builder, scope: Scope, axis: Dimension, subscript: Expr) -> Code:
+    if isinstance(subscript, Ref) and subscript.name not in builder.places and find(subscript.name) is None:
+        hint = did_you_mean(subscript.name, (*axis.elements, *builder.model.dimensions))
+        raise Fault(f"{subscript.name} is no element of dimension {axis.label} and no variable", hint, subscript.column)
+    return builder.value(scope, subscript)

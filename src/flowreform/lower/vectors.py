@@ -10,44 +10,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 
+from flowreform.builtins import Builtin
 from flowreform.lower import subscripts
 from flowreform.lower.known import known
-from flowreform.lower.resolve import locate, resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Binary, Call, Dimension, Expr, Ref, Star, Unary
 from flowreform.program import Code, Const, Op, Ordinal, Pick, Read, Reduce, Term, Vector, bind, walk
+
+Lowering = Callable[[Builder, Scope, Builtin, Call], Code]
 
 MISSING = float("nan")
 """Vensim's :NA:, so that a run that goes on with it is told apart."""
 
 
-def expand(builder: Builder, scope: Scope, name: str, call: Call) -> Code:
-    """The value of one call. Raises Fault where an argument is no vector."""
-    if scope.stars is not None:
-        raise Fault(
-            f"{call.function.upper()} stands inside a reduction", "give it a variable of its own and reduce that", call.column
-        )
-    from flowreform.lower import allocation
+def fitting(lowering: Lowering) -> Lowering:
+    """Refuses a call whose arguments go along other dimensions than the equation."""
 
-    table: dict[str, Callable[[Builder, Scope, Call], Code]] = {
-        "rank": _rank,
-        "vector_rank": _vector_rank,
-        "vector_sort_order": _sort_order,
-        "vector_reorder": _reorder,
-        "vector_elm_map": _element_map,
-        "vector_select": _select,
-        "invert_matrix": _invert,
-        "allocate_available": allocation.by_price,
-        "allocate_by_priority": allocation.by_priority,
-    }
-    before = len(builder.step)
-    code = table[name](builder, scope, call)
-    made = [(statement.code, {loop.number for loop in statement.loops}) for statement in builder.step[before:]]
-    if any(_strays(part, loops) for part, loops in (*made, (code, {loop.number for loop in scope.loops}))):
-        reason = f"the dimensions of the arguments of {call.function.upper()} do not fit together"
-        raise Fault(reason, "name the same dimensions in each of them and on the left", call.column)
-    return code
+    @wraps(lowering)
+    def checked(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+        before = len(builder.step)
+        code = lowering(builder, scope, row, call)
+        made = [(statement.code, {loop.number for loop in statement.loops}) for statement in builder.step[before:]]
+        if any(_strays(part, loops) for part, loops in (*made, (code, {loop.number for loop in scope.loops}))):
+            reason = f"the dimensions of the arguments of {call.function.upper()} do not fit together"
+            raise Fault(reason, "name the same dimensions in each of them and on the left", call.column)
+        return code
+
+    return checked
 
 
 def _strays(code: Code, loops: set[int]) -> bool:
@@ -98,7 +89,7 @@ def values_of(builder: Builder, scope: Scope, expr: Expr, call: Call) -> Values:
 
 def collect(builder: Builder, scope: Scope, expr: Expr, call: Call) -> Values:
     inner = scope.reducing()
-    code = resolve(builder, inner, expr)
+    code = builder.value(inner, expr)
     runs = list((inner.stars or {}).values())
     if len(runs) != 1:
         raise Fault(f"{call.function.upper()} goes along one dimension", "name the others by element or dimension", call.column)
@@ -197,7 +188,8 @@ def _ranks(builder: Builder, values: Values, ascending: Code) -> Values:
     return Values(builder.auxiliary(values.scope, rank), values.run, values.scope)
 
 
-def _vector_rank(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def vector_rank(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     values = values_of(builder, scope, call.args[0], call)
     ranks = _ranks(builder, values, _direction(builder, scope, values, call.args[1]))
     offset, term = here(builder, scope, values)
@@ -205,7 +197,7 @@ def _vector_rank(builder: Builder, scope: Scope, call: Call) -> Code:
 
 
 def _direction(builder: Builder, scope: Scope, values: Values, expr: Expr) -> Code:
-    direction = resolve(builder, scope, expr)
+    direction = builder.value(scope, expr)
     if used(scope, direction) and not set(used(scope, direction)) <= set(values.scope.running):
         raise Fault("the direction of sorting is not the same for the whole vector", "sort each way in a variable of its own")
     return direction
@@ -220,22 +212,25 @@ def _position(builder: Builder, ranks: Values, place: Code, first: int) -> Code:
     return _sum(builder, ranks.size, found)
 
 
-def _sort_order(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def sort_order(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     values = values_of(builder, scope, call.args[0], call)
     ranks = _ranks(builder, values, _direction(builder, scope, values, call.args[1]))
     offset, term = here(builder, scope, values)
     return _position(builder, ranks, Ordinal(offset, (term,)), 0)
 
 
-def _rank(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def rank(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """RANK(array, n): the number of the element with the n-th smallest value."""
     ranks = _ranks(builder, values_of(builder, scope, call.args[0], call), Const(1.0))
-    return _position(builder, ranks, resolve(builder, scope, call.args[1]), 1)
+    return _position(builder, ranks, builder.value(scope, call.args[1]), 1)
 
 
-def _reorder(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def reorder(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     values = values_of(builder, scope, call.args[0], call)
-    place = Op("+", (resolve(builder, scope, call.args[1]), Const(1.0)))
+    place = Op("+", (builder.value(scope, call.args[1]), Const(1.0)))
     first = values.whole()
     return replace(first, picks=(replace(first.picks[0], index=place),))
 
@@ -243,31 +238,33 @@ def _reorder(builder: Builder, scope: Scope, call: Call) -> Code:
 # --- elements --------------------------------------------------------------------------------------------------------
 
 
-def _element_map(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def element_map(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """The value so many elements after the one named, in the order of the whole array; :NA: outside it."""
     ref = call.args[0]
     place = builder.places.get(ref.name) if isinstance(ref, Ref) else None
     if place is None or not isinstance(ref, Ref):
         raise Fault("the first argument of VECTOR ELM MAP must be an element of an arrayed variable", "", call.column)
-    base, terms, picks = locate(builder, scope, ref, place)
+    base, terms, picks = subscripts.locate(builder, scope, ref, place)
     if picks:
         raise Fault("the first argument of VECTOR ELM MAP must name its element", "", call.column)
     first: Code = Ordinal(base - place.base, terms) if terms else Const(float(base - place.base + 1))
-    index = Op("+", (first, resolve(builder, scope, call.args[1])))
+    index = Op("+", (first, builder.value(scope, call.args[1])))
     inside = Op("and", (Op(">=", (index, Const(1.0))), Op("<", (index, Const(place.size + 1.0)))))
     return Op("if", (inside, Read(place.base, (), (Pick(index, 1, place.size),)), Const(MISSING)))
 
 
-def _select(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def select(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """VECTOR SELECT(selection, expression, missing, action, error): what is selected, folded.
 
     An error that the last argument asks for shows as NaN."""
     inner = scope.reducing()
-    chosen, value = resolve(builder, inner, call.args[0]), resolve(builder, inner, call.args[1])
+    chosen, value = builder.value(inner, call.args[0]), builder.value(inner, call.args[1])
     runs = list((inner.stars or {}).values())
     if not runs:
         raise Fault("VECTOR SELECT goes along at least one whole dimension", "write it as name!", call.column)
-    missing, action, strict = (resolve(builder, scope, arg) for arg in call.args[2:])
+    missing, action, strict = (builder.value(scope, arg) for arg in call.args[2:])
     is_chosen = Op("<>", (chosen, Const(0.0)))
 
     def fold(op: str, body: Code, otherwise: float) -> Code:
@@ -326,7 +323,8 @@ def _select(builder: Builder, scope: Scope, call: Call) -> Code:
 MOST_ROWS = 50
 
 
-def _invert(builder: Builder, scope: Scope, call: Call) -> Code:
+@fitting
+def invert(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """INVERT MATRIX(a[row, column], size)."""
     ref = call.args[0]
     if not isinstance(ref, Ref) or len(ref.subscripts) < 2 or len(scope.running) < 2:
@@ -335,7 +333,7 @@ def _invert(builder: Builder, scope: Scope, call: Call) -> Code:
         )
     inner = scope.reducing()
     stars = tuple(Star(side.name) if isinstance(side, Ref) else side for side in ref.subscripts[-2:])
-    code = resolve(builder, inner, Ref(ref.name, (*ref.subscripts[:-2], *stars), ref.column))
+    code = builder.value(inner, Ref(ref.name, (*ref.subscripts[:-2], *stars), ref.column))
     runs = list((inner.stars or {}).values())
     size = known(builder.model, call.args[1])
     if len(runs) != 2 or runs[0].loop.size != runs[1].loop.size or size != runs[0].loop.size:

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from flowreform import functions
+from flowreform import builtins
+from flowreform.builtins import Kind as BuiltinKind
 from flowreform.export.workbook.columns import Argument, Columns, argument, moves
 from flowreform.export.workbook.flat import Flat, Kind
-from flowreform.functions import Kind as BuiltinKind
 from flowreform.model import LookupKind
 from flowreform.program import Code, Const, Drive, LookupRead, Now, Op, Ordinal, Past, Pick, Read, Vector, walk
 
@@ -177,10 +177,10 @@ class Printer:
             return f"IF({self.condition(args[0])},{self.value(args[1])[0]},{self.value(args[2])[0]})", _ATOM
         if name in _COMPARISONS or name in ("and", "or", "not"):
             return f"IF({self.condition(op)},1,0)", _ATOM
-        row = functions.BUILTINS.get(name)
+        row = builtins.BUILTINS.get(name)
         if row is None or not row.excel:
-            raise Unprintable(f"{name.upper()} has no form in a spreadsheet")
-        bounds = name in ("min", "max") or row.kind is BuiltinKind.TIMED
+            raise Unprintable(f"{name.upper()} has no form in a spreadsheet{': ' + row.no_excel if row and row.no_excel else ''}")
+        bounds = row.repeats or row.kind is BuiltinKind.TIMED
         texts = [ENDLESS if bounds and arg == Const(math.inf) else self.value(arg)[0] for arg in args]
         text = row.excel.format(*texts, t=self._now(), dt=self._fixed(self.where.dt))
         return (text if _CALL.match(text) and _closes_last(text) else f"({text})"), _ATOM
@@ -278,8 +278,8 @@ def without_form(code: Code) -> list[str]:
     """The functions of an expression that no spreadsheet has, by the name a modeller knows."""
     found: list[str] = []
     for part in walk(code):
-        if isinstance(part, Op) and part.name in functions.BUILTINS:
-            row = functions.BUILTINS[part.name]
+        if isinstance(part, Op) and part.name in builtins.BUILTINS:
+            row = builtins.BUILTINS[part.name]
             if row.kind in (BuiltinKind.PURE, BuiltinKind.TIMED) and not row.excel:
                 found.append(part.name.upper())
         elif isinstance(part, Vector):

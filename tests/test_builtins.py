@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
+import re
 
 import numpy as np
 import pytest
 
-from flowreform import arithmetic, functions
-from flowreform.functions import Kind
+from building import auxiliary, model
+from flowreform import arithmetic, builtins
+from flowreform.builtins import Kind
+from flowreform.checks import check
+from flowreform.checks.signatures import signature
+from flowreform.lower.resolve import lowering
 
-ROWS = [row for row in functions.BUILTINS.values() if row.python is not None]
+ROWS = [row for row in builtins.BUILTINS.values() if row.python is not None]
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -1.5, 2.0, 2.5, 3.0, 1e-7, 1e300, -1e300, 5e-324, math.inf, -math.inf, math.nan)
 COUNT = 1_000_000
 
 
-def _inputs(row: functions.Builtin) -> list[np.ndarray]:
+def _inputs(row: builtins.Builtin) -> list[np.ndarray]:
     """One million inputs: every combination of special values, and random numbers of every size."""
     count = len(inspect.signature(row.python).parameters)
     random = np.random.default_rng(20240601)
@@ -41,7 +47,7 @@ def _bits(values: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_both_engines_agree_bit_for_bit(row: functions.Builtin) -> None:
+def test_both_engines_agree_bit_for_bit(row: builtins.Builtin) -> None:
     import numba
 
     from flowreform.engine.native import HELPERS
@@ -116,15 +122,88 @@ def test_a_pulse_train_never_misses_a_tick() -> None:
     assert ticks == [n for n in range(2001) if n % 100 == 0]
 
 
-def test_every_row_is_callable_or_says_why_not() -> None:
-    for row in functions.BUILTINS.values():
-        if row.kind in (Kind.PURE, Kind.TIMED):
-            assert row.python is not None
-        if row.kind is Kind.REFUSED:
-            assert row.note
+# What a record of each kind must have, and must not.
+CELLS = {
+    Kind.PURE: {"python"},
+    Kind.TIMED: {"python"},
+    Kind.STATE: {"lowering", "at_start"},
+    Kind.REDUCE: {"lowering"},
+    Kind.VECTOR: {"lowering"},
+    Kind.FORM: {"lowering"},
+    Kind.VALUE: set(),
+    Kind.REFUSED: {"note"},
+}
+CALLED = [row for row in builtins.BUILTINS.values() if row.kind not in (Kind.REFUSED, Kind.VALUE)]
 
 
-def test_aliases_lead_to_rows() -> None:
-    for name in functions.ALIASES:
-        if name != "integ":
-            assert functions.find(name) is not None
+def faults(row: builtins.Builtin) -> list[str]:
+    """What is missing from a record, or contradicts itself."""
+    found = [f"it has no {cell}" for cell in sorted(CELLS[row.kind]) if not getattr(row, cell)]
+    also = {cell for kind, cells in CELLS.items() for cell in cells if kind is not row.kind} - CELLS[row.kind]
+    found += [f"a {row.kind} built-in has no {cell}" for cell in sorted(also) if getattr(row, cell)]
+    numeric = row.kind in (Kind.PURE, Kind.TIMED)
+    if numeric and bool(row.excel) == bool(row.no_excel):
+        found.append("it needs either an Excel form or the reason why there is none")
+    if numeric and row.python is not None:
+        names = [
+            name for name in inspect.signature(row.python).parameters if not (row.kind is Kind.TIMED and name in ("t", "dt"))
+        ]
+        if len(names) != (2 if row.repeats else row.most):
+            found.append(f"its Python form takes {len(names)} numbers and its call {row.most}")
+        if len({argument.word for argument in row.arguments}) != len(row.arguments):
+            found.append("two arguments have one word")
+    if numeric and any(argument.optional and not argument.default for argument in row.arguments):
+        found.append("an optional argument has no value to take its place")
+    if numeric and row.excel:
+        used = {int(number) for number in re.findall(r"\{(\d+)\}", row.excel)}
+        if used != set(range(2 if row.repeats else len(row.arguments))):
+            found.append(f"its Excel form uses the arguments {sorted(used)}")
+    words = {word.replace(" ", "_") for word in row.words}
+    named = {word for words in (*row.now, *row.at_start) for word in words.split("|")}
+    found += [f"it has no argument {word}" for word in sorted(named - words)]
+    if row.lowering:
+        try:
+            count = len(inspect.signature(lowering(row)).parameters)
+            found += [f"its lowering takes {count} arguments"] * (count != 4)
+        except (AttributeError, KeyError):
+            found.append(f"there is no {row.lowering} in flowreform.lower")
+    try:
+        signature(row)
+    except ValueError as fault:
+        found.append(f"its units cannot be read: {fault}")
+    return found
+
+
+@pytest.mark.parametrize("row", builtins.BUILTINS.values(), ids=lambda row: row.name)
+def test_every_record_is_whole(row: builtins.Builtin) -> None:
+    assert faults(row) == []
+
+
+@pytest.mark.parametrize("cell", ["python", "excel", "lowering", "note", "arguments", "at_start"])
+def test_a_record_without_a_cell_is_seen(cell: str) -> None:
+    """A mutant for each cell: the walk above names what is missing."""
+    names = {
+        "python": "abs",
+        "excel": "step",
+        "lowering": "vector_rank",
+        "note": "npv",
+        "arguments": "pulse",
+        "at_start": "delay1",
+    }
+    row = builtins.BUILTINS[names[cell]]
+    empty = () if isinstance(getattr(row, cell), tuple) else None if cell == "python" else ""
+    assert faults(dataclasses.replace(row, **{cell: empty}))
+
+
+@pytest.mark.parametrize("row", CALLED, ids=lambda row: row.name)
+def test_a_wrong_number_of_arguments_is_answered_with_the_words(row: builtins.Builtin) -> None:
+    spelling = row.also[0] if row.name == "if" else row.name  # IF() is no call
+    found = [f for f in check(model([auxiliary("y", f"{spelling}()")])) if f.rule == "argument-count"]
+    assert found
+    assert all(word in found[0].repair for word in row.words)
+
+
+def test_spellings_lead_to_one_record() -> None:
+    spellings = [name for row in builtins.BUILTINS.values() for name in (row.name, *row.also)]
+    assert len(spellings) == len(set(spellings))
+    assert all(builtins.find(name) is not None for name in spellings)

@@ -1,0 +1,309 @@
+"""The built-ins, one record each: how it is called, its units, its Python and Excel forms, how it is lowered.
+
+A new built-in is one record here (and, if none serves, one function in `arithmetic` or `lower`). The first cell is how it
+is called, with the word and the unit of each argument and of the result:
+
+    pulse(volume: a, [start: T = start], [interval: T = 0]) -> a/T
+
+Brackets make an argument optional, `= ...` gives its value where it is left out (a number, or `start` for the start of the
+run), `...` after the last one lets it repeat. Units are letters for any unit (the same letter is the same unit), `1` for
+dimensionless, `T` for the model's time unit and `?` for anything. `tests/test_builtins.py` walks every record: one that
+lacks a cell which its kind needs fails there by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from types import MappingProxyType
+
+from flowreform import arithmetic as ieee
+
+
+class Kind(StrEnum):
+    """How `lower` treats a call, and so which cells a record must have."""
+
+    PURE = "pure"  # a number from numbers: python, excel
+    TIMED = "timed"  # the same, with the time (and dt) handed in first: python, excel
+    STATE = "state"  # becomes stocks or memory (delays, smooths): lowering
+    REDUCE = "reduce"  # a number from a whole dimension: lowering
+    VECTOR = "vector"  # a number for each element of a dimension from a whole dimension: lowering
+    FORM = "form"  # rewritten into other forms (if, init): lowering
+    VALUE = "value"  # a name that stands for a number: time, dt, pi
+    REFUSED = "refused"  # known and not supported: note
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: the word for it in messages, its unit, and its value (text) where it may be left out."""
+
+    word: str
+    unit: str
+    optional: bool = False
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """One record.
+
+    `python` computes it from floats; its parameters `t` and `dt`, where it has them, come first. `excel` is the same as a
+    formula of {0}, {1}, ..., {t} and {dt}; `no_excel` says why there is none. `lowering` names the function of
+    `flowreform.lower` that turns a call into stocks and plain arithmetic, as "module.function". `stages` is the number of
+    stocks of a delay, the argument that holds it ("order"), or "steps" where it is as many as its time has steps. `now`
+    and `at_start` are the arguments whose value a function with a memory needs at once to give its own, during the run
+    and at its start: a delay's output is its content over its time, so the time counts; a smooth's output is its content.
+    `heavy` keeps a compiler from vectorising its neighbours.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...]
+    result: str
+    kind: Kind
+    repeats: bool = False
+    python: Callable[..., float] | None = None
+    excel: str = ""
+    no_excel: str = ""
+    lowering: str = ""
+    stages: int | str = 0
+    now: tuple[str, ...] = ()
+    at_start: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    heavy: bool = False
+    note: str = ""
+
+    @property
+    def least(self) -> int:
+        """The fewest arguments it takes."""
+        return sum(not argument.optional for argument in self.arguments)
+
+    @property
+    def most(self) -> int | None:
+        """The most arguments it takes; None for any number."""
+        return None if self.repeats else len(self.arguments)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words for its arguments."""
+        return tuple(argument.word for argument in self.arguments)
+
+    @property
+    def clock(self) -> tuple[str, ...]:
+        """What its Python form takes before its arguments: of `t` (the time) and `dt` those it names."""
+        code = getattr(self.python, "__code__", None)
+        names = code.co_varnames[: code.co_argcount] if code is not None and self.kind is Kind.TIMED else ()
+        return tuple(name for name in names if name in ("t", "dt"))
+
+    def at_once(self, count: int, *, starting: bool) -> tuple[int, ...]:
+        """The places of the arguments, of `count` given, whose value a function with a memory needs to give its own."""
+        places = {argument.word.replace(" ", "_"): place for place, argument in enumerate(self.arguments[:count])}
+        needed = [next((word for word in words.split("|") if word in places), "") for words in self.at_start] if starting else []
+        return tuple(dict.fromkeys(places[word] for word in (*needed, *self.now) if word in places))
+
+    def takes(self, count: int) -> bool:
+        """Whether it can be called with so many arguments."""
+        return self.least <= count and (self.most is None or count <= self.most)
+
+    def of(self, numbers: Sequence[float]) -> float | None:
+        """Its value for plain numbers, every argument given; None where it has none without a model around it."""
+        if self.kind is not Kind.PURE or self.python is None:
+            return None
+        if self.repeats:
+            return reduce(self.python, numbers) if numbers else None
+        return self.python(*numbers) if len(numbers) == self.most else None
+
+
+_CALL = re.compile(r"(\w+)(?:\((.*)\))? -> (\S+)")
+_ARGUMENT = re.compile(r"(\[?)([\w ]+): ([\w/^?]+)(\.\.\.)?(?: = ([\w.]+))?\]?")
+
+
+def builtin(
+    call: str,
+    kind: Kind,
+    python: Callable[..., float] | None = None,
+    excel: str = "",
+    *,
+    lowering: str = "",
+    no_excel: str = "",
+    stages: int | str = 0,
+    now: str = "",
+    at_start: str = "",
+    also: str = "",
+    heavy: bool = False,
+) -> Builtin:
+    """The record of a built-in called like this."""
+    head = _CALL.fullmatch(call)
+    assert head is not None, call
+    arguments, repeats = [], False
+    for text in head[2].split(", ") if head[2] else ():
+        part = _ARGUMENT.fullmatch(text)
+        assert part is not None, text
+        arguments.append(Argument(part[2], part[3], bool(part[1]), part[5] or ""))
+        repeats = bool(part[4])
+    return Builtin(
+        name=head[1],
+        arguments=tuple(arguments),
+        result=head[3],
+        kind=kind,
+        repeats=repeats,
+        python=python,
+        excel=excel,
+        no_excel=no_excel,
+        lowering=lowering,
+        stages=stages,
+        now=tuple(now.split()),
+        at_start=tuple(at_start.split()),
+        also=tuple(also.split()),
+        heavy=heavy,
+    )
+
+
+def _refused(names: str, why: str) -> list[Builtin]:
+    return [Builtin(name, (), "?", Kind.REFUSED, repeats=True, note=why) for name in names.split()]
+
+
+# Excel forms of pulses, from the middle of the step (`{t}+{dt}/2`), as in `arithmetic`; Excel's MOD would have another sign.
+_PULSE = (
+    "IF({t}+{dt}/2>{1},IF(IF({2}>0,({t}+{dt}/2-({1}))-({2})*INT(({t}+{dt}/2-({1}))/({2})),{t}+{dt}/2-({1}))<{dt},({0})/{dt},0),0)"
+)
+_PULSE_TRAIN = (
+    "IF(AND({t}+{dt}/2>{0},{t}+{dt}/2<{3}),IF({2}<=0,1,"
+    "IF(({t}+{dt}/2-({0}))-({2})*INT(({t}+{dt}/2-({0}))/({2}))<MAX({1},{dt}),1,0)),0)"
+)
+_PRICE = "the normal distribution function of the engine has no equal among spreadsheets"
+
+_ROWS = (
+    # numbers from numbers
+    builtin("abs(x: a) -> a", Kind.PURE, ieee.absolute, "ABS({0})"),
+    builtin("min(value: a...) -> a", Kind.PURE, ieee.smaller, "MIN({0},{1})"),
+    builtin("max(value: a...) -> a", Kind.PURE, ieee.larger, "MAX({0},{1})"),
+    builtin("exp(x: 1) -> 1", Kind.PURE, ieee.exp, "EXP({0})", heavy=True),
+    builtin("ln(x: 1) -> 1", Kind.PURE, ieee.ln, "LN({0})", heavy=True),
+    builtin("log10(x: 1) -> 1", Kind.PURE, ieee.log10, "LOG10({0})", heavy=True, also="log"),
+    builtin("sqrt(x: a) -> a^0.5", Kind.PURE, ieee.sqrt, "SQRT({0})", also="sqr"),
+    builtin("sin(angle: 1) -> 1", Kind.PURE, ieee.sin, "SIN({0})", heavy=True),
+    builtin("cos(angle: 1) -> 1", Kind.PURE, ieee.cos, "COS({0})", heavy=True),
+    builtin("tan(angle: 1) -> 1", Kind.PURE, ieee.tan, "TAN({0})", heavy=True),
+    builtin("arcsin(x: 1) -> 1", Kind.PURE, ieee.arcsin, "ASIN({0})", heavy=True, also="asin"),
+    builtin("arccos(x: 1) -> 1", Kind.PURE, ieee.arccos, "ACOS({0})", heavy=True, also="acos"),
+    builtin("arctan(x: 1) -> 1", Kind.PURE, ieee.arctan, "ATAN({0})", heavy=True, also="atan"),
+    builtin("sinh(x: 1) -> 1", Kind.PURE, ieee.sinh, "SINH({0})", heavy=True),
+    builtin("cosh(x: 1) -> 1", Kind.PURE, ieee.cosh, "COSH({0})", heavy=True),
+    builtin("tanh(x: 1) -> 1", Kind.PURE, ieee.tanh, "TANH({0})", heavy=True),
+    builtin("int(x: a) -> a", Kind.PURE, ieee.trunc, "TRUNC({0})"),
+    builtin("integer(x: a) -> a", Kind.PURE, ieee.trunc, "TRUNC({0})"),
+    builtin("floor(x: a) -> a", Kind.PURE, ieee.floor, "INT({0})"),
+    builtin("ceiling(x: a) -> a", Kind.PURE, ieee.ceiling, "-INT(-({0}))"),
+    builtin("round(x: a) -> a", Kind.PURE, ieee.nearest, "ROUND({0},0)"),
+    builtin("modulo(x: a, divisor: a) -> a", Kind.PURE, ieee.modulo, "({0})-({1})*TRUNC(({0})/({1}))", also="mod"),
+    builtin("quantum(x: a, unit: a) -> a", Kind.PURE, ieee.quantum, "IF(({1})>0,({1})*TRUNC(({0})/({1})),{0})"),
+    builtin("xidz(numerator: a, denominator: b, otherwise: a/b) -> a/b", Kind.PURE, ieee.guarded_divide,
+         "IF(ABS({1})<0.000001,{2},({0})/({1}))"),
+    builtin("divide(numerator: a, denominator: b) -> a/b", Kind.PURE, ieee.divide, "({0})/({1})"),
+    builtin("power(base: a, exponent: 1) -> ?", Kind.PURE, ieee.power, "POWER({0},{1})", heavy=True),
+    builtin("demand_at_price(quantity: a, profile: 1, priority: b, width: b, price: b) -> a", Kind.PURE, ieee.demand_at_price,
+         no_excel=_PRICE, heavy=True),
+    builtin("safediv(numerator: a, denominator: b, [otherwise: a/b = 0]) -> a/b", Kind.PURE, ieee.safe_divide,
+         "IF(({1})=0,{2},({0})/({1}))"),
+    # numbers from numbers and the time
+    builtin("step(height: a, start: T) -> a", Kind.TIMED, ieee.step, "IF({t}+{dt}/2>{1},{0},0)"),
+    builtin("ramp(slope: a/T, start: T, [stop: T = inf]) -> a", Kind.TIMED, ieee.ramp,
+         "IF(MIN({t},{2})>{1},({0})*(MIN({t},{2})-({1})),0)"),
+    builtin("pulse(volume: a, [start: T = start], [interval: T = 0]) -> a/T", Kind.TIMED, ieee.pulse, _PULSE),
+    builtin("pulse_width(start: T, width: T) -> 1", Kind.TIMED, ieee.pulse_width,
+         "IF(AND({t}+{dt}/2>{0},{t}+{dt}/2<({0})+MAX({1},{dt})),1,0)"),
+    builtin("pulse_train(start: T, width: T, interval: T, stop: T) -> 1", Kind.TIMED, ieee.pulse_train, _PULSE_TRAIN),
+    # delays, smooths and memory
+    builtin("delay1(input: a, time: T, [initial: a]) -> a", Kind.STATE, lowering="state.delay_of", stages=1, now="time",
+         at_start="initial|input"),
+    builtin("delay3(input: a, time: T, [initial: a]) -> a", Kind.STATE, lowering="state.delay_of", stages=3, now="time",
+         at_start="initial|input"),
+    builtin("delayn(input: a, time: T, order: 1, [initial: a]) -> a", Kind.STATE, lowering="state.delay_of", stages="order",
+         now="time", at_start="initial|input"),
+    # Vensim's: each stage keeps the delay time of when its content came in
+    builtin("delay_n(input: a, time: T, order: 1, [initial: a]) -> a", Kind.STATE, lowering="state.delay_n", stages="order",
+         now="time", at_start="initial|input"),
+    builtin("smth1(input: a, time: T, [initial: a]) -> a", Kind.STATE, lowering="state.smooth_of", stages=1,
+         at_start="initial|input", also="smooth"),
+    builtin("smth3(input: a, time: T, [initial: a]) -> a", Kind.STATE, lowering="state.smooth_of", stages=3,
+         at_start="initial|input", also="smooth3"),
+    builtin("smthn(input: a, time: T, order: 1, [initial: a]) -> a", Kind.STATE, lowering="state.smooth_of", stages="order",
+         at_start="initial|input", also="smooth_n"),
+    builtin("trend(input: a, averaging time: T, [initial: 1/T]) -> 1/T", Kind.STATE, lowering="state.trend", stages=1,
+         now="input averaging_time", at_start="input averaging_time initial"),
+    builtin("forcst(input: a, averaging time: T, horizon: T, [initial: 1/T]) -> a", Kind.STATE, lowering="state.forecast",
+         stages=1,
+         now="input averaging_time horizon", at_start="input averaging_time horizon initial", also="forecast"),
+    builtin("delay(input: a, time: T, [initial: a]) -> a", Kind.STATE, lowering="state.delay_in_steps",
+         stages="steps", now="time",
+         at_start="initial|input"),
+    builtin("delay_fixed(input: a, time: T, initial: a) -> a", Kind.STATE, lowering="state.delay_fixed",
+         stages="steps", at_start="initial"),
+    builtin("delay_material(input: a, time: T, initial: a, missing: a) -> a", Kind.STATE, lowering="registers.material",
+         now="missing", at_start="initial"),
+    builtin("delay_information(input: a, time: T, initial: a) -> a", Kind.STATE, lowering="registers.information",
+         at_start="initial"),
+    builtin("sample_if_true(condition: 1, input: a, initial: a) -> a", Kind.STATE, lowering="state.sample_of",
+         at_start="initial"),
+    builtin("previous(input: a, initial: a) -> a", Kind.STATE, lowering="state.previous_of", at_start="initial"),
+    builtin("init(input: a) -> a", Kind.STATE, lowering="state.initial_of", at_start="input", also="initial"),
+    # a whole dimension
+    builtin("sum(array: a) -> a", Kind.REDUCE, lowering="forms.total"),
+    builtin("mean(array: a) -> a", Kind.REDUCE, lowering="forms.mean"),
+    builtin("prod(array: 1) -> 1", Kind.REDUCE, lowering="forms.product", also="product"),
+    builtin("vmin(array: a) -> a", Kind.REDUCE, lowering="forms.least"),
+    builtin("vmax(array: a) -> a", Kind.REDUCE, lowering="forms.greatest"),
+    builtin("stddev(array: a) -> a", Kind.REDUCE, lowering="forms.deviation"),
+    builtin("size(array: ?) -> 1", Kind.REDUCE, lowering="forms.count"),
+    # a number for each element of a dimension
+    builtin("rank(array: a, place: 1) -> 1", Kind.VECTOR, lowering="vectors.rank"),
+    builtin("vector_rank(array: a, direction: 1) -> 1", Kind.VECTOR, lowering="vectors.vector_rank"),
+    builtin("vector_sort_order(array: a, direction: 1) -> 1", Kind.VECTOR, lowering="vectors.sort_order"),
+    builtin("vector_reorder(array: a, order: 1) -> a", Kind.VECTOR, lowering="vectors.reorder"),
+    builtin("vector_elm_map(element: a, offset: 1) -> a", Kind.VECTOR, lowering="vectors.element_map"),
+    builtin("vector_select(selection: 1, expression: a, missing: ?, action: 1, error: 1) -> ?", Kind.VECTOR,
+         lowering="vectors.select"),
+    builtin("invert_matrix(matrix: ?, size: 1) -> ?", Kind.VECTOR, lowering="vectors.invert"),
+    builtin("allocate_available(request: a, profile: ?, available: a) -> a", Kind.VECTOR, lowering="allocation.by_price"),
+    builtin("allocate_by_priority(request: a, priority: b, size: 1, width: b, supply: a) -> a", Kind.VECTOR,
+         lowering="allocation.by_priority"),
+    # rewritten
+    builtin("if(condition: 1, then: a, else: a) -> a", Kind.FORM, lowering="forms.choice", also="if_then_else"),
+    builtin("lookup(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup", also="lookupxy"),
+    builtin("lookup_extrapolate(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
+    builtin("lookup_forward(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
+    builtin("lookup_backward(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
+    builtin("game(value: a) -> a", Kind.FORM, lowering="forms.itself"),
+    builtin("get_time_value(relative to: 1, offset: T, measure: 1) -> T", Kind.FORM, lowering="forms.time_value"),
+    builtin("active_initial(active: a, initial: a) -> a", Kind.FORM, lowering="forms.alone"),
+    # names that stand for a number
+    builtin("time -> T", Kind.VALUE),
+    builtin("dt -> T", Kind.VALUE, also="time_step"),
+    builtin("starttime -> T", Kind.VALUE, also="initial_time"),
+    builtin("stoptime -> T", Kind.VALUE, also="final_time endtime"),
+    builtin("saveper -> T", Kind.VALUE),
+    builtin("pi -> 1", Kind.VALUE),
+    builtin("inf -> ?", Kind.VALUE, also="infinity"),
+    builtin("nan -> ?", Kind.VALUE),
+    # known and refused
+    *_refused(
+        "random uniform normal lognormal exprnd poisson beta binomial gamma geometric negbinomial pareto triangular weibull "
+        "montecarlo random_0_1 random_uniform random_normal random_exponential random_poisson random_lognormal random_gamma "
+        "random_beta random_triangular random_weibull random_pink_noise",
+        "a run must be repeatable from its inputs alone; draw it as an uncertainty of the experiment instead",
+    ),
+    *_refused("npv", "what is reported as a total is a stock; write the discounted sum as one"),
+)  # fmt: skip
+
+BUILTINS: MappingProxyType[str, Builtin] = MappingProxyType({row.name: row for row in _ROWS})
+
+ALIASES: MappingProxyType[str, str] = MappingProxyType({name: row.name for row in _ROWS for name in row.also})
+"""Other spellings of a built-in, by canonical name."""
+
+
+def find(name: str) -> Builtin | None:
+    """The record of a built-in by any of its canonical spellings, or None."""
+    return BUILTINS.get(ALIASES.get(name, name))

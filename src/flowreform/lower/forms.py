@@ -1,0 +1,128 @@
+"""Calls that become other expressions: reductions over whole dimensions, IF, lookups, MIN and MAX of many values."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+from flowreform.builtins import Builtin
+from flowreform.lower import subscripts
+from flowreform.lower.known import known
+from flowreform.lower.scope import Builder, Fault, Running, Scope
+from flowreform.model import Call, Expr, Ref
+from flowreform.program import Code, Const, LookupRead, Now, Op, Place, Reduce
+
+# --- reductions ------------------------------------------------------------------------------------------------------
+
+
+def _inside(builder: Builder, scope: Scope, body: Expr) -> tuple[Code, list[Running]]:
+    """The code of what is reduced, and the loops of the whole dimensions in it."""
+    inner = scope.reducing()
+    code = builder.value(inner, body)
+    return code, list((inner.stars or {}).values())
+
+
+def _reduce(op: str, code: Code, runs: list[Running]) -> Code:
+    for run in runs:
+        code = Reduce(op, run.loop.number, run.loop.size, code)
+    return code
+
+
+def _fold(op: str, builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    return _reduce(op, *_inside(builder, scope, call.args[0]))
+
+
+total = partial(_fold, "+")
+product = partial(_fold, "*")
+least = partial(_fold, "min")
+greatest = partial(_fold, "max")
+
+
+def count(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """SIZE: the number of elements."""
+    _, runs = _inside(builder, scope, call.args[0])
+    return Const(float(math.prod(run.loop.size for run in runs)))
+
+
+def mean(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """MEAN: the sum over the number of elements."""
+    code, runs = _inside(builder, scope, call.args[0])
+    return Op("/", (_reduce("+", code, runs), Const(float(math.prod(run.loop.size for run in runs)))))
+
+
+def deviation(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """STDDEV: the population standard deviation, the root of the mean squared distance from the mean."""
+    code, runs = _inside(builder, scope, call.args[0])
+    size = Const(float(math.prod(run.loop.size for run in runs)))
+    average = Op("/", (_reduce("+", code, runs), size))
+    again, others = _inside(builder, scope, call.args[0])
+    distance = _reduce("+", Op("square", (Op("-", (again, average)),)), others)
+    return Op("sqrt", (Op("/", (distance, size)),))
+
+
+def folded(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """MIN or MAX: of one array, or of any number of values."""
+    if len(call.args) == 1:
+        return _fold(row.name, builder, scope, row, call)
+    result = builder.value(scope, call.args[0])
+    for arg in call.args[1:]:
+        result = Op(row.name, (result, builder.value(scope, arg)))
+    return result
+
+
+# --- rewritten -------------------------------------------------------------------------------------------------------
+
+
+def choice(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """IF condition THEN this ELSE that."""
+    return Op("if", tuple(builder.value(scope, arg) for arg in call.args))
+
+
+def itself(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """GAME: its argument."""
+    return builder.value(scope, call.args[0])
+
+
+def alone(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """ACTIVE INITIAL has a meaning only as a whole right side, where `lower` takes it apart. Raises Fault."""
+    raise Fault(f"{call.function.upper()} must stand alone on the right side of an equation", column=call.column)
+
+
+def time_value(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """GET TIME VALUE(relative to, offset, measure), in units of Time: from now (0) or from the start of the run (1)."""
+    relative, measure = known(builder.model, call.args[0]), known(builder.model, call.args[2])
+    if relative == 2.0:
+        raise Fault("GET TIME VALUE(2, ...) reads the clock", "a run must be repeatable from its inputs alone", call.column)
+    if relative not in (0.0, 1.0) or measure != 0.0:
+        raise Fault(
+            "GET TIME VALUE is done for the model's own time only",
+            "write 0 or 1 for its first argument and 0 for its last",
+            call.column,
+        )
+    origin: Code = Now() if relative == 0.0 else Const(builder.model.specs.start)
+    return Op("+", (origin, builder.value(scope, call.args[1])))
+
+
+def lookup(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """LOOKUP(table, x) and its kinds: extrapolating, the point before, the point after."""
+    table = call.args[0]
+    if not isinstance(table, Ref) or table.name not in builder.table_of:
+        word = call.function.upper().replace("_", " ")
+        raise Fault(f"the first argument of {word} must be a lookup", "name a graphical function", call.column)
+    return look_up(builder, scope, table, call.args[1:], row.name.partition("_")[2])
+
+
+def look_up(builder: Builder, scope: Scope, table: Ref, args: tuple[Expr, ...], how: str = "") -> Code:
+    """A graphical function read at its one argument; `how` as in `Builder.tables_read`."""
+    if len(args) != 1:
+        raise Fault(f"lookup {table.name} takes one argument and is given {len(args)}", column=table.column)
+    variable = builder.model.variables[table.name]
+    shape = tuple(len(builder.model.dimensions[name].elements) for name in variable.dimensions)
+    first = builder.tables_read(table.name, how, math.prod(shape))
+    place = Place(table.name, first, variable.dimensions, shape, variable.role)
+    base, terms, picks = subscripts.locate(builder, scope, table, place)
+    if table.name in builder.shared:  # one table for all elements
+        return LookupRead(first, builder.value(scope, args[0]))
+    if picks:
+        raise Fault(f"lookup {table.name} needs elements or dimensions as subscripts", column=table.column)
+    return LookupRead(base, builder.value(scope, args[0]), terms)
