@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import resource
 import signal
@@ -23,7 +22,6 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import mutations
@@ -34,7 +32,7 @@ WORDS = {"xmile": mutations.XMILE, "mdl": mutations.MDL}
 FOLDERS = ("tests/fixtures", "models", "benchmarks/models")
 OTHERS = {"FLOWREFORM_TEST_MODELS": "../shared/conformance", "FLOWREFORM_BAD_INPUTS": "../shared/bad_inputs"}
 SECONDS, MEGABYTES = 20, 3_000
-LIMITS = {"STEPS": 1_000, "ELEMENTS": 5_000, "READ_SECONDS": 20}
+LIMITS = {"STEPS": 1_000, "ELEMENTS": 5_000}
 """A damaged file may ask for a long run; that is no fault, so the bounds of a run are set low here."""
 
 
@@ -54,27 +52,6 @@ def pool(kind: str) -> list[bytes]:
 
 
 # --- one case --------------------------------------------------------------------------------------------------------
-
-
-def translate_here() -> Any:
-    """The translator's work in this process: starting a child for each case would take most of the hour."""
-    from flowreform.formats import vensim_child, vensim_translate
-
-    packages = vensim_translate._package_folders()
-    vensim_translate._package_folders = lambda: packages  # a bare package, as `load` leaves one, cannot be asked again
-    module = vensim_child.load([])
-    faults = (*vensim_child.FAULTS, sys.modules["parsimonious.exceptions"].ParsimoniousError)
-
-    def one(equation: str) -> dict[str, Any]:
-        try:
-            return json.loads(json.dumps(vensim_child.translate(module, equation)))
-        except faults as problem:
-            return vensim_child.explain(problem, equation)
-
-    def translate(equations: list[str], file: str, allowance: Any, child: Any = None) -> list[dict[str, Any]]:
-        return [vensim_translate._plain(equation) or one(equation) for equation in equations]
-
-    return translate
 
 
 def judge(path: Path) -> str:
@@ -100,9 +77,7 @@ def judge(path: Path) -> str:
         if not fault.findings:
             return "an error with nothing in it"
     except TookTooLong:
-        where = traceback.format_exc()
-        # A translator that needs long is stopped by the limits of its child, which this process has not.
-        return "" if "vensim_child.py" in where else "took too long\n" + where
+        return "took too long\n" + traceback.format_exc()
     except BaseException:  # noqa: BLE001 - this is what we are after
         return traceback.format_exc()
     for line in said:
@@ -152,8 +127,8 @@ def bounded() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def prepare(kind: str) -> Any:
-    """Set this process up; the result is the translator to use in place of the child's, or None."""
+def prepare() -> None:
+    """Set this process up: low limits, and everything imported that a case needs."""
     os.environ.update({f"FLOWREFORM_MAX_{name}": str(value) for name, value in LIMITS.items()})
     import flowreform as fr
 
@@ -161,20 +136,16 @@ def prepare(kind: str) -> Any:
         getattr(fr, name)
     import xarray  # noqa: F401
 
-    sys.setrecursionlimit(20_000)
-    return translate_here() if kind == "mdl" else None
-
 
 def cases(kind: str, numbers: Iterator[int], folder: Path) -> Iterator[tuple[int, bytes, str]]:
-    """Each number with the file it made and what was wrong, in this process. Every 100th .mdl goes through the child."""
-    files, translator = pool(kind), prepare(kind)
+    """Each number with the file it made and what was wrong, in this process."""
+    files = pool(kind)
+    prepare()
     path = folder / f"case{SUFFIXES[kind][0]}"
     for number in numbers:
         data = mutations.damage(number, files, WORDS[kind])
         path.write_bytes(data)
-        here = translator is not None and number % 100
-        swap = patch("flowreform.formats.vensim.translate", translator) if here else contextlib.nullcontext()
-        with swap, bounded():
+        with bounded():
             wrong = judge(path)
         yield number, data, wrong
 

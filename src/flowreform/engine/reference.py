@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowreform.errors import ExperimentError, ModelError, did_you_mean, error, one_line
 from flowreform.formats.vensim import read_vensim
 from flowreform.formats.vensim_data import locate
-from flowreform.formats.vensim_expr import Unreadable
+from flowreform.formats.vensim_equations import Unreadable
 from flowreform.model import Method, Model, SimSpecs, canonical
 from flowreform.names import elements_of, split
 

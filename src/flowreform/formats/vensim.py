@@ -1,12 +1,11 @@
 """Reading a Vensim model (.mdl).
 
-The text is cut into entries here, with their lines; PySD's translator turns each equation into a syntax tree in a child
-process (see `vensim_child`), and the rest of this family turns the trees into a `Model`:
+A family of modules, from text to `Model`:
 
     vensim_text        bytes -> entries, macros, groups, settings
-    vensim_translate   entries -> syntax trees, in the child
+    vensim_equations   an entry -> its left side, kind and right side, by a grammar
     vensim_dimensions  subscript ranges -> dimensions
-    vensim_expr        a syntax tree -> an expression
+    vensim_expr        a right side -> an expression, names and functions settled
     vensim_build       the equations of a variable -> a variable
     vensim_flows       INTEG -> inflows and outflows
     vensim_data        GET XLS, GET DIRECT -> numbers and lookups
@@ -21,21 +20,18 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from flowreform.constants import evaluate, nothing
 from flowreform.errors import Finding, Level, ModelError, error, warning
 from flowreform.formats import limits as bounds
-from flowreform.formats.vensim_build import CONTROLS, Built, Section, build
+from flowreform.formats.vensim_build import CONTROLS, Built, Pair, Section, build
 from flowreform.formats.vensim_data import Loader
 from flowreform.formats.vensim_delays import with_plain_delays
 from flowreform.formats.vensim_dimensions import define, is_definition
+from flowreform.formats.vensim_equations import Unreadable, Written, parse_equation
 from flowreform.formats.vensim_flows import with_flows
-from flowreform.formats.vensim_text import Entry, MacroHead, Parts, decode, split
-from flowreform.formats.vensim_translate import allowance_from_environment, translate
-from flowreform.model import Dimension, Macro, Model, Ref, SimSpecs, canonical, names_in, walk
-
-Pair = tuple[Entry, dict[str, Any]]
+from flowreform.formats.vensim_text import Parts, decode, split
+from flowreform.model import Call, Dimension, Macro, Model, Ref, Role, SimSpecs, canonical, names_in, walk
 
 
 def read_vensim(path: Path) -> Model:
@@ -56,11 +52,11 @@ def read_vensim(path: Path) -> Model:
     dimensions, faults = define(definitions, file, limits, loader.labels)
     findings += faults
     equations = [entry for entry in parts.entries if not is_definition(entry.equation)]
-    results = translate([entry.equation for entry in equations], file, allowance_from_environment())
-    pairs: list[Pair] = list(zip(equations, results, strict=True))
+    pairs: list[Pair] = [(entry, _parsed(entry.equation, limits)) for entry in equations]
 
-    section = Section(file, dimensions, _elements(dimensions), limits, loader.load, _macro_names(parts))
+    section = Section(file, dimensions, _elements(dimensions), limits, loader.load, _result_macros(parts))
     built = with_plain_delays(build(section, [pair for pair in pairs if pair[0].macro is None]))
+    built = _without_data(built, section)
     findings += section.findings
     macros = _macros(parts, pairs, section, findings)
     _check_names(built, dimensions, file, findings)
@@ -90,6 +86,48 @@ def _bytes(path: Path, limits: bounds.Limits) -> bytes:
     except OSError as fault:
         reason = f"cannot be read: {fault.strerror or fault}"
         raise ModelError(error("cannot-read", reason, "check the path and who may read it", file=str(path))) from fault
+
+
+def _parsed(equation: str, limits: bounds.Limits) -> Written | Unreadable:
+    try:
+        return parse_equation(equation, limits)
+    except Unreadable as fault:
+        return fault
+
+
+def _without_data(built: dict[str, Built], section: Section) -> dict[str, Built]:
+    """The variables without those that have no data and those that read them: observations to compare with, which the model
+    runs without. Where a stock or a setting of time needs them, the missing data is an error."""
+    missing = dict.fromkeys(section.without_data)
+    if not missing:
+        return built
+    reads = {name: _names_read(item) for name, item in built.items()}
+    while more := [name for name, names in reads.items() if name not in missing and not names.isdisjoint(missing)]:
+        missing.update(dict.fromkeys(more))
+    needed = [name for name in missing if name in built and (built[name].variable.role is Role.STOCK or name in CONTROLS)]
+    for name, entry in section.without_data.items():
+        reason = "a data variable without data"
+        if needed:
+            repair = f"{built[needed[0]].variable.label} needs it: give it a constant, a lookup of Time, or GET DIRECT DATA"
+            section.fault(entry, name, reason, repair)
+        else:
+            others = [item for item in missing if item in built and name in reads[item]]
+            reason += (
+                f"; left out of the run, as is what reads it ({', '.join(others[:5])})" if others else "; left out of the run"
+            )
+            repair = "nothing, if it is there to compare with; else give it data"
+            section.findings.append(warning("no-data", reason, repair, file=section.file, line=entry.line, element=name))
+    return built if needed else {name: item for name, item in built.items() if name not in missing}
+
+
+def _names_read(item: Built) -> set[str]:
+    """Every name in the equations and rates of a variable."""
+    names: set[str] = set()
+    for equation in (*item.variable.equations, *item.nets):
+        for expr in (equation.expr, equation.initial):
+            if expr is not None:
+                names.update(names_in(expr))
+    return names
 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:
@@ -131,49 +169,57 @@ def _check_names(built: Mapping[str, Built], dimensions: Mapping[str, Dimension]
 # --- macros ----------------------------------------------------------------------------------------------------------
 
 
-def _macro_names(parts: Parts) -> frozenset[str]:
-    return frozenset(canonical(macro.name) for macro in parts.macros)
+def _result_macros(parts: Parts) -> dict[str, tuple[str, ...]]:
+    """For each macro the names of the macros that give its further results: a macro of ours has one result."""
+    taken = {canonical(head.name) for head in parts.macros}
+    names: dict[str, tuple[str, ...]] = {}
+    for head in parts.macros:
+        made = []
+        for result in head.results:
+            name, number = f"{canonical(head.name)}_{canonical(result)}", 2
+            while name in taken:
+                name, number = f"{canonical(head.name)}_{canonical(result)}_{number}", number + 1
+            taken.add(name)
+            made.append(name)
+        names[canonical(head.name)] = tuple(made)
+    return names
 
 
 def _macros(parts: Parts, pairs: list[Pair], main: Section, findings: list[Finding]) -> dict[str, Macro]:
-    """The macros of a file; a macro that calls itself, directly or through others, is a finding."""
-    found: dict[str, Macro] = {}
+    """The macros of a file, one for each result; a macro that calls itself, directly or through others, is a finding."""
+    macros: dict[str, Macro] = {}
     for number, head in enumerate(parts.macros):
         name = canonical(head.name)
-        section = Section(
-            main.file,
-            main.dimensions,
-            main.elements,
-            main.limits,
-            main.load,
-            main.macros,
-            frozenset(map(canonical, head.inputs)),
-            True,
-        )
+        inputs = tuple(map(canonical, head.inputs))
+        section = Section(main.file, main.dimensions, main.elements, main.limits, main.load, main.macros, frozenset(inputs), True)
         built = build(section, [pair for pair in pairs if pair[0].macro == number])
         findings += section.findings
-        fault = _macro_fault(head, name, built, found)
+        results: dict[str, str] = {name: name, **dict(zip(main.macros[name], map(canonical, head.results), strict=True))}
+        fault = _macro_fault(name, results, built, macros)
         if fault:
             findings.append(error("macro", *fault, file=main.file, line=head.line, element=head.name))
             continue
         variables = tuple(with_flows(built, "").values())
-        found[name] = Macro(name, tuple(canonical(item) for item in head.inputs), variables, name, head.line)
-    calls = {name: _called(macro) & found.keys() for name, macro in found.items()}
-    for name, macro in found.items():
-        if _reaches(name, name, calls):
+        for own, result in results.items():
+            macros[own] = Macro(own, inputs, variables, result, head.line)
+    calls = {name: _called(macro) & macros.keys() for name, macro in macros.items()}
+    for name, macro in macros.items():
+        if macro.result == macro.name and _reaches(name, name, calls):
             reason = "the macro calls itself" if name in calls[name] else "the macro calls itself through another macro"
             repair = "write the repetition as a stock or a subscript"
             findings.append(error("macro", reason, repair, file=main.file, line=macro.line, element=name))
-    return found
+    return macros
 
 
-def _macro_fault(head: MacroHead, name: str, built: Mapping[str, Built], found: Mapping[str, Macro]) -> tuple[str, str] | None:
-    if name in found:
+def _macro_fault(
+    name: str, results: Mapping[str, str], built: Mapping[str, Built], macros: Mapping[str, Macro]
+) -> tuple[str, str] | None:
+    if name in macros:
         return "the macro is defined twice", "remove one definition"
-    if head.results:
-        return "a macro with more than one result is not supported", "write one macro for each result"
-    if name not in built:
-        return "the macro has no equation of its own name", "give it one: that is its result"
+    for result in results.values():
+        if result not in built:
+            which = "its own name" if result == name else f"its result {result}"
+            return f"the macro has no equation of {which}", "give it one: that is its result"
     return None
 
 
@@ -184,7 +230,7 @@ def _called(macro: Macro) -> set[str]:
         for equation in variable.equations:
             for expr in (equation.expr, equation.initial):
                 if expr is not None:
-                    called.update(names_in(expr))
+                    called.update(part.function for part in walk(expr) if isinstance(part, Call))
     return called
 
 

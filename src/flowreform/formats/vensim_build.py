@@ -1,30 +1,27 @@
-"""The variables of one section of a Vensim file (the model, or a macro) from its translated equations."""
+"""The variables of one section of a Vensim file (the model, or a macro) from its parsed equations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from flowreform.errors import Finding, error, warning
+from flowreform.errors import Finding, error, shorten, warning
 from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.formats.vensim_dimensions import Wrong, cells, covering
-from flowreform.formats.vensim_expr import (
-    External,
-    Integral,
-    Names,
-    NoData,
+from flowreform.formats.vensim_equations import (
+    NoEquation,
     Numbers,
-    Right,
+    Several,
+    Text,
     Unreadable,
-    WithLookup,
-    constant,
-    convert,
+    Written,
+    without_results,
 )
+from flowreform.formats.vensim_expr import Integral, Names, Reference, Right, WithLookup, constant, settle
 from flowreform.formats.vensim_text import Entry, squeeze
 from flowreform.model import Call, Dimension, Equation, Expr, Lookup, Number, Ref, Role, Variable, canonical
 
-Load = Callable[[External, str | None, list[tuple[str, ...]]], list[Number | Lookup]]
+Load = Callable[[Reference, str | None, list[tuple[str, ...]]], list[Number | Lookup]]
 """Reads a GET ... reference: the reference, the data keyword and the elements it fills; a number or lookup for each."""
 
 CONTROLS = ("initial_time", "final_time", "time_step", "saveper")
@@ -41,13 +38,17 @@ class Piece:
     is_lookup: bool = False
 
 
+Pair = tuple[Entry, Written | Unreadable]
+"""An entry with its parsed equation, or with what is wrong with it."""
+
+
 @dataclass(slots=True)
 class Draft:
     """A variable while its equations are gathered."""
 
     name: str
     label: str
-    results: list[tuple[Entry, dict[str, Any]]] = field(default_factory=list)
+    results: list[tuple[Entry, Written]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,12 @@ class Section:
     elements: Mapping[str, str]
     limits: Limits
     load: Load
-    macros: frozenset[str] = frozenset()
+    macros: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parameters: frozenset[str] = frozenset()
     in_macro: bool = False
     findings: list[Finding] = field(default_factory=list)
+    without_data: dict[str, Entry] = field(default_factory=dict)
+    """Data variables that have no data, by canonical name."""
 
     def fault(self, entry: Entry, element: str, reason: str, repair: str = "", rule: str = "equation") -> None:
         self.findings.append(error(rule, reason, repair, file=self.file, line=entry.line, element=element))
@@ -82,34 +85,71 @@ def label_of(text: str) -> str:
     return plain[1:-1].replace('\\"', '"') if len(plain) > 1 and plain[0] == plain[-1] == '"' else plain
 
 
-def build(section: Section, pairs: Sequence[tuple[Entry, dict[str, Any]]]) -> dict[str, Built]:
+def build(section: Section, pairs: Sequence[Pair]) -> dict[str, Built]:
     """Every variable of a section, by canonical name in file order; faults go to the section's findings."""
     drafts: dict[str, Draft] = {}
-    for entry, result in pairs:
-        if "error" in result:
-            section.fault(entry, _left(entry.equation), result["error"], "correct the equation", "syntax")
-            continue
-        if result["kind"] not in ("equation", "lookup", "data"):
-            continue
-        name = canonical(result["name"])
+    texts: dict[str, str] = {}
+    for entry, written in _spread(section, pairs):
+        name = canonical(written.name)
         if len(name) > section.limits.name_characters:
             reason = f"the name has {len(name):,} characters, the limit is {section.limits.name_characters:,}"
             section.fault(entry, name, reason, f"shorten it, or {how_to_raise('name_characters')}", "limit")
-            continue
-        draft = drafts.setdefault(name, Draft(name, label_of(result["name"])))
-        draft.results.append((entry, result))
+        elif isinstance(written.right, Text):
+            texts[name] = written.right.value
+        else:
+            drafts.setdefault(name, Draft(name, label_of(written.name))).results.append((entry, written))
+    _report_unwritten(section, drafts.values())
     known = frozenset(drafts)
     built: dict[str, Built] = {}
     for draft in drafts.values():
-        built.update(_variable(section, draft, known))
+        built.update(_variable(section, draft, known, texts))
     return built
+
+
+def _spread(section: Section, pairs: Sequence[Pair]) -> Iterator[tuple[Entry, Written]]:
+    """The equations of a section: reality checks left out, and what a macro gives beside its own result as equations."""
+    for entry, written in pairs:
+        if isinstance(written, Unreadable):
+            section.fault(entry, _left(entry.equation), written.reason, written.repair, "syntax")
+            continue
+        if written.kind == "check":
+            continue
+        calls: list[Several] = []
+        right = without_results(written.right, calls) if ":" in written.text else written.right
+        yield entry, written if right is written.right else replace(written, right=right)
+        for several in calls:
+            names = section.macros.get(several.call.function, ())
+            if len(names) != len(several.results):
+                reason = f"{several.call.function} is called for {len(several.results)} further results and has {len(names)}"
+                section.fault(entry, label_of(written.name), reason, "name one variable for each result of the macro")
+                continue
+            for macro, result in zip(names, several.results, strict=True):
+                if not isinstance(result, Ref):
+                    section.fault(entry, label_of(written.name), "a further result of a macro is no variable", "write its name")
+                    continue
+                sides = tuple(side.name for side in result.subscripts if isinstance(side, Ref))
+                yield entry, Written("equation", result.name, sides, right=Call(macro, several.call.args), text=written.text)
+
+
+def _report_unwritten(section: Section, drafts: Iterable[Draft]) -> None:
+    """One finding for all equations that are not written yet."""
+    unwritten = [
+        (draft.label, entry)
+        for draft in drafts
+        for entry, written in draft.results
+        if isinstance(written.right, NoEquation) and written.right.kind == "unwritten"
+    ]
+    if unwritten:
+        names = ", ".join(dict.fromkeys(label for label, _ in unwritten))
+        reason = f"not written yet (A FUNCTION OF): {shorten(names, 200)}"
+        section.fault(unwritten[0][1], unwritten[0][0], reason, "write the equations in Vensim", "unfinished")
 
 
 def _left(equation: str) -> str:
     return equation.split("=")[0].split("(")[0].strip()[:60]
 
 
-def _variable(section: Section, draft: Draft, known: frozenset[str]) -> dict[str, Built]:
+def _variable(section: Section, draft: Draft, known: frozenset[str], texts: Mapping[str, str]) -> dict[str, Built]:
     """A variable, and the lookups that stood inside its equations."""
     entry = draft.results[0][0]
     lifted: dict[str, Built] = {}
@@ -127,11 +167,11 @@ def _variable(section: Section, draft: Draft, known: frozenset[str]) -> dict[str
         return name
 
     sizes = {name: len(dimension.elements) for name, dimension in section.dimensions.items()}
-    names = Names(known, section.macros, lift, section.in_macro, section.parameters, section.limits.nesting, sizes)
+    names = Names(known, section.macros, lift, section.in_macro, section.parameters, sizes, texts)
     pieces: list[Piece] = []
-    for here, result in draft.results:
+    for here, written in draft.results:
         try:
-            pieces.extend(_pieces(section, draft, here, result, names))
+            pieces.extend(_pieces(section, draft, here, written, names))
         except Unreadable as fault:
             section.fault(here, draft.label, fault.reason, fault.repair)
         except Wrong as fault:
@@ -149,12 +189,12 @@ def _group(entry: Entry) -> str | None:
     return canonical(entry.group) if entry.group else None
 
 
-def _pieces(section: Section, draft: Draft, entry: Entry, result: dict[str, Any], names: Names) -> list[Piece]:
+def _pieces(section: Section, draft: Draft, entry: Entry, written: Written, names: Names) -> list[Piece]:
     """The equations one entry stands for: usually one, one per element for lists of numbers and data."""
-    sides = tuple(canonical(side) for side in result["subscripts"])
-    exceptions = tuple(tuple(canonical(side) for side in group) for group in result["exceptions"])
-    text = _right_text(entry.equation, result["kind"])
-    right = convert(result["nodes"], names)
+    sides = tuple(canonical(side) for side in written.subscripts)
+    exceptions = tuple(tuple(canonical(side) for side in group) for group in written.exceptions)
+    text = written.text
+    right = settle(written.right, names)
     if any(len(group) != len(sides) for group in exceptions):
         raise Wrong("an exception has not as many subscripts as the left side", "name one for each")
 
@@ -164,15 +204,17 @@ def _pieces(section: Section, draft: Draft, entry: Entry, result: dict[str, Any]
         return Equation(text, expr, entry.line, at, lookup, initial, exceptions if at == sides else ())
 
     match right:
-        case NoData():
-            raise Unreadable("a data variable without data", "give it a constant, a lookup of Time, or GET DIRECT DATA")
+        case NoEquation():
+            if right.kind == "data":
+                section.without_data[draft.name] = entry
+            return []
         case Lookup():
             _warn_of_one_point(section, entry, draft.label, right)
             return [Piece(entry, equation(None, right), right, is_lookup=True)]
         case Integral(net, initial):
             rate, begin = arguments_of(text)
-            written = replace(equation(initial), text=begin)
-            return [Piece(entry, written, right, replace(equation(net), text=rate))]
+            first = replace(equation(initial), text=begin)
+            return [Piece(entry, first, right, replace(equation(net), text=rate))]
         case WithLookup(argument, lookup):
             _warn_of_one_point(section, entry, draft.label, lookup)
             return [Piece(entry, equation(argument, lookup), right)]
@@ -186,19 +228,19 @@ def _pieces(section: Section, draft: Draft, entry: Entry, result: dict[str, Any]
                 for at, value in zip(places, values, strict=True)
                 if at not in left_out
             ]
-        case External():
+        case Reference():
             places = cells(sides, section.dimensions, section.elements)
-            loaded = section.load(right, result["keyword"], places)
+            loaded = section.load(right, written.keyword, places)
             return [_external(entry, equation, at, item, right) for at, item in zip(places, loaded, strict=True)]
         case Call("active_initial", (value, initial)):
             return [Piece(entry, equation(value, initial=initial), right)]
-    if result["kind"] == "lookup":
+    if written.kind == "lookup":
         raise Unreadable("a lookup needs points")
     return [Piece(entry, equation(right), right)]
 
 
 def _external(
-    entry: Entry, equation: Callable[..., Equation], at: tuple[str, ...], item: Number | Lookup, right: External
+    entry: Entry, equation: Callable[..., Equation], at: tuple[str, ...], item: Number | Lookup, right: Reference
 ) -> Piece:
     if isinstance(item, Number):
         return Piece(entry, equation(item, at=at), item)
@@ -213,25 +255,6 @@ def _warn_of_one_point(section: Section, entry: Entry, label: str, lookup: Looku
         section.findings.append(
             warning("lookup-points", reason, "add points, or write a constant", file=section.file, line=entry.line, element=label)
         )
-
-
-def _right_text(equation: str, kind: str) -> str:
-    """What stands behind the sign of equality, or the points of a lookup."""
-    depth, quoted = 0, False
-    for position, character in enumerate(equation):
-        if character == '"':
-            quoted = not quoted
-        if quoted:
-            continue
-        if character == "[":
-            depth += 1
-        elif character == "]":
-            depth -= 1
-        elif character == "=" and depth == 0:
-            return equation[position + 1 :].lstrip("= ").strip()
-        elif character == "(" and depth == 0 and kind == "lookup":
-            return equation[position:].strip()
-    return ""
 
 
 def arguments_of(text: str) -> tuple[str, str]:

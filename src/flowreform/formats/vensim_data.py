@@ -22,7 +22,8 @@ from typing import Any
 
 from flowreform.errors import shorten
 from flowreform.formats.limits import Limits, how_to_raise
-from flowreform.formats.vensim_expr import External, Unreadable, make_lookup
+from flowreform.formats.vensim_equations import Unreadable, make_lookup
+from flowreform.formats.vensim_expr import Reference
 from flowreform.model import Lookup, LookupKind, Number
 
 _SHEETS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
@@ -93,7 +94,7 @@ class Loader:
             return [[_as_text(cell) for cell in row] for row in self._cells(path, tab)]
         return _rows(path, tab)
 
-    def load(self, external: External, keyword: str | None, places: list[tuple[str, ...]]) -> list[Number | Lookup]:
+    def load(self, external: Reference, keyword: str | None, places: list[tuple[str, ...]]) -> list[Number | Lookup]:
         """A number or lookup for each of `places`, the elements that the left side stands for.
 
         Raises Unreadable for a place outside the model's folder, and for a file or cells that are not there."""

@@ -13,7 +13,7 @@ from itertools import product
 
 from flowreform.errors import Finding, did_you_mean, error
 from flowreform.formats.limits import Limits, how_to_raise
-from flowreform.formats.vensim_expr import Unreadable
+from flowreform.formats.vensim_equations import Unreadable
 from flowreform.formats.vensim_text import Entry
 from flowreform.model import Dimension, canonical
 

@@ -1,22 +1,23 @@
-"""From the translator's syntax trees to our expressions, and from Vensim's functions to our built-ins."""
+"""From a Vensim expression with unsettled names to ours: variables, macros and Vensim's functions by our built-ins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from flowreform.builtins import ALIASES
-from flowreform.formats.limits import how_to_raise
-from flowreform.model import Binary, Call, Expr, Lookup, Number, Ref, Star, Unary, canonical
-
-
-class Unreadable(Exception):
-    """An equation with no meaning for us: `reason` and `repair`."""
-
-    def __init__(self, reason: str, repair: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.repair = reason, repair
+from flowreform.formats.vensim_equations import (
+    External,
+    NoEquation,
+    Numbers,
+    Points,
+    Raw,
+    Text,
+    Unreadable,
+    parts,
+)
+from flowreform.model import Binary, Call, Expr, Lookup, Number, Ref, Star, Unary
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,96 +37,90 @@ class WithLookup:
 
 
 @dataclass(frozen=True, slots=True)
-class External:
-    """`GET XLS ...` or `GET DIRECT ...`: kind "constants", "lookups" or "data", and its texts (file, tab, cells)."""
+class Reference:
+    """`GET XLS ...` or `GET DIRECT ...` with its texts: file, tab, cells."""
 
     kind: str
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """A list of numbers that fills an array, last subscript fastest."""
-
-    values: tuple[float, ...]
-
-
-class NoData:
-    """A data variable without data."""
-
-
-Right = Expr | Integral | WithLookup | External | Numbers | Lookup | NoData
-"""What may stand on the right side of an equation."""
+Right = Expr | Integral | WithLookup | Reference | Numbers | Lookup | NoEquation
+"""What may stand on the right side of an equation, names settled."""
 
 
 @dataclass(slots=True)
 class Names:
-    """What is known while the equations of one section are read: variables, macros, the sizes of dimensions, and a maker
-    of extra lookups.
+    """What is known while the equations of one section are read: variables, string variables, macros, the sizes of
+    dimensions, and a maker of extra lookups.
 
     `lift` gives a WITH LOOKUP that stands inside a larger expression a variable of its own and returns its name."""
 
     variables: frozenset[str]
-    macros: frozenset[str]
+    macros: Container[str]
     lift: Callable[[Lookup], str]
     in_macro: bool = False
     parameters: frozenset[str] = field(default_factory=frozenset)
-    nesting: int = 400
     sizes: Mapping[str, int] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
-def convert(nodes: list[list[Any]], names: Names) -> Right:
-    """The right side of an equation from the child's nodes, children first.
+def settle(raw: Raw, names: Names) -> Right:
+    """The right side of an equation with its names settled. Raises Unreadable for what our expressions cannot hold."""
+    match raw:
+        case Numbers((value,)):
+            return Number(value)
+        case Numbers() | Lookup() | NoEquation():
+            return raw
+        case External(kind, arguments):
+            return Reference(kind, tuple(_text(argument, names) for argument in arguments))
+        case Text():
+            raise Unreadable("a text stands where a number is wanted", "write :IS: for a string variable")
+    work: list[tuple[Any, bool]] = [(raw, False)]
+    done: list[Any] = []
+    while work:
+        part, ready = work.pop()
+        inside = parts(part)
+        if inside and not ready:
+            work.append((part, True))
+            work.extend((child, False) for child in reversed(inside))
+            continue
+        first = len(done) - len(inside)
+        done[first:] = [_settled(part, done[first:], names, is_root=not work)]
+    return done[0]  # type: ignore[no-any-return]
 
-    Raises Unreadable for what our expressions cannot hold."""
-    values: list[Any] = []
-    depths: list[int] = []
-    for position, node in enumerate(nodes):
-        below = _children(node)
-        chained = len(below) - 2 if node[0] in ("ArithmeticStructure", "LogicStructure") else 0
-        depths.append(1 + max(chained, 0) + max((depths[child] for child in below), default=0))
-        if depths[-1] > names.nesting:
-            raise Unreadable(f"operators and brackets stand more than {names.nesting} levels deep", how_to_raise("nesting"))
-        values.append(_node(node, values, names, is_root=position == len(nodes) - 1))
-    root = values[-1]
-    if isinstance(root, (str, list)) or root is None:
-        raise Unreadable("the right side is no expression")
-    return root  # type: ignore[no-any-return]
+
+def _text(argument: Text | Ref, names: Names) -> str:
+    if isinstance(argument, Text):
+        return argument.value
+    if argument.name not in names.texts:
+        reason = f"{argument.name} is no string variable"
+        raise Unreadable(reason, "write the text in quotes, or define the variable with :IS:")
+    return names.texts[argument.name]
 
 
-def _children(node: list[Any]) -> list[int]:
-    """The positions of a node's parts."""
-    if node[0] in ("number", "text", "none", "numbers", "reference", "lookup"):
-        return []
-    return list(node[1] if node[0] == "list" else node[2])
-
-
-def _node(node: list[Any], values: list[Any], names: Names, *, is_root: bool) -> Any:
-    kind = node[0]
-    if kind == "number":
-        return Number(node[1])
-    if kind == "text":
-        return str(node[1])
-    if kind == "none":
-        return None
-    if kind == "numbers":
-        if not is_root:
-            raise Unreadable("a list of numbers stands inside an expression", "give it an arrayed variable of its own")
-        return Number(node[1][0]) if len(node[1]) == 1 else Numbers(tuple(node[1]))
-    if kind == "list":
-        return [values[child] for child in node[1]]
-    if kind == "reference":
-        return _reference(node[1], node[2], names)
-    if kind == "lookup":
-        return make_lookup(node[1], node[2])
-    if kind == "call":
-        return _call(node[1], [_expr(values[child], names) for child in node[2]], node[3], names)
-    children = [values[child] for child in node[2]]
-    if kind == "ArithmeticStructure":
-        return _arithmetic(node[1], [_expr(child, names) for child in children])
-    if kind == "LogicStructure":
-        return _logic(node[1], [_expr(child, names) for child in children])
-    return _structure(kind, children, names, is_root=is_root)
+def _settled(part: Any, inside: list[Any], names: Names, *, is_root: bool) -> Any:
+    match part:
+        case Number() | Star() | Text() | Points():
+            return part
+        case Ref(name):
+            return Ref(_name(name, names), tuple(inside))
+    numbers = [_expr(value, names) for value in inside] if not isinstance(part, Call) else inside
+    match part:
+        case Unary(op):
+            return Unary(op, numbers[0])
+        case Binary(op):
+            return Binary(op, numbers[0], numbers[1])
+        case Call("with_lookup"):
+            return WithLookup(_expr(inside[0], names), inside[1].lookup)
+        case Call("integ"):
+            if len(inside) != 2:
+                raise Unreadable(f"INTEG takes 2 arguments and is given {len(inside)}", "write INTEG(rate, initial)")
+            if not is_root:
+                raise Unreadable("INTEG stands inside an expression", "give the stock a variable of its own")
+            return Integral(_expr(inside[0], names), _expr(inside[1], names))
+        case Call(function):
+            return _call(function, [_expr(value, names) for value in inside], names)
+    raise Unreadable("the right side is no expression")
 
 
 def _expr(value: Any, names: Names) -> Expr:
@@ -134,159 +129,77 @@ def _expr(value: Any, names: Names) -> Expr:
         return Call(names.lift(value.lookup), (value.argument,))
     if isinstance(value, (Number, Ref, Star, Unary, Binary, Call)):
         return value
-    if isinstance(value, str):
-        raise Unreadable(f"the text '{value[:40]}' stands where a number is wanted")
-    if isinstance(value, Integral):
-        raise Unreadable("INTEG stands inside an expression", "give the stock a variable of its own")
-    if isinstance(value, External):
-        raise Unreadable(f"GET {value.kind.upper()} stands inside an expression", "give it a variable of its own")
+    if isinstance(value, Text):
+        raise Unreadable(f"the text '{value.value[:40]}' stands where a number is wanted", "give GET ... a variable of its own")
     raise Unreadable("a part of the equation is no number")
 
 
-def make_lookup(x: list[float], y: list[float]) -> Lookup:
-    """A lookup from points sorted by x; a point given twice counts once.
-
-    Raises Unreadable where one x has two values of y."""
-    points: list[tuple[float, float]] = []
-    for pair in zip(x, y, strict=True):
-        if points and pair[0] == points[-1][0]:
-            if pair[1] != points[-1][1]:
-                raise Unreadable(f"the lookup has two values at x = {pair[0]:g}", "keep one, or move one of them a little")
-            continue
-        points.append(pair)
-    return Lookup(tuple(point[0] for point in points), tuple(point[1] for point in points))
-
-
-# --- names and operators ---------------------------------------------------------------------------------------------
-
-
-def _name(text: str, names: Names) -> str:
-    """A canonical name; inside a macro `Time$` is the model's own Time."""
-    name = canonical(text)
+def _name(name: str, names: Names) -> str:
+    """A name; inside a macro `Time$` is the model's own Time."""
     return name[:-1].rstrip("_") if names.in_macro and name.endswith("$") and len(name) > 1 else name
-
-
-def _subscript(text: str) -> Expr:
-    plain = text.strip()
-    return Star(canonical(plain[:-1])) if plain.endswith("!") else Ref(canonical(plain))
-
-
-def _reference(name: str, subscripts: list[str] | None, names: Names) -> Ref:
-    return Ref(_name(name, names), tuple(_subscript(item) for item in subscripts or ()))
-
-
-_LOGIC = {":and:": "and", ":or:": "or"}
-
-
-def _arithmetic(operators: list[str], args: list[Expr]) -> Expr:
-    if operators == ["negative"]:
-        return Number(-args[0].value) if isinstance(args[0], Number) else Unary("-", args[0])
-    if operators[0] == "^":  # from the right: 2^3^2 is 2^(3^2)
-        result = args[-1]
-        for left in reversed(args[:-1]):
-            result = Binary("^", left, result)
-        return result
-    return _chain(operators, args)
-
-
-def _logic(operators: list[str], args: list[Expr]) -> Expr:
-    plain = [operator.lower() for operator in operators]
-    if plain == [":not:"]:
-        return Unary("not", args[0])
-    return _chain([_LOGIC.get(operator, operator) for operator in plain], args)
-
-
-def _chain(operators: list[str], args: list[Expr]) -> Expr:
-    result = args[0]
-    for operator, right in zip(operators, args[1:], strict=True):
-        result = Binary(operator, result, right)
-    return result
 
 
 # --- functions -------------------------------------------------------------------------------------------------------
 
-_EXACTLY = {
-    "active_initial": 2,
-    "elmcount": 1,
-    "if_then_else": 3,
-    "log": 2,
-    "max": 2,
-    "min": 2,
-    "pulse": 2,
-    "pulse_train": 4,
-    "ramp": 3,
-    "zidz": 2,
+Form = Callable[..., Expr]
+
+
+def _as(name: str, *order: int) -> Form:
+    """The built-in of that name with the arguments in another order."""
+    return lambda *args: Call(name, tuple(args[number] for number in order) if order else args)
+
+
+def _delay_n(value: Expr, time: Expr, initial: Expr, order: Expr) -> Expr:
+    """Vensim keeps, for each stage, the delay time of when its content came in; a number never changes, so that both agree."""
+    return Call("delayn" if isinstance(time, Number) else "delay_n", (value, time, order, initial))
+
+
+def _with_initial(name: str) -> Form:
+    """A delay or smooth with an initial value, which is left out where it is the input itself."""
+    return lambda value, time, initial: Call(name, (value, time) if initial == value else (value, time, initial))
+
+
+_FORMS: Mapping[str, tuple[int, Form]] = {
+    "active_initial": (2, _as("active_initial")),
+    "delay1": (2, _as("delay1")),
+    "delay1i": (3, _with_initial("delay1")),
+    "delay3": (2, _as("delay3")),
+    "delay3i": (3, _with_initial("delay3")),
+    "delay_n": (4, _delay_n),
+    "forecast": (3, _as("forecast")),
+    "if_then_else": (3, _as("if")),
+    "initial": (1, _as("init")),
+    "log": (2, lambda value, base: Binary("/", Call("ln", (value,)), Call("ln", (base,)))),
+    "max": (2, _as("max")),
+    "min": (2, _as("min")),
+    "pulse": (2, _as("pulse_width")),
+    "pulse_train": (4, _as("pulse_train")),
+    "ramp": (3, _as("ramp")),
+    "smooth": (2, _as("smth1")),
+    "smoothi": (3, _with_initial("smth1")),
+    "smooth3": (2, _as("smth3")),
+    "smooth3i": (3, _with_initial("smth3")),
+    "smooth_n": (4, _as("smthn", 0, 1, 3, 2)),
+    "zidz": (2, lambda over, under: Call("xidz", (over, under, Number(0.0)))),
 }
-"""Vensim functions whose number of arguments differs from that of our row, or that are rewritten here."""
+"""Vensim functions whose name, number or order of arguments differs from that of our built-in: arguments, and our form."""
 
 
-def _call(name: str, args: list[Expr], subscripts: list[str] | None, names: Names) -> Expr:
-    function = _name(name, names)
-    if function in names.variables or function in names.parameters:
-        if subscripts is None:
-            return Call(function, tuple(args))
-        return Call("lookup", (_reference(name, subscripts, names), *args))
-    if function in names.macros:
-        return Call(function, tuple(args))
-    if function in _EXACTLY and len(args) != _EXACTLY[function]:
-        raise Unreadable(f"{name.replace('_', ' ').upper()} takes {_EXACTLY[function]} arguments and is given {len(args)}")
-    match function:
-        case "log":  # LOG(x, base)
-            return Binary("/", Call("ln", (args[0],)), Call("ln", (args[1],)))
-        case "zidz":
-            return Call("xidz", (*args, Number(0.0)))
-        case "pulse":
-            return Call("pulse_width", tuple(args))
-        case "pulse_train":  # the translator hands the second and third argument over in each other's place
-            return Call("pulse_train", (args[0], args[2], args[1], args[3]))
-        case "elmcount":
-            if not isinstance(args[0], Ref) or args[0].name not in names.sizes:
-                raise Unreadable("ELMCOUNT takes the name of a subscript range")
-            return Unary("+", Number(float(names.sizes[args[0].name])))  # a count, and no parameter that one may set
-    return Call(ALIASES.get(function, function), tuple(args))
-
-
-def _structure(kind: str, children: list[Any], names: Names, *, is_root: bool) -> Any:
-    """The structures that the translator names itself. A delay whose initial value is its input leaves it out."""
-    if kind == "InlineLookupsStructure":
-        return WithLookup(_expr(children[0], names), children[1])
-    if kind == "DataStructure":
-        return NoData()
-    externals = {"GetConstantsStructure": "constants", "GetLookupsStructure": "lookups", "GetDataStructure": "data"}
-    if kind in externals:
-        if not all(isinstance(child, str) for child in children):
-            raise Unreadable("the arguments of GET ... must be texts in quotes")
-        return External(externals[kind], tuple(children))
-    if kind == "IntegStructure":
-        net, initial = (_expr(child, names) for child in children[:2])
-        if not is_root:
-            raise Unreadable("INTEG stands inside an expression", "give the stock a variable of its own")
-        return Integral(net, initial)
-    args = [_expr(child, names) for child in children]
-    match kind, args:
-        case "GameStructure", [value]:
-            return Call("game", (value,))
-        case "InitialStructure", [value]:
-            return Call("init", (value,))
-        case ("DelayStructure" | "SmoothStructure") as which, [value, time, initial, Number(order)]:
-            name = f"{'delay' if which == 'DelayStructure' else 'smth'}{order:g}"
-            return Call(name, (value, time) if initial == value else (value, time, initial))
-        case ("DelayNStructure" | "SmoothNStructure") as which, [value, time, initial, rank]:
-            delay = "delayn" if isinstance(time, Number) else "delay_n"  # they differ when the time changes
-            return Call(delay if which == "DelayNStructure" else "smthn", (value, time, rank, initial))
-        case "DelayFixedStructure", _:
-            return Call("delay_fixed", tuple(args))
-        case "TrendStructure", _:
-            return Call("trend", tuple(args))
-        case "ForecastStructure", [value, average, horizon, _]:
-            return Call("forecast", (value, average, horizon))
-        case "SampleIfTrueStructure", _:
-            return Call("sample_if_true", tuple(args))
-        case "AllocateAvailableStructure", _:
-            return Call("allocate_available", tuple(args))
-        case "AllocateByPriorityStructure", _:
-            return Call("allocate_by_priority", tuple(args))
-    raise Unreadable(f"{kind.removesuffix('Structure')} is not read")
+def _call(function: str, args: list[Expr], names: Names) -> Expr:
+    name = _name(function, names)
+    if name in names.variables or name in names.parameters or name in names.macros or name == "lookup":
+        return Call(name, tuple(args))
+    if name == "elmcount":
+        if len(args) != 1 or not isinstance(args[0], Ref) or args[0].name not in names.sizes:
+            raise Unreadable("ELMCOUNT takes the name of a subscript range")
+        return Unary("+", Number(float(names.sizes[args[0].name])))  # a count, and no parameter that one may set
+    if name in _FORMS:
+        count, form = _FORMS[name]
+        if len(args) != count:
+            words = name.replace("_", " ").upper()
+            raise Unreadable(f"{words} takes {count} arguments and is given {len(args)}", "correct the arguments")
+        return form(*args)
+    return Call(ALIASES.get(name, name), tuple(args))
 
 
 def constant(expr: Expr | None) -> float | None:
