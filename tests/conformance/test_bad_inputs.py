@@ -35,6 +35,10 @@ def outcome(path: Path) -> tuple[str, list[str], object]:
     return ("failed" if bool(ds["failed"].any()) else "ok"), said, ds
 
 
+WARNED = {"mdl/m57_data_no_file.mdl": "without data"}
+"""Files of the index that run with a warning: observations that no stock needs are left out, as published models hold many."""
+
+
 @pytest.mark.requires("bad_inputs")
 def test_every_file_does_as_the_index_says(bad_inputs: Path, tmp_path: Path) -> None:
     tried = 0
@@ -48,7 +52,10 @@ def test_every_file_does_as_the_index_says(bad_inputs: Path, tmp_path: Path) -> 
         beside = path.with_suffix(".py")
         beside.write_text("the user's\n", encoding="utf-8")
         state, said, ds = outcome(path)
-        if row["expect"] == "error":
+        if name in WARNED:
+            assert state == "ok", said
+            assert [line for line in said if ": warning: " in line and WARNED[name] in line], said
+        elif row["expect"] == "error":
             assert state == "error", f"{name}: {row['what_is_wrong']}"
         elif row["expect"] == "ok":
             assert state == "ok", f"{name}: {said}"
