@@ -222,41 +222,49 @@ def guarded_divide(a: float, b: float, otherwise: float) -> float:
     return a / b if (b >= 1e-6) | (b <= -1e-6) | (b != b) else otherwise
 
 
-def step(t: float, dt: float, height: float, start: float) -> float:
-    """`height` from `start` on, 0 before; half a step of slack, so that rounding of times cannot move it."""
-    return height if t + 0.5 * dt > start else 0.0
+# --- what begins at a time. A step owns the half-open interval from half a step before its time to half a step after, so that
+# what begins half-way between two steps belongs to the later one, once, by every method: `begun` is the time at which the step
+# began, also within a step of Runge-Kutta. A millionth of a step is taken off, so that rounding of times decides nothing.
+
+
+def step(begun: float, dt: float, height: float, start: float) -> float:
+    """`height` from `start` on, 0 before."""
+    return height if begun + 0.499999 * dt > start else 0.0
 
 
 def ramp(t: float, slope: float, start: float, stop: float) -> float:
-    """0 before `start`, then rising by `slope` per time unit, level from `stop` on."""
+    """0 before `start`, then rising by `slope` per time unit, level from `stop` on. It never jumps, so `t` is any time."""
     until = t if t < stop else stop
     return slope * (until - start) if until > start else 0.0
 
 
-def pulse_width(t: float, dt: float, start: float, width: float) -> float:
+def pulse_width(begun: float, dt: float, start: float, width: float) -> float:
     """1 from `start` for `width` (at least one step), 0 otherwise (Vensim's PULSE)."""
-    mid = t + 0.5 * dt
+    late = begun + 0.499999 * dt
     stop = start + (width if width > dt else dt)
-    return 1.0 if start < mid < stop else 0.0
+    return 1.0 if start < late <= stop else 0.0
 
 
-def pulse_train(t: float, dt: float, start: float, width: float, every: float, stop: float) -> float:
-    """1 for `width` at `start` and again `every` so often until `stop`, 0 otherwise (Vensim's PULSE TRAIN)."""
-    mid = t + 0.5 * dt
-    if not start < mid < stop:
+def pulse_train(begun: float, dt: float, start: float, width: float, every: float, stop: float) -> float:
+    """1 for `width` at `start` and again `every` so often until `stop`, its own step included; 0 otherwise (Vensim's PULSE
+    TRAIN)."""
+    late = begun + 0.499999 * dt
+    if not start < late <= stop + dt:
         return 0.0
     if every <= 0.0:
         return 1.0
-    within = wrap(mid - start, every)
+    within = wrap(late - start, every)
     return 1.0 if within < (width if width > dt else dt) else 0.0
 
 
-def pulse(t: float, dt: float, volume: float, start: float, every: float) -> float:
-    """`volume` delivered within one step (as the rate volume / dt) at `start` and again `every` so often; 0 = once only."""
-    mid = t + 0.5 * dt
-    if not mid > start:
+def pulse(begun: float, dt: float, volume: float, start: float, every: float) -> float:
+    """`volume` delivered within one step (as the rate volume / dt) at `start` and again `every` so often; 0 = once only.
+
+    XMILE 1.0, section 3.5.5: a pulse is one step wide, so an interval shorter than a step gives one in every step."""
+    late = begun + 0.499999 * dt
+    if not late > start:
         return 0.0
-    within = wrap(mid - start, every) if every > 0.0 else mid - start
+    within = wrap(late - start, every) if every > 0.0 else late - start
     return volume / dt if within < dt else 0.0
 
 

@@ -50,13 +50,14 @@ class Argument:
 class Builtin:
     """One record.
 
-    `python` computes it from floats; its parameters `t` and `dt`, where it has them, come first. `excel` is the same as a
+    `python` computes it from floats; its parameters `t` or `begun`, and `dt`, come first. `excel` is the same as a
     formula of {0}, {1}, ..., {t} and {dt}; `no_excel` says why there is none. `lowering` names the function of
     `flowreform.lower` that turns a call into stocks and plain arithmetic, as "module.function". `stages` is the number of
     stocks of a delay, the argument that holds it ("order"), or "steps" where it is as many as its time has steps. `now`
     and `at_start` are the arguments whose value a function with a memory needs at once to give its own, during the run
     and at its start: a delay's output is its content over its time, so the time counts; a smooth's output is its content.
-    `heavy` keeps a compiler from vectorising its neighbours.
+    `heavy` keeps a compiler from vectorising its neighbours; what is `held` keeps the value it has when a step
+    begins until the step is over.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Builtin:
     at_start: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     heavy: bool = False
+    held: bool = False
     note: str = ""
 
     @property
@@ -92,10 +94,11 @@ class Builtin:
 
     @property
     def clock(self) -> tuple[str, ...]:
-        """What its Python form takes before its arguments: of `t` (the time) and `dt` those it names."""
+        """What its Python form takes before its arguments: of `t` (the time), `begun` (the time at which the step began, by
+        which what jumps is decided) and `dt` those it names."""
         code = getattr(self.python, "__code__", None)
         names = code.co_varnames[: code.co_argcount] if code is not None and self.kind is Kind.TIMED else ()
-        return tuple(name for name in names if name in ("t", "dt"))
+        return tuple(name for name in names if name in ("t", "begun", "dt"))
 
     def at_once(self, count: int, *, starting: bool) -> tuple[int, ...]:
         """The places of the arguments, of `count` given, whose value a function with a memory needs to give its own."""
@@ -133,6 +136,7 @@ def builtin(
     at_start: str = "",
     also: str = "",
     heavy: bool = False,
+    held: bool = False,
 ) -> Builtin:
     """The record of a built-in called like this."""
     head = _CALL.fullmatch(call)
@@ -158,6 +162,7 @@ def builtin(
         at_start=tuple(at_start.split()),
         also=tuple(also.split()),
         heavy=heavy,
+        held=held,
     )
 
 
@@ -165,13 +170,17 @@ def _refused(names: str, why: str) -> list[Builtin]:
     return [Builtin(name, (), "?", Kind.REFUSED, repeats=True, note=why) for name in names.split()]
 
 
-# Excel forms of pulses, from the middle of the step (`{t}+{dt}/2`), as in `arithmetic`; Excel's MOD would have another sign.
+# Excel forms of what begins at a time, as in `arithmetic`; Excel's MOD would have another sign.
+_LATE = "{t}+{dt}*0.499999"
+_STEP = f"IF({_LATE}>{{1}},{{0}},0)"
 _PULSE = (
-    "IF({t}+{dt}/2>{1},IF(IF({2}>0,({t}+{dt}/2-({1}))-({2})*INT(({t}+{dt}/2-({1}))/({2})),{t}+{dt}/2-({1}))<{dt},({0})/{dt},0),0)"
+    f"IF({_LATE}>{{1}},IF(IF({{2}}>0,({_LATE}-({{1}}))-({{2}})*INT(({_LATE}-({{1}}))/({{2}})),{_LATE}-({{1}}))<{{dt}},"
+    "({0})/{dt},0),0)"
 )
+_PULSE_WIDTH = f"IF(AND({_LATE}>{{0}},{_LATE}<=({{0}})+MAX({{1}},{{dt}})),1,0)"
 _PULSE_TRAIN = (
-    "IF(AND({t}+{dt}/2>{0},{t}+{dt}/2<{3}),IF({2}<=0,1,"
-    "IF(({t}+{dt}/2-({0}))-({2})*INT(({t}+{dt}/2-({0}))/({2}))<MAX({1},{dt}),1,0)),0)"
+    f"IF(AND({_LATE}>{{0}},{_LATE}<={{3}}+{{dt}}),IF({{2}}<=0,1,"
+    f"IF(({_LATE}-({{0}}))-({{2}})*INT(({_LATE}-({{0}}))/({{2}}))<MAX({{1}},{{dt}}),1,0)),0)"
 )
 _PRICE = "the normal distribution function of the engine has no equal among spreadsheets"
 
@@ -209,12 +218,12 @@ _ROWS = (
     builtin("safediv(numerator: a, denominator: b, [otherwise: a/b = 0]) -> a/b", Kind.PURE, ieee.safe_divide,
          "IF(({1})=0,{2},({0})/({1}))"),
     # numbers from numbers and the time
-    builtin("step(height: a, start: T) -> a", Kind.TIMED, ieee.step, "IF({t}+{dt}/2>{1},{0},0)"),
+    builtin("step(height: a, start: T) -> a", Kind.TIMED, ieee.step, _STEP),
     builtin("ramp(slope: a/T, start: T, [stop: T = inf]) -> a", Kind.TIMED, ieee.ramp,
          "IF(MIN({t},{2})>{1},({0})*(MIN({t},{2})-({1})),0)"),
-    builtin("pulse(volume: a, [start: T = start], [interval: T = 0]) -> a/T", Kind.TIMED, ieee.pulse, _PULSE),
-    builtin("pulse_width(start: T, width: T) -> 1", Kind.TIMED, ieee.pulse_width,
-         "IF(AND({t}+{dt}/2>{0},{t}+{dt}/2<({0})+MAX({1},{dt})),1,0)"),
+    builtin("pulse(volume: a, [start: T = start], [interval: T = 0]) -> a/T", Kind.TIMED, ieee.pulse, _PULSE,
+         held=True),
+    builtin("pulse_width(start: T, width: T) -> 1", Kind.TIMED, ieee.pulse_width, _PULSE_WIDTH),
     builtin("pulse_train(start: T, width: T, interval: T, stop: T) -> 1", Kind.TIMED, ieee.pulse_train, _PULSE_TRAIN),
     # delays, smooths and memory
     builtin("delay1(input: a, time: T, [initial: a]) -> a", Kind.STATE, lowering="state.delay_of", stages=1, now="time",

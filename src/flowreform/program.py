@@ -26,7 +26,9 @@ class Const:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """The time of this step."""
+    """The time; within a step of Runge-Kutta that of the stage, or with `begun` still that of the step's beginning."""
+
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +202,16 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """`s[target] = code` for every index of `loops`. `name` is the variable it belongs to, for messages."""
+    """`s[target] = code` for every index of `loops`. `name` is the variable it belongs to, for messages.
+
+    What is `held` is worked out at the beginning of a step and kept until its end: what jumps in time (a pulse, a sample, a
+    delay of whole steps) is decided once a step, so that it means the same under every method. Euler's looks once anyway."""
 
     name: str
     target: Read
     loops: tuple[Loop, ...]
     code: Code
+    held: bool = False
 
     def slots(self) -> tuple[int, ...]:
         """Every slot it writes."""
@@ -223,7 +229,7 @@ def _bind_assign(statement: Assign, loop: int, i: int) -> Assign:
     target = bind(statement.target, loop, i)
     assert isinstance(target, Read)
     rest = tuple(other for other in statement.loops if other.number != loop)
-    return Assign(statement.name, target, rest, bind(statement.code, loop, i))
+    return Assign(statement.name, target, rest, bind(statement.code, loop, i), statement.held)
 
 
 def spread(read: Read, loops: tuple[Loop, ...]) -> tuple[int, ...]:

@@ -89,6 +89,7 @@ class _Emitter:
         self.watched = watched(program)
         self.calls: dict[str, list[str]] = {}
         self.outside = set(keep) | {slot for statement in program.memory for slot in reads(statement)} | set(program.remembered)
+        self.outside |= {slot for statement in program.step if statement.held for slot in statement.slots()}
 
     def text(self) -> Text:
         program = self.program

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from flowreform import builtins
 from flowreform.engine.schedule import Key, key
-from flowreform.model import LookupKind
+from flowreform.model import LookupKind, Method
 from flowreform.program import (
     Assign,
     Code,
@@ -53,6 +53,8 @@ class Printer:
 
     def __init__(self, program: Program, literal: Callable[[float], int], counters: int) -> None:
         self.program, self.counters = program, counters
+        euler = program.method is Method.EULER
+        self.begun = "t" if euler else f"({program.start!r} + n * {program.dt!r})"
         self.literal = literal
         self.lines: list[str] = []
         self.names: dict[Key, str] = {}
@@ -69,6 +71,8 @@ class Printer:
         """Work a statement out; the local name that holds its value."""
         self.loops = loops
         text, _ = self.value(statement.code)
+        if statement.held:
+            text = f"({text} if h == 2 * n else s[{self._cell(statement.target.base, statement.target.terms)}])"
         name = self.fresh()
         self.lines.append(f"{name} = {text}")
         place = key(statement.target, loops)
@@ -96,8 +100,8 @@ class Printer:
         match code:
             case Const(value):
                 return _literal(value), 0
-            case Now():
-                return "t", 0
+            case Now(begun):
+                return self.begun if begun else "t", 0
             case Ordinal(base, terms):
                 return f"float({self._slot(base + 1, terms)})", 1
             case Read():
@@ -153,7 +157,7 @@ class Printer:
             return f"({texts[0]} {name} {texts[1]})", depth
         assert row is not None, name
         assert row.python is not None, name
-        clock = [{"t": "t", "dt": repr(self.program.dt)}[word] for word in row.clock]
+        clock = [{"t": "t", "begun": self.begun, "dt": repr(self.program.dt)}[word] for word in row.clock]
         return f"{row.python.__name__}({', '.join((*clock, *texts))})", depth
 
     def _guarded(self, code: Code) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from flowreform.arithmetic import divide, power
 from flowreform.errors import Finding, ModelError, error
 from flowreform.lower import conveyors, queues, subscripts
 from flowreform.lower.assemble import assemble
+from flowreform.lower.forms import read_table
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Binary, Dimension, Equation, Expr, Model, Number, Ref, Role, Unary, Variable, canonical
@@ -25,7 +26,6 @@ from flowreform.program import (
     Const,
     Drive,
     Input,
-    LookupRead,
     Op,
     Place,
     Program,
@@ -343,8 +343,8 @@ def _right(builder: Builder, scope: Scope, equation: Equation, target: Read, var
         return code
     table = builder.table_of[variable.name]
     if variable.name in builder.shared:
-        return LookupRead(table, code)
-    return LookupRead(target.base + table - builder.places[variable.name].base, code, target.terms)
+        return read_table(builder, table, code)
+    return read_table(builder, target.base + table - builder.places[variable.name].base, code, target.terms)
 
 
 def _net(builder: Builder, scope: Scope, variable: Variable, left: tuple[str, ...]) -> Code:

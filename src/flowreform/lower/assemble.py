@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from flowreform.builtins import BUILTINS, Kind
 from flowreform.errors import Finding, ModelError, error
 from flowreform.lower.order import Circle, in_order, reads
 from flowreform.lower.scope import Builder
@@ -76,7 +77,7 @@ def _split(builder: Builder, ordered: tuple[Assign, ...]) -> tuple[tuple[Assign,
 
 
 def _is_timed(code: Code) -> bool:
-    return isinstance(code, Op) and code.name in ("step", "ramp", "pulse", "pulse_width", "pulse_train")
+    return isinstance(code, Op) and code.name in BUILTINS and BUILTINS[code.name].kind is Kind.TIMED
 
 
 def _initial(builder: Builder, step: tuple[Assign, ...]) -> tuple[Assign, ...]:

@@ -9,8 +9,8 @@ from flowreform.builtins import Builtin
 from flowreform.lower import subscripts
 from flowreform.lower.known import known
 from flowreform.lower.scope import Builder, Fault, Running, Scope
-from flowreform.model import Call, Expr, Ref
-from flowreform.program import Code, Const, LookupRead, Now, Op, Place, Reduce
+from flowreform.model import Call, Expr, LookupKind, Ref
+from flowreform.program import Code, Const, LookupRead, Now, Op, Place, Reduce, Term
 
 # --- reductions ------------------------------------------------------------------------------------------------------
 
@@ -122,7 +122,14 @@ def look_up(builder: Builder, scope: Scope, table: Ref, args: tuple[Expr, ...], 
     place = Place(table.name, first, variable.dimensions, shape, variable.role)
     base, terms, picks = subscripts.locate(builder, scope, table, place)
     if table.name in builder.shared:  # one table for all elements
-        return LookupRead(first, builder.value(scope, args[0]))
+        return read_table(builder, first, builder.value(scope, args[0]))
     if picks:
         raise Fault(f"lookup {table.name} needs elements or dimensions as subscripts", column=table.column)
-    return LookupRead(base, builder.value(scope, args[0]), terms)
+    return read_table(builder, base, builder.value(scope, args[0]), terms)
+
+
+def read_table(builder: Builder, table: int, x: Code, terms: tuple[Term, ...] = ()) -> LookupRead:
+    """A graphical function read at x. One that jumps, read at the time, is read at the beginning of the step."""
+    if isinstance(x, Now) and builder.tables[table].kind is LookupKind.DISCRETE and not builder.looks_once:
+        x = Now(begun=True)
+    return LookupRead(table, x, terms)

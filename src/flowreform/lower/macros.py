@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowreform.lower.forms import read_table
 from flowreform.lower.scope import Builder, Fault, Scope
 from flowreform.model import Call, Macro, Role, Variable
-from flowreform.program import Assign, Code, Const, LookupRead, Op, Read, Table
+from flowreform.program import Assign, Code, Const, Op, Read, Table
 
 DEEPEST = 20
 
@@ -57,7 +58,7 @@ def _write(builder: Builder, scope: Scope, macro: Macro, variable: Variable, tar
         builder.integrates(scope, target, builder.auxiliary(scope, _net(scope, variable)))
         return
     if equation.lookup is not None:
-        code = LookupRead(scope.tables[variable.name], code)
+        code = read_table(builder, scope.tables[variable.name], code)
     builder.step.append(Assign(scope.name, target, scope.loops, code))
 
 

@@ -12,7 +12,7 @@ from flowreform.lower import allocation, forms, macros, registers, state, subscr
 from flowreform.lower.known import clock
 from flowreform.lower.scope import Builder, Fault, Scope
 from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary
-from flowreform.program import Code, Const, LookupRead, Now, Op, Ordinal, Read
+from flowreform.program import Code, Const, Now, Op, Ordinal, Read
 
 _OPERATORS = {"+", "-", "*", "/", "=", "<>", "<", "<=", ">", ">=", "and", "or"}
 
@@ -99,7 +99,7 @@ def _value(builder: Builder, row: Builtin, ref: Ref) -> Code:
 
 def _call(builder: Builder, scope: Scope, call: Call) -> Code:
     if call.function in scope.tables and len(call.args) == 1:
-        return LookupRead(scope.tables[call.function], resolve(builder, scope, call.args[0]))
+        return forms.read_table(builder, scope.tables[call.function], resolve(builder, scope, call.args[0]))
     if call.function in builder.model.macros:
         return macros.expand(builder, scope, builder.model.macros[call.function], call)
     if call.function in builder.table_of:
@@ -122,7 +122,8 @@ def _call(builder: Builder, scope: Scope, call: Call) -> Code:
         return lowering(row)(builder, scope, row, call)
     if row.repeats:
         return forms.folded(builder, scope, row, call)
-    return Op("/" if row.name == "divide" else row.name, arguments(builder, scope, row, call))
+    code = Op("/" if row.name == "divide" else row.name, arguments(builder, scope, row, call))
+    return builder.decided(scope, code) if row.held else code
 
 
 _MODULES = {"allocation": allocation, "forms": forms, "registers": registers, "state": state, "vectors": vectors}

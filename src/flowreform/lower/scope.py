@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from flowreform.model import Dimension, Expr, LookupKind, Model, Role
+from flowreform.model import Dimension, Expr, LookupKind, Method, Model, Role
 from flowreform.program import Assign, Code, Loop, Place, Read, Stock, Table, Term
 
 
@@ -106,11 +106,20 @@ class Builder:
             stride *= loop.size
         return Read(self.slot(scope.name, stride), tuple(reversed(terms)))
 
-    def auxiliary(self, scope: Scope, code: Code) -> Read:
-        """A hidden auxiliary holding `code`."""
+    def auxiliary(self, scope: Scope, code: Code, *, held: bool = False) -> Read:
+        """A hidden auxiliary holding `code`; see `Assign` for `held`."""
         target = self.hidden(scope)
-        self.step.append(Assign(scope.name, target, scope.loops, code))
+        self.step.append(Assign(scope.name, target, scope.loops, code, held and not self.looks_once))
         return target
+
+    @property
+    def looks_once(self) -> bool:
+        """Does the method work rates out once a step, at its beginning?"""
+        return self.model.specs.method is Method.EULER
+
+    def decided(self, scope: Scope, code: Code) -> Code:
+        """What jumps in time, worked out at the beginning of a step and held until its end."""
+        return code if self.looks_once or scope.stars is not None else self.auxiliary(scope, code, held=True)
 
     def begins(self, scope: Scope, target: Read, code: Code) -> None:
         """`target` starts as `code`."""

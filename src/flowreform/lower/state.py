@@ -174,7 +174,7 @@ def pipeline(builder: Builder, scope: Scope, flow: Code, time: Code, start: list
     for loop in scope.loops:
         count *= loop.size
     builder.remembered.extend(range(source.base, source.base + count))
-    return Past(number, lag, before, source.terms)
+    return builder.decided(scope, Past(number, lag, before, source.terms))
 
 
 def previous(builder: Builder, scope: Scope, value: Code, start: Code) -> Code:
@@ -189,7 +189,7 @@ def sample(builder: Builder, scope: Scope, condition: Code, value: Code, start: 
     """The value when the condition was last true; `start` until then."""
     memory = builder.hidden(scope)
     builder.begins(scope, memory, start)
-    now = builder.auxiliary(scope, Op("if", (condition, value, memory)))
+    now = builder.auxiliary(scope, Op("if", (condition, value, memory)), held=True)
     builder.memory.append(Assign(scope.name, memory, scope.loops, now))
     return now
 
