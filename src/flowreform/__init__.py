@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Experiment": "experiment",
     "ExperimentError": "errors",
     "Finding": "errors",
     "FlowreformError": "errors",
@@ -32,8 +33,9 @@ _HOMES = {
     "assess": "analyse.assessment",
     "bands": "analyse.sensitivity",
     "beats": "analyse.sensitivity",
-    "check": "checks",
+    "check": "findings",
     "contrast": "kpi",
+    "draws": "sampling",
     "fit": "analyse.fitting.estimate",
     "kpis": "kpi",
     "open_sweep": "sweeps",
@@ -63,14 +65,15 @@ if TYPE_CHECKING:
     from flowreform.analyse.sensitivity import sensitivity_of as sensitivity_of
     from flowreform.analyse.sensitivity.chances import bands as bands
     from flowreform.case import read_case as read_case
-    from flowreform.checks import check as check
     from flowreform.errors import ExperimentError as ExperimentError
     from flowreform.errors import Finding as Finding
     from flowreform.errors import FlowreformError as FlowreformError
     from flowreform.errors import InternalError as InternalError
     from flowreform.errors import ModelError as ModelError
+    from flowreform.experiment import Experiment as Experiment
     from flowreform.experiment import read_experiment as read_experiment
     from flowreform.export.workbook.write import to_xlsx as to_xlsx
+    from flowreform.findings import check as check
     from flowreform.formats import read_model as read_model
     from flowreform.formats.writer import write_model as write_model
     from flowreform.kpi import contrast as contrast
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
     from flowreform.results import write_netcdf as write_netcdf
     from flowreform.runs import run as run
     from flowreform.runs import simulate as simulate
+    from flowreform.sampling import draws as draws
     from flowreform.sweeps import open_sweep as open_sweep
     from flowreform.sweeps import sweep as sweep
 

@@ -20,7 +20,7 @@ class Level(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One fault in one place.
 
@@ -46,6 +46,8 @@ class Finding:
         subject = f" {shorten(self.element)}:" if self.element else ""
         repair = f"; {one_line(self.repair)}" if self.repair else ""
         return f"{place}: {self.level}:{subject} {one_line(self.reason)}{repair} [{self.rule}]"
+
+    __repr__ = __str__
 
 
 def error(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flowreform.case.tables import Kpi
 from flowreform.errors import ExperimentError, did_you_mean, error
-from flowreform.experiment.tables import Experiment
+from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.measure import evaluate
 from flowreform.names import split
 
@@ -32,13 +32,16 @@ MOST_BYTES = 2**29
 Floats = NDArray[np.float64]
 
 
-def kpis(ds: Dataset, experiment: Experiment) -> Dataset:
-    """Every KPI of the experiment for every run of its Dataset: dimensions (scenario, draw), or (run).
+def kpis(ds: Dataset, experiment: Subject) -> Dataset:
+    """Every KPI of the experiment for every run of its Dataset: dimensions (scenario, draw), or (run) of what `simulate` returns.
+
+    `experiment` is an Experiment, a bundled name, a path, or a Model, whose own KPIs are taken.
 
     Attributes of each: units, label (long_name), better, floor. Of a sweep (`open_sweep`) they are those it stored. Raises
     ExperimentError when a variable was not saved."""
     import xarray as xr
 
+    experiment = as_experiment(experiment)
     if "kpi_value" in ds.data_vars:
         return _stored(ds, experiment)
 

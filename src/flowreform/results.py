@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.errors import ExperimentError, ModelError, error
-from flowreform.experiment.tables import Experiment
+from flowreform.experiment import Experiment
 from flowreform.files import write_file
 from flowreform.model import Dimension, Model, Variable
 from flowreform.names import split

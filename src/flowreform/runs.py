@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flowreform import results
 from flowreform.batch import Batch, Found, joined
-from flowreform.draws import draw
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, Finding, error
-from flowreform.experiment import Experiment, Points, Setting
+from flowreform.experiment import Points, Setting, Subject, as_experiment, as_model
 from flowreform.model import Model, Role
 from flowreform.names import Named, Unknown, base_values, find, split
+from flowreform.sampling import draw
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    model: Model,
+    model: Subject,
     inputs: Mapping[str, float | Sequence[float]] | None = None,
     *,
     engine: str = "auto",
@@ -30,13 +30,18 @@ def simulate(
     progress: Progress | None = None,
     command: str = "",
 ) -> Dataset:
-    """Run a model and return a Dataset (run, time, its dimensions...).
+    """Run a model and return a Dataset (run, time, its dimensions...), in the units of the model.
 
-    `inputs` sets parameters by name (`"length_of_stay"`, `"beds[surgical]"`), in the model's units: numbers for all runs, or
-    sequences of one length, one value a run. `save` names the variables to keep (default: all), `save_every` the time between
-    saved values in the model's time unit (default: the file's). `engine` is "auto", "python", "numba" or "pysd"; all give the
-    same Dataset. Raises ModelError or ExperimentError with every fault found.
+    `model` is a bundled name, a path, a Model, or an Experiment, whose model is meant. `inputs` sets parameters by name
+    (`"length_of_stay"`, `"beds[surgical]"`), in the model's units: numbers for all runs, or sequences of one length, one value a
+    run. `save` names the variables to keep (default: all), `save_every` the time between saved values in the model's time unit
+    (default: the file's). `engine` is "auto", "python", "numba" or "pysd"; all give the same Dataset.
+    Raises ModelError or ExperimentError with every fault found::
+
+        ds = fr.simulate("care_shift", {"occupancy_at_start": [0.91, 0.93, 0.95]}, save=["occupied_beds"])
+        ds["occupied_beds"].sel(run=2).plot()
     """
+    model = as_model(model)
     columns, runs = _columns(model, inputs or {})
     batch = Batch(model, _saved(model, save), save_every, engine, progress)
     found = batch.run(columns, {}, runs)
@@ -44,7 +49,7 @@ def simulate(
 
 
 def run(
-    experiment: Experiment,
+    experiment: Subject,
     *,
     engine: str = "auto",
     progress: Progress | None = None,
@@ -52,10 +57,17 @@ def run(
 ) -> Dataset:
     """Run every scenario of an experiment for every draw and return a Dataset (scenario, draw, time, dimensions...).
 
-    All scenarios share the draws. What a scenario sets wins over a draw of the same parameter. Raises ModelError or
-    ExperimentError with every fault found.
+    `experiment` is an Experiment, a bundled name, a path, or a Model, of which one run is made as it stands. All scenarios share
+    the draws. What a scenario sets wins over a draw of the same parameter. Values are in the units of the model; `failed`
+    (scenario, draw) marks runs that turned infinite or NaN, with the variable and time where that began. Raises ModelError or
+    ExperimentError with every fault found::
+
+        ds = fr.run("care_shift_build_or_close_first")
+        fr.kpis(ds, "care_shift_build_or_close_first")["unmet_need"].median("draw")
     """
     import numpy as np
+
+    experiment = as_experiment(experiment)
 
     specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
     model = dataclasses.replace(experiment.model, specs=specs)

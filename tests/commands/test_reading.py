@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flowreform.commands.reading import is_experiment, read_experiment
+from flowreform.commands.reading import read_experiment
 from flowreform.errors import ExperimentError, ModelError
+from flowreform.experiment import is_experiment
 from flowreform.experiment.options import read_settings
 
 

@@ -14,9 +14,9 @@ import flowreform as fr
 from flowreform.analyse.laws import Laws, Outcome, read_rules, rules
 from flowreform.analyse.laws.runs import courses
 from flowreform.case import Case
-from flowreform.draws import quantile
 from flowreform.formats import bundled
 from flowreform.model import Model
+from flowreform.sampling import quantile
 from mutating import mutants, mutated
 
 EVERY_RUN = ("finite", "conserved", "never above", "never negative", "steady")

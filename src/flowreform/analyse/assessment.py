@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flowreform.case import Case, read_case
 from flowreform.case.tables import Check, Target
 from flowreform.errors import FlowreformError, ModelError, error
+from flowreform.experiment import Subject, as_model
 from flowreform.graph import ancestors
 from flowreform.measure import Measure, evaluate
 from flowreform.model import Model, causes
@@ -108,11 +109,12 @@ class Assessment(Manual):
         return {"model": self.model, "ok": self.ok, "targets_passed": passed, "targets": total, "rows": rows}
 
 
-def assess(model: Model, *, witnesses: Sequence[str] = ("pysd", "pysimlin"), full: bool = False) -> Assessment:
+def assess(model: Subject, *, witnesses: Sequence[str] = ("pysd", "pysimlin"), full: bool = False) -> Assessment:
     """Run a model against its case file and other tools.
 
     PySD takes up to half a second a step on an arrayed model, so it is given the first PYSD_STEPS steps unless `full`.
     Raises ModelError when the model has no case file, or when either cannot be used."""
+    model = as_model(model)
     case = read_case(model)
     if case is None:
         repair = "write one with [targets] and [gates], or use `flowreform run`"

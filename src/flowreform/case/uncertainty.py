@@ -77,6 +77,10 @@ class Uncertainty(Sourced):
     extensive: bool = False
     """Whether it scales with the size of the system."""
 
+    def __str__(self) -> str:
+        """`triangular(0.91, 0.93, 0.95)`."""
+        return f"{self.distribution}({', '.join(_text(getattr(self, key)) for key in NEEDS[self.distribution])})"
+
     def number(self, key: str) -> float:
         """A number that the distribution needs; an error of ours when the rules were not checked first."""
         value = getattr(self, key)
@@ -112,6 +116,10 @@ class Uncertainty(Sourced):
             if value is not None:
                 update[key] = tuple(item * factor for item in value) if key == "values" else value * factor
         return self.model_copy(update=update)
+
+
+def _text(value: float | Numbers | None) -> str:
+    return "?" if value is None else f"{value:g}" if isinstance(value, float | int) else f"[{', '.join(map(_text, value))}]"
 
 
 def faults(item: Uncertainty) -> list[tuple[str, str, str]]:

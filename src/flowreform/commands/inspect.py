@@ -21,7 +21,7 @@ KINDS = {"levers": "lever", "uncertainties": "uncertainty", "parameters": "param
 def show(name: str, variable: str | None, *, as_json: bool) -> int:
     """Print what a model or an experiment holds, or one variable of it."""
     from flowreform.case import read_case
-    from flowreform.commands.reading import is_experiment
+    from flowreform.experiment import is_experiment
     from flowreform.formats import read_model
 
     if is_experiment(name):

@@ -6,29 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowreform.errors import ModelError, did_you_mean, error, shorten
-
 if TYPE_CHECKING:
     from flowreform.experiment import Experiment
-
-
-def is_experiment(name: str) -> bool:
-    """Whether a name means an experiment rather than a model.
-
-    Raises ModelError for a bare word that is neither, with the closest names there are."""
-    from flowreform.formats import bundled, is_bare
-
-    if not is_bare(name):
-        return name.lower().endswith(".toml")
-    experiments, models = bundled("experiments"), bundled("models")
-    if name in experiments:
-        return True
-    if name in models:
-        return False
-    hint = did_you_mean(name, (*models, *experiments)) or "`flowreform models` and `flowreform experiments` list them"
-    if Path(name).exists():
-        hint = f"for the file of that name write ./{shorten(name)}"
-    raise ModelError(error("unknown-name", "no bundled model or experiment has this name", hint, element=name))
 
 
 def read_experiment(name: str, options: Mapping[str, Any] | None = None, settings: Sequence[str] = ()) -> Experiment:
@@ -38,17 +17,12 @@ def read_experiment(name: str, options: Mapping[str, Any] | None = None, setting
     Raises ExperimentError or ModelError with all faults found."""
     from flowreform import experiment as made
     from flowreform.experiment.options import read_settings, with_options
-    from flowreform.formats import read_model
 
     options = {key: value for key, value in (options or {}).items() if value is not None}
     if is_workbook(name):
         return _of_workbook(Path(name), options, settings)
     read_settings(settings)
-    if is_experiment(name):
-        found = made.read_experiment(name)
-    else:
-        found = made.experiment_of(read_model(name))
-    return with_options(found, options, settings)
+    return with_options(made.as_experiment(name), options, settings)
 
 
 def is_workbook(name: str) -> bool:

@@ -80,8 +80,9 @@ def sweep(name: str, asked: Asked) -> int:
 
 def _experiment(name: str, asked: Asked) -> tuple[Experiment, Path]:
     """What is run and where to; the name of a sweep's folder goes on with that sweep."""
-    from flowreform.commands.reading import is_experiment, read_experiment
+    from flowreform.commands.reading import read_experiment
     from flowreform.errors import ExperimentError, error
+    from flowreform.experiment import is_experiment
     from flowreform.sweeps import experiment_of, is_sweep
 
     if is_sweep(Path(name)):

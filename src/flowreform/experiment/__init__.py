@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flowreform.case import read_case
-from flowreform.errors import ExperimentError, Finding, Level, did_you_mean, error
-from flowreform.experiment.build import build_experiment
+from flowreform.errors import ExperimentError, Finding, Level, ModelError, did_you_mean, error, shorten
 from flowreform.experiment.copula import Correlation
+from flowreform.experiment.experiment import Experiment, build_experiment
 from flowreform.experiment.outside import add_settings
 from flowreform.experiment.settings import Points, Scenario, Setting
-from flowreform.experiment.tables import Experiment, Origin
+from flowreform.experiment.tables import Origin
 from flowreform.model import Model
 from flowreform.toml import Document, Loc, read_document, required_table
 
@@ -26,8 +26,12 @@ __all__ = [
     "Points",
     "Scenario",
     "Setting",
+    "Subject",
+    "as_experiment",
+    "as_model",
     "experiment_of",
     "experiment_path",
+    "is_experiment",
     "read_experiment",
     "with_settings",
 ]
@@ -124,3 +128,62 @@ def with_settings(experiment: Experiment, settings: Mapping[str, Setting | str])
     A value is a number in the model's unit, `Points`, or text such as "6.5" or "6.5 day". Raises ExperimentError with all
     faults at once: unknown names, units of another dimension, values outside the range."""
     return add_settings(experiment, settings)
+
+
+# --- what public functions take --------------------------------------------------------------------------------------
+
+Subject = Experiment | Model | str | Path
+"""What public functions work on: an experiment, a model, or the bundled name or path of one."""
+
+
+def is_experiment(name: str | Path) -> bool:
+    """Whether a name or path means an experiment rather than a model.
+
+    Raises ModelError for a bare word that is neither, with the closest names there are."""
+    from flowreform.formats import bundled, is_bare
+
+    text = os.fspath(name)
+    if not isinstance(name, str) or not is_bare(text):
+        return text.lower().endswith(".toml")
+    experiments, models = bundled("experiments"), bundled("models")
+    if text in experiments or text in models:
+        return text in experiments
+    hint = did_you_mean(text, (*models, *experiments)) or "`flowreform models` and `flowreform experiments` list them"
+    if Path(text).exists():
+        hint = f"for the file of that name write ./{shorten(text)}"
+    raise ModelError(error("unknown-name", "no bundled model or experiment has this name", hint, element=text))
+
+
+def as_experiment(subject: Subject) -> Experiment:
+    """An experiment as public functions take it: itself, the one of a name or path, or one run of a model as it stands.
+
+    Raises ExperimentError for anything else, and what reading raises."""
+    from flowreform.formats import read_model
+
+    if isinstance(subject, Experiment):
+        return subject
+    if isinstance(subject, Model):
+        return experiment_of(subject)
+    if isinstance(subject, str | Path):
+        return read_experiment(subject) if is_experiment(subject) else experiment_of(read_model(subject))
+    raise ExperimentError(_neither(subject, "an experiment"))
+
+
+def as_model(subject: Subject) -> Model:
+    """A model as public functions take it: itself, the one of a name or path, or the one of an experiment.
+
+    Raises ModelError for anything else, and what reading raises."""
+    from flowreform.formats import read_model
+
+    if isinstance(subject, Model):
+        return subject
+    if isinstance(subject, Experiment):
+        return subject.model
+    if isinstance(subject, str | Path):
+        return read_experiment(subject).model if is_experiment(subject) else read_model(subject)
+    raise ModelError(_neither(subject, "a model"))
+
+
+def _neither(subject: object, wanted: str) -> Finding:
+    reason = f"{wanted} is needed, not {type(subject).__name__} ({shorten(repr(subject), 60)})"
+    return error("subject", reason, "give a bundled name, a path, a Model or an Experiment")

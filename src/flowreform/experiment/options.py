@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from flowreform.errors import ExperimentError, Finding, Level, error
 from flowreform.experiment import with_settings
-from flowreform.experiment.build import build_experiment
-from flowreform.experiment.tables import Experiment
+from flowreform.experiment.experiment import Experiment, build_experiment, toml_text
 from flowreform.toml import Document, read_document
 
 
@@ -66,5 +66,4 @@ def _of_option(finding: Finding, options: Mapping[str, Any]) -> Finding:
 def _document(found: Experiment) -> Document:
     if found.path is not None:
         return read_document(found.path, ExperimentError)
-    about = {"title": found.title, "question": found.question, "model": found.model.name}
-    return Document(found.model.file, {"experiment": about}, {})
+    return Document(found.model.file, tomllib.loads(toml_text(found, found.model.name)), {})

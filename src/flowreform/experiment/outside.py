@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from flowreform.errors import ExperimentError, Finding, error
+from flowreform.experiment.experiment import Experiment
+from flowreform.experiment.given import worded
 from flowreform.experiment.settings import Points, Setting, SettingReader
-from flowreform.experiment.tables import Experiment
 from flowreform.names import Unknown, find
 from flowreform.toml import Document
-
-_NUMBER_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 
 
 def add_settings(experiment: Experiment, settings: Mapping[str, Setting | str]) -> Experiment:
@@ -29,12 +27,11 @@ def add_settings(experiment: Experiment, settings: Mapping[str, Setting | str]) 
             else:
                 fixed[named.name] = value
         elif isinstance(value, str):
-            match = _NUMBER_UNIT.match(value)
-            if match is None:
+            raw[text] = worded(value)
+            if isinstance(raw[text], str):
                 repair = f"write {text}=1.5 or {text}='1.5 day'"
                 findings.append(error("setting", f'"{value}" is no number', repair, element=text))
-            else:
-                raw[text] = {"value": float(match[1]), "unit": match[2]} if match[2] else float(match[1])
+                del raw[text]
         else:
             raw[text] = value
     calendar = experiment.case.calendar if experiment.case else None

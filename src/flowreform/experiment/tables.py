@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-from flowreform.case.tables import Case, Chart, Kpi, Lever
-from flowreform.case.uncertainty import Uncertainty
-from flowreform.errors import Finding
-from flowreform.experiment.copula import Correlation
-from flowreform.experiment.settings import Scenario
-from flowreform.model import Model
 from flowreform.toml import Table
 
 MAX_RUNS = 1_000_000_000
@@ -118,63 +108,3 @@ class Origin:
     def __str__(self) -> str:
         keys = f" (overrides {', '.join(self.overridden)})" if self.overridden else ""
         return f"{self.file}:{self.line}{keys}"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """An experiment, checked against its model. All names are canonical and all numbers in the model's units.
-
-    `save` names whole variables in model order; a run is saved at `times`. `origins` has a key "uncertainties.<name>" or
-    "kpis.<name>" for each. `findings` holds the warnings. `sha256` is of the file's bytes ("" when there is no file).
-    """
-
-    name: str
-    title: str
-    question: str
-    model: Model
-    case: Case | None
-    start: float
-    stop: float
-    dt: float
-    save: tuple[str, ...]
-    save_every: float
-    draws: int
-    design: Design
-    seed: int
-    scenarios: Mapping[str, Scenario]
-    baseline: str
-    uncertainties: Mapping[str, Uncertainty]
-    kpis: Mapping[str, Kpi]
-    correlations: tuple[Correlation, ...] = ()
-    charts: tuple[Chart, ...] = ()
-    origins: Mapping[str, Origin] = field(default_factory=dict)
-    sweep: SweepTable = field(default_factory=SweepTable)
-    path: Path | None = field(default=None, compare=False)
-    sha256: str = ""
-    findings: tuple[Finding, ...] = field(default=(), compare=False)
-
-    @property
-    def runs(self) -> int:
-        """Scenarios times draws; run r is scenario r // draws, draw r % draws."""
-        return len(self.scenarios) * self.draws
-
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """The saved model times, ascending, from start to stop."""
-        return saved_times(self.start, self.stop, self.save_every)
-
-    @property
-    def levers(self) -> Mapping[str, Lever]:
-        """The levers of the case; empty without one."""
-        return self.case.levers if self.case else {}
-
-    def __repr__(self) -> str:
-        size = f"{len(self.scenarios)} scenarios x {self.draws} draws ({self.design}, seed {self.seed})"
-        return (
-            f"<Experiment {self.name}: {self.model.name}, {size}; {len(self.uncertainties)} uncertainties, {len(self.kpis)} kpis>"
-        )
-
-
-def saved_times(start: float, stop: float, every: float) -> NDArray[np.float64]:
-    """`start + k * every` up to `stop`, in the model's time unit."""
-    return start + every * np.arange(round((stop - start) / every) + 1, dtype=np.float64)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flowreform import results
 from flowreform.errors import ExperimentError, error
-from flowreform.experiment import Experiment
+from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.sweeps import snapshot
 from flowreform.sweeps.evaluate import ENGINES, assignments_of, batch_of, choose_engine, drawer_of
 from flowreform.sweeps.finish import finish
@@ -62,7 +62,7 @@ class Swept:
 
 
 def sweep(
-    experiment: Experiment,
+    experiment: Subject,
     folder: str | Path,
     *,
     workers: int | None = None,
@@ -74,7 +74,8 @@ def sweep(
     told: Callable[[str], None] | None = None,
     command: str = "",
 ) -> Swept:
-    """Run every scenario and draw of an experiment into a folder that can be killed, moved and resumed.
+    """Run every scenario and draw of an experiment (also a name, a path, or a Model) into a folder that can be killed, moved
+    and resumed.
 
     The same call again works out only what is missing or damaged; with more draws of a random or Sobol design it goes on.
     `workers` threads or processes (`pool`; default: threads, one a processor), or the Dask cluster at `scheduler`. `resume=False`
@@ -83,6 +84,7 @@ def sweep(
     use, or cannot be written, ModelError for the model, and Interrupted, a KeyboardInterrupt, when a signal stopped it.
     """
     _check(engine, pool, workers)
+    experiment = as_experiment(experiment)
     folder, say = Path(folder), told or _nobody
     started = time.monotonic()
     made = _make(folder)

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from flowreform import engine as engines
 from flowreform.batch import Batch, drive_of, matrix_of
-from flowreform.draws import Drawer
 from flowreform.engine.prepared import Check, Prepared
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Points
 from flowreform.kpi import VALUE, outcomes
 from flowreform.measure import taker
 from flowreform.names import split
+from flowreform.sampling import Drawer
 from flowreform.sweeps import chunks
 from flowreform.sweeps.identity import machine
 from flowreform.sweeps.layout import FAILED, OK, Layout

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from flowreform.errors import ExperimentError, FlowreformError, error
-from flowreform.experiment import Experiment, Points, read_experiment
+from flowreform.experiment import Experiment, read_experiment
+from flowreform.experiment.experiment import toml_text
 from flowreform.formats import VENSIM_SUFFIXES, XMILE_SUFFIXES, read_model
 from flowreform.formats.writer import to_xmile
 from flowreform.model import Model
@@ -33,7 +34,7 @@ def snapshot(experiment: Experiment) -> dict[str, bytes]:
     wanted, reason = identity_of(experiment), ""
     for kind, content in _models(experiment.model):
         files = {f"{MODEL}/{MODEL}{kind}": content, **_case(experiment)}
-        files[EXPERIMENT] = _text(experiment, f"./{MODEL}/{MODEL}{kind}").encode()
+        files[EXPERIMENT] = toml_text(experiment, f"./{MODEL}/{MODEL}{kind}", whole=True).encode()
         try:
             found = differences(wanted, identity_of(restore(files, about(experiment))))
         except FlowreformError as fault:
@@ -98,43 +99,3 @@ def _case(experiment: Experiment) -> dict[str, bytes]:
     if series.is_file():
         files[f"{MODEL}/reference.csv"] = series.read_bytes()
     return files
-
-
-def _text(experiment: Experiment, model: str) -> str:
-    import tomli_w
-
-    table: dict[str, Any] = {
-        "experiment": {
-            "title": experiment.title,
-            "question": experiment.question,
-            "model": model,
-            "start": experiment.start,
-            "stop": experiment.stop,
-            "save": list(experiment.save) or "stocks",
-            "save_every": experiment.save_every,
-            "draws": experiment.draws,
-            "design": experiment.design,
-            "seed": experiment.seed,
-            "baseline": experiment.baseline,
-            "uncertainties": list(experiment.uncertainties),
-            "kpis": list(experiment.kpis),
-        },
-        "sweep": experiment.sweep.model_dump(exclude_none=True),
-        "scenarios": {
-            name: {
-                "label": scenario.label,
-                "set": {
-                    key: {"points": [list(pair) for pair in zip(value.times, value.values, strict=True)]}
-                    if isinstance(value, Points)
-                    else value
-                    for key, value in scenario.settings.items()
-                },
-            }
-            for name, scenario in experiment.scenarios.items()
-        },
-        "uncertainty": {name: item.model_dump(exclude_none=True) for name, item in experiment.uncertainties.items()},
-        "correlation": [item.model_dump(mode="json") for item in experiment.correlations],
-        "kpi": {name: kpi.model_dump(exclude_none=True, by_alias=True) for name, kpi in experiment.kpis.items()},
-    }
-    head = f"# {experiment.name} as this sweep runs it, written out in full.\n\n"
-    return head + tomli_w.dumps(table)

@@ -19,6 +19,7 @@ from flowreform.analyse.fitting.tables import Question, read_fit
 from flowreform.analyse.fitting.theil import Theil, theil
 from flowreform.case import Case, Lever, Parameter, Uncertainty, read_case
 from flowreform.errors import ModelError, error
+from flowreform.experiment import Subject, as_model
 from flowreform.model import Model
 from flowreform.names import split
 from flowreform.text import Manual, Shown
@@ -140,10 +141,11 @@ def settled(model: Model, *, engine: str = "auto") -> Settled:
     return Settled(model.name, cost, step.gain, dict(zip(question.parameters, map(float, moves), strict=True)))
 
 
-def fit(model: Model, *, engine: str = "auto", seed: int | None = None, progress: Callable[[str], None] | None = None) -> Fit:
+def fit(model: Subject, *, engine: str = "auto", seed: int | None = None, progress: Callable[[str], None] | None = None) -> Fit:
     """Fit the parameters that `[fit]` of the case file names; nothing is written.
 
     `seed` stands in for the file's. Raises ModelError when there is no case file or no [fit], with every fault of it."""
+    model = as_model(model)
     case, question = _asked(model)
     if seed is not None:
         question = Question(**{**question.__dict__, "table": question.table.model_copy(update={"seed": seed})})

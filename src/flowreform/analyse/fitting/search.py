@@ -18,10 +18,10 @@ from flowreform.analyse.fitting.tables import Question, variables
 from flowreform.analyse.laws.runs import elements
 from flowreform.batch import Batch
 from flowreform.case import Case
-from flowreform.draws import unit_samples
 from flowreform.measure import Grid, evaluate, window
 from flowreform.model import Model
 from flowreform.results import dataset
+from flowreform.sampling import unit_samples
 
 if TYPE_CHECKING:
     from xarray import Dataset

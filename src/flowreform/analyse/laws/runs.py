@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from flowreform.batch import Batch
 from flowreform.case import Case
-from flowreform.draws import draw, unit_samples
 from flowreform.model import Model
 from flowreform.names import Named, base_values, element_names, find, split
+from flowreform.sampling import draw, unit_samples
 
 Floats = NDArray[np.float64]
 Settings = Mapping[str, float]

@@ -12,7 +12,7 @@ from flowreform.analyse.sensitivity.methods import METHODS
 from flowreform.analyse.sensitivity.runs import Outcome, Runner
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, Finding
-from flowreform.experiment import Experiment
+from flowreform.experiment import Subject, as_experiment
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -21,7 +21,7 @@ RESAMPLES, SLOW_RESAMPLES = 100, 10
 
 
 def sensitivity(
-    experiment: Experiment,
+    experiment: Subject,
     method: str = "sobol",
     samples: int = 1024,
     *,
@@ -53,6 +53,7 @@ def sensitivity(
     those in the experiment's charts; none with delta). `targets` such as "payback <= 60" become columns of 1 (met) and 0.
     `parameters` limits what varies; all else stays as the model has it. Raises ExperimentError with all faults found.
     """
+    experiment = as_experiment(experiment)
     faults: list[Finding] = []
     chosen = asked.method_of(method, samples, faults)
     names = asked.parameters_of(experiment, parameters, faults)

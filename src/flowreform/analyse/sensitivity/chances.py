@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from flowreform.analyse.sensitivity.targets import comparable, met, read_targets
 from flowreform.errors import ExperimentError, error
+from flowreform.experiment import Subject, as_experiment
 from flowreform.kpi import failures
 
 if TYPE_CHECKING:
     from xarray import Dataset
-
-    from flowreform.experiment import Experiment
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +60,7 @@ def quantiles_of(values: Floats, quantiles: Sequence[float]) -> Floats:
     return np.where(empty, np.nan, found)
 
 
-def probabilities(ds: Dataset, kpis: Dataset, experiment: Experiment, targets: Sequence[str]) -> Dataset:
+def probabilities(ds: Dataset, kpis: Dataset, experiment: Subject, targets: Sequence[str]) -> Dataset:
     """The share of draws in which each scenario meets each target: `probability`, `low`, `high`, `draws_used` (target, scenario).
 
     `low` to `high` is Wilson's 95 % interval (1927). Draws that failed or have no value are left out; a time that never comes
@@ -69,7 +68,7 @@ def probabilities(ds: Dataset, kpis: Dataset, experiment: Experiment, targets: S
     import xarray as xr
 
     _several_draws(ds)
-    read = read_targets(targets, experiment)
+    read = read_targets(targets, as_experiment(experiment))
     held = np.stack([np.asarray(met(target, ds, kpis).values) for target in read])
     used = np.isfinite(held).sum(axis=-1)
     share, low, high = wilson(np.nansum(held, axis=-1), used)

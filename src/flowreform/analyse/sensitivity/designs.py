@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.case.uncertainty import Uncertainty
-from flowreform.draws import correlated, quantile
 from flowreform.experiment import Correlation
+from flowreform.sampling import correlated, quantile
 
 Floats = NDArray[np.float64]
 

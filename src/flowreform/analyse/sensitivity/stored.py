@@ -20,7 +20,7 @@ from flowreform.analyse.sensitivity.methods import METHODS
 from flowreform.analyse.sensitivity.runs import Outcome, Wanted, keep, without_failed
 from flowreform.analyse.sensitivity.targets import Target, read_targets
 from flowreform.errors import ExperimentError, Finding, error
-from flowreform.experiment import Experiment
+from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.kpi import kpis as kpis_of
 from flowreform.names import split
 
@@ -35,7 +35,7 @@ MOST_DRAWS = 16_384
 
 def sensitivity_of(
     ds: Dataset,
-    experiment: Experiment,
+    experiment: Subject,
     method: str = "rbd_fast",
     samples: int | None = None,
     *,
@@ -56,6 +56,7 @@ def sensitivity_of(
     are those that a sweep stored, or are measured on the trajectories. `method` is one that takes any sample: rbd_fast,
     delta, pawn or regional. `samples` is how many draws to use, the first ones (default: all, 16,384 at most). Raises
     ExperimentError for a method that needs a design of its own, for what was not kept, and for one draw only."""
+    experiment = as_experiment(experiment)
     faults: list[Finding] = []
     draws = int(ds.sizes.get("draw", 1))
     if method in METHODS and not METHODS[method].given:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flowreform.errors import Finding, warning
-from flowreform.experiment import Experiment, experiment_of
+from flowreform.experiment import Subject, as_experiment
 from flowreform.export.workbook.book import Book, Progress
 from flowreform.export.workbook.charts_sheet import write_charts
 from flowreform.export.workbook.checks_sheet import write_checks
@@ -25,7 +25,6 @@ from flowreform.export.workbook.source import ROOM, WARN, Source, read_source
 from flowreform.export.workbook.texts import open_cover, write_assumptions, write_cover, write_provenance
 from flowreform.export.workbook.yearly_sheets import write_triangulation, write_yearly
 from flowreform.files import write_file
-from flowreform.model import Model
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -47,7 +46,7 @@ class Written:
 
 
 def to_xlsx(
-    source: Experiment | Model,
+    source: Subject,
     path: str | Path,
     *,
     scenario: str | None = None,
@@ -59,15 +58,15 @@ def to_xlsx(
 ) -> Written:
     """Write a model with its scenarios as a live workbook: every result a formula, every formula with its value.
 
-    `source` is an experiment, or a model (one scenario, one draw). `scenario` is the one it opens with (default: the
-    baseline); `dt` a coarser step, in the model's time unit, for a smaller workbook. Without `draws` the experiment's draws
-    are not run, and the Sensitivity sheet says so. A model with more than `room` formulas in Engine has variables that are not
-    shown worked out inside the formulas that read them, until it fits. `progress` is told (done, total). The file is
-    written under a temporary name and renamed; the same files, options and versions give the same bytes.
+    `source` is an experiment, a model (one scenario, one draw), or the name or path of one. `scenario` is the one it opens with
+    (default: the baseline); `dt` a coarser step, in the model's time unit, for a smaller workbook. Without `draws` the draws of
+    the experiment are not run, and the Sensitivity sheet says so. A model with more than `room` formulas in Engine has variables
+    that are not shown worked out inside the formulas that read them, until it fits. `progress` is called with (done, total). The
+    file is written under a temporary name and renamed; the same files, options and versions give the same bytes.
 
     Raises ModelError for what has no form in a spreadsheet, and for more than 2,000,000 formulas, and ExperimentError for a
     scenario or dt that will not do, before anything is written."""
-    experiment = experiment_of(source) if isinstance(source, Model) else source
+    experiment = as_experiment(source)
     told = progress or (lambda done, total: None)
     read = read_source(experiment, scenario, dt, command, room)
     layout = lay_out(read)

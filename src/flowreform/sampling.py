@@ -20,18 +20,43 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.case.uncertainty import Uncertainty
+from flowreform.experiment import Subject, as_experiment
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 Floats = NDArray[np.float64]
 
 _BITS = 52
 _TOP = 1.0 - 2.0**-53
 _BOTTOM = 2.0**-60
+
+
+def draws(experiment: Subject) -> Dataset:
+    """The samples of an experiment's uncertainties: one variable for each, float64 (draw), in the model's unit.
+
+    `experiment` is an Experiment, a bundled name, a path, or a Model. They are the values with which `fr.run` runs every
+    scenario, and those of an arrayed parameter stand under the names of its elements. Raises what reading raises::
+
+        fr.draws("care_shift_build_or_close_first").to_dataframe().describe()
+    """
+    import xarray as xr
+
+    experiment = as_experiment(experiment)
+    drawn = draw(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed, experiment.correlations)
+    data = {
+        name: ("draw", column, {"units": item.unit, "long_name": item.label or name.replace("_", " "), "distribution": str(item)})
+        for (name, item), column in zip(experiment.uncertainties.items(), drawn.values(), strict=True)
+    }
+    attributes = {"experiment": experiment.name, "design": experiment.design, "seed": experiment.seed}
+    return xr.Dataset(data, {"draw": np.arange(experiment.draws)}, attributes)
 
 
 def draw(

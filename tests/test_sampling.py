@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from flowreform.case.uncertainty import TAIL, Uncertainty, faults
-from flowreform.draws import Drawer, draw, quantile, unit_samples
+from flowreform.sampling import Drawer, draw, quantile, unit_samples
 
 DESIGNS = ("random", "latin_hypercube", "sobol")
 

@@ -1,0 +1,57 @@
+"""`fr.check`: every finding of a model, of the case file beside it, and of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from flowreform import checks
+from flowreform.case import Case, read_case
+from flowreform.errors import Finding, FlowreformError, ModelError
+from flowreform.experiment import Experiment, Subject, as_experiment, as_model, is_experiment
+from flowreform.model import Model
+from flowreform.names import split
+
+
+def check(subject: Subject, used: Collection[str] = ()) -> tuple[Finding, ...]:
+    """Every finding of a model or an experiment without running it, in the order of the file; empty when nothing is wrong.
+
+    `subject` is a bundled name, a path, a Model or an Experiment. Of a model: names, units, loops, delays against dt, ranges,
+    documentation, and the case file beside it; of an experiment also the experiment's own. A finding has `level` (error or
+    warning), `file`, `line`, `element`, `reason` and `repair`. `used` names variables that something outside the files reads, so
+    that they are not reported as unused. Faults of files are findings, too; only a subject that is none of these raises
+    ModelError::
+
+        for finding in fr.check("care_shift"):
+            print(finding)
+    """
+    try:
+        if isinstance(subject, Experiment) or (isinstance(subject, str | Path) and is_experiment(subject)):
+            experiment = as_experiment(subject)
+            return _unique((*_of_model(experiment.model, used), *experiment.findings))
+        return _of_model(as_model(subject), used)
+    except FlowreformError as fault:
+        if not isinstance(subject, str | Path) or any(finding.rule == "unknown-name" for finding in fault.findings):
+            raise
+        return fault.findings
+
+
+def _of_model(model: Model, used: Collection[str]) -> tuple[Finding, ...]:
+    """The findings of a model and of its case file."""
+    try:
+        case = read_case(model)
+    except ModelError as fault:
+        return _unique((*checks.check(model, used), *fault.findings))
+    return _unique((*checks.check(model, {*used, *_used(case)}), *(case.findings if case else ())))
+
+
+def _used(case: Case | None) -> set[str]:
+    """The variables that a case reads: they need no other use."""
+    if case is None:
+        return set()
+    measured = {split(name)[0] for _, measure in case.measures() for name in measure.variables}
+    return measured | {split(name)[0] for chart in case.charts for name in chart.variables}
+
+
+def _unique(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(dict.fromkeys(findings))
