@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from flowreform.commands.surroundings import leave_settings_unread
 from flowreform.commands.terminal import command, outcome
 
 HELP = """Stock-and-flow models of moving health care out of hospital: run them, check them, compare policies.
@@ -72,6 +73,10 @@ class Engine(StrEnum):
     PYSD = "pysd"
 
 
+ENGINE_HELP = (
+    "What does the arithmetic; auto chooses by the number of runs. pysd builds Python from the model's text and runs it: only "
+    "for a model that you would run as a program."
+)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
 AnyName = Annotated[str, typer.Argument(metavar="MODEL|EXPERIMENT", help="A bundled name, or a path.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A bundled model's name, or a path to .xmile, .stmx or .mdl.")]
@@ -205,7 +210,7 @@ def export(
         typer.Option(metavar="DT", help="Live workbook: a coarser step, for a smaller file; Checks shows what it costs."),
     ] = None,
     set_: Settings = None,
-    engine: Annotated[Engine, typer.Option(help="What does the arithmetic; auto chooses by the number of runs.")] = Engine.AUTO,
+    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.AUTO,
     draws: Draws = None,
     save: Save = None,
     save_every: SaveEvery = None,
@@ -263,7 +268,7 @@ def run(
         typer.Option("-o", "--output", metavar="DIR", help="Write results.nc, kpis.csv, summary.md and chart.png there."),
     ] = None,
     set_: Settings = None,
-    engine: Annotated[Engine, typer.Option(help="What does the arithmetic; auto chooses by the number of runs.")] = Engine.AUTO,
+    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.AUTO,
     draws: Draws = None,
     save: Save = None,
     save_every: SaveEvery = None,
@@ -357,7 +362,14 @@ def sweep(
     set_: Settings = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads, or processes, of this machine; one a processor.")] = None,
     processes: Annotated[bool, typer.Option("--processes", help="Processes instead of threads.")] = False,
-    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler, such as tcp://host:8786. Whoever can reach it or its workers can run code there and here: "
+            "only in a network you trust, or with tls:// and certificates.",
+        ),
+    ] = None,
     engine: Annotated[Engine, typer.Option(help="What does the arithmetic; python and numba give the same bits.")] = Engine.AUTO,
     resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with a sweep in DIR, or refuse to.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table; warnings only.")] = False,
@@ -398,6 +410,7 @@ def verify(
 def main() -> None:
     """The console script."""
     gc.set_threshold(200_000, 50, 50)  # a command makes many lasting objects and few cycles: 8 % of a short run
+    leave_settings_unread()
     raise SystemExit(outcome(_run_app))
 
 

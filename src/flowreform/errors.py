@@ -7,6 +7,7 @@ never a traceback. Anything else that escapes is our fault.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -86,10 +87,23 @@ class InternalError(Exception):
     """A law that flowreform itself should keep was broken: please report it."""
 
 
+def visible(text: str) -> str:
+    """The text with nothing hidden in it: what moves a terminal's cursor, turns the direction of writing or cannot be seen is
+    shown as an escape, an unusual blank is a blank. Line breaks stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(ch if ch.isprintable() or ch == "\n" else _shown(ch) for ch in text)
+
+
+def _shown(character: str) -> str:
+    if character in "\t\r" or unicodedata.category(character) in ("Zs", "Zl", "Zp"):
+        return " "
+    return character.encode("unicode_escape").decode()
+
+
 def one_line(text: str, limit: int = 400) -> str:
-    """The text on one line, control characters shown as escapes, cut in the middle when longer than `limit`."""
-    plain = "".join(ch if ch.isprintable() else (" " if ch in "\n\r\t" else ch.encode("unicode_escape").decode()) for ch in text)
-    plain = " ".join(plain.split())
+    """The text on one line, made visible, cut in the middle when longer than `limit`."""
+    plain = " ".join(visible(text).split())
     if len(plain) <= limit:
         return plain
     half = limit // 2 - 2

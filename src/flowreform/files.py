@@ -1,50 +1,70 @@
 """All or nothing on disk: a file is written under a temporary name, synced, and only then given its own.
 
 Whoever looks finds the old file or the new one, never half of either; several files written together by `write_files`
-appear together or, when anything fails on the way, not at all.
+appear together or, when anything fails on the way, not at all. A temporary name is always a new file of ours: what somebody has
+put in its place, a symbolic link above all, is taken away and never written through.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
 
 from flowreform.errors import ExperimentError, error
 
 Writer = Callable[[Path], None]
 """Writes one file at the path it is given."""
 
+STAGING, TEMPORARY = ".flowreform-", "flowreform.tmp-"
+"""How the names of our folders for a while begin: beside what is written, and in the system's temporary folder."""
+NEW = 60.0
+"""Seconds in which nobody takes a folder for left behind, whether it is locked yet or not."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-def write_file(path: Path, writer: Writer) -> None:
+
+def write_file(path: Path, writer: Writer, *, size: int = 0) -> None:
     """Let `writer` write `path` under a temporary name beside it, and rename once it is safely on disk.
 
-    Raises ExperimentError where the file cannot be written; whatever `writer` raises leaves an older file untouched."""
-    write_files(path.parent, {path.name: writer})
+    Where `path` is a symbolic link, the file that it leads to is the one written. `size` is about how many bytes it will take,
+    where that is known. Raises ExperimentError where the file cannot be written; whatever `writer` raises leaves an older file
+    untouched."""
+    try:
+        target = path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError) as fault:
+        raise _cannot_write(path, OSError(errno.ELOOP, "it is a symbolic link that leads to itself")) from fault
+    write_files(target.parent, {target.name: writer}, size=size)
 
 
 def write_text(path: Path, text: str) -> None:
     """`write_file` for text: UTF-8, and line ends as they stand on every system."""
-    write_file(path, lambda temporary: _put(temporary, text.encode()))
+    content = text.encode()
+    write_file(path, lambda temporary: put(temporary, content), size=len(content))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Put one file into a folder that is there: temporary name, sync, rename, sync of the folder.
 
-    A temporary file left by a process that was killed is written over the next time. Raises OSError; then an older file is
-    untouched and the temporary one is gone."""
+    A temporary file left by a process that was killed is taken away first. Raises OSError; then an older file is untouched and
+    the temporary one is gone."""
     temporary = temporary_of(path)
-    try:
-        with open(temporary, "wb") as handle:
+    temporary.unlink(missing_ok=True)
+    with open(temporary, "xb") as handle:
+        try:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     _sync_folder(path.parent)
 
 
@@ -53,38 +73,146 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
-def write_files(folder: Path, writers: Mapping[str, Writer]) -> None:
+def write_files(folder: Path, writers: Mapping[str, Writer], *, size: int = 0) -> None:
     """Write the files named in `writers` into `folder`, all of them or none; other files there stay as they are.
 
-    The folder is made when it is missing, and taken away again when nothing came of it. Raises ExperimentError where it
-    cannot be written to; whatever a writer raises passes through."""
+    The folder is made when it is missing, and taken away again when nothing came of it. A symbolic link that stands in it under
+    one of the names is replaced, not followed: the folder may be somebody else's. `size` is about how many bytes all of them
+    will take: without so much room nothing is begun. Raises ExperimentError where it cannot be written to; whatever a writer
+    raises passes through."""
     made: list[Path] = []
+    done = False
+    written = 0
     try:
         _require_a_folder(folder)
+        _require_room(folder, size)
         made = _make(folder)
-        staging = Path(tempfile.mkdtemp(prefix=".flowreform-", dir=folder))
-    except OSError as fault:
-        _remove_empty(made)
-        raise _cannot_write(folder, fault) from fault
-    done = False
-    try:
-        for name, writer in writers.items():
-            writer(staging / name)
-            _sync(staging / name)
         for name in writers:
-            os.replace(staging / name, folder / name)
-        done = True
-        _sync_folder(folder)
+            if (folder / name).is_dir() and not (folder / name).is_symlink():
+                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder there")
+        with _held(folder, STAGING) as staging:
+            try:
+                for name, writer in writers.items():
+                    writer(staging / name)
+                    _sync(staging / name)
+                for name in writers:
+                    os.replace(staging / name, folder / name)
+                done = True
+                _sync_folder(folder)
+            except OSError:
+                written = sum(item.stat().st_size for item in staging.iterdir())
+                raise
     except OSError as fault:
-        raise _cannot_write(folder, fault) from fault
+        raise _cannot_write(folder, fault, max(size, written)) from fault
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
         if not done:
             _remove_empty(made)
 
 
-def _put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes) -> None:
+    """The simplest writer."""
     path.write_bytes(content)
+
+
+# --- folders for a while ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder of ours alone in the system's temporary folder, gone at the end; what killed processes left there goes too."""
+    with _held(Path(tempfile.gettempdir()), TEMPORARY) as place:
+        yield place
+
+
+@contextmanager
+def _held(base: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in `base`, locked for as long as it is used, so that others can tell it from one left behind."""
+    _tidy(base, prefix)
+    place = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
+    handle = _lock(place)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _tidy(base: Path, prefix: str) -> None:
+    """Remove our folders that nobody holds any more: their process was killed."""
+    if os.name != "posix":
+        return
+    with suppress(OSError), os.scandir(base) as entries:
+        for entry in [one for one in entries if one.name.startswith(prefix)]:
+            with suppress(OSError):
+                info = entry.stat(follow_symlinks=False)
+                if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or time.time() - info.st_mtime < NEW:
+                    continue
+                handle = _lock(Path(entry.path))
+                if handle is not None:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                    os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    """A handle that holds the folder's lock until it is closed or its process ends; None where another one has it."""
+    if os.name != "posix":
+        return None
+    import fcntl
+
+    handle = None
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if handle is not None:
+            os.close(handle)
+        return None
+    return handle
+
+
+# --- files in a folder that somebody else may have made -----------------------------------------------------------------
+
+
+def inside(folder: Path, path: str) -> Path:
+    """The place of a file that a list in `folder` names. Raises OSError where it lies elsewhere, by its name or by a link."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or any(mark in path for mark in "\\:\0"):
+        raise OSError(errno.EINVAL, "its name leads out of the folder")
+    place = folder.joinpath(*parts)
+    if place.parent.resolve() != folder.resolve().joinpath(*parts[:-1]):
+        raise OSError(errno.ELOOP, "a symbolic link on the way to it leads elsewhere")
+    return place
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """The bytes of an ordinary file, or of the one that a link leads to. Raises OSError for anything else, and for more than
+    `most` bytes."""
+    with open_plain(path, follow=True) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
+    return content
+
+
+def open_plain(place: Path, *, follow: bool = False) -> BufferedReader:
+    """A file to read that must be an ordinary one: devices and pipes are not waited for, and links are not followed unless a
+    user named the place (`follow`). Raises OSError."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        flags |= 0 if follow else getattr(os, "O_NOFOLLOW", 0)
+        handle = os.open(place, flags)
+    except OSError as fault:
+        if fault.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a symbolic link") from fault
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is not an ordinary file")
+    return open(handle, "rb")
+
+
+# --- in detail -------------------------------------------------------------------------------------------------------
 
 
 def _require_a_folder(folder: Path) -> None:
@@ -92,6 +220,13 @@ def _require_a_folder(folder: Path) -> None:
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
             raise NotADirectoryError(f"{place} is a file, not a folder")
+
+
+def _require_room(folder: Path, size: int) -> None:
+    """Refuse before anything is begun: a library in the middle of a file may not survive a full disk."""
+    place = next((one for one in (folder, *folder.parents) if one.is_dir()), None)
+    if size and place is not None and shutil.disk_usage(place).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _make(folder: Path) -> list[Path]:
@@ -128,7 +263,19 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _cannot_write(place: Path, fault: OSError) -> ExperimentError:
+def no_room(place: Path, size: int) -> str:
+    """`; about 1,000 bytes are needed and 10 are free`, for a message about a full disk."""
+    with suppress(OSError):
+        free = shutil.disk_usage(next(one for one in (place, *place.parents) if one.is_dir())).free
+        return (
+            f": {'about ' * bool(size)}{size:,} bytes are needed and {free:,} are free" if size else f": {free:,} bytes are free"
+        )
+    return ""
+
+
+def _cannot_write(place: Path, fault: OSError, size: int = 0) -> ExperimentError:
     reason = fault.strerror or str(fault)
+    if fault.errno in _NO_ROOM:
+        reason += no_room(place, size)
     repair = "choose another place with -o, or make room and check who may write there"
     return ExperimentError(error("cannot-write", f"cannot write there: {reason}", repair, file=str(place)))

@@ -7,6 +7,7 @@ Run r of the engine is scenario r // draws, draw r % draws. Drawn inputs are var
 
 from __future__ import annotations
 
+import io
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.errors import ExperimentError, ModelError, error
+from flowreform.errors import ExperimentError, FlowreformError, ModelError, error, shorten
 from flowreform.experiment import Experiment
 from flowreform.files import write_file
 from flowreform.model import Dimension, Model, Variable
@@ -198,13 +199,90 @@ def _version(package: str) -> str:
 # --- netCDF ----------------------------------------------------------------------------------------------------------
 
 
+REAL_NAME = "flowreform_name"
+"""The attribute with the name of what a file has to call otherwise."""
+MOST_TIMES_LARGER = 1000
+"""How many times its own size a file may take in memory: more is no result of anybody's."""
+
+
 def write_netcdf(ds: Dataset, path: Path) -> None:
-    """The Dataset as a netCDF-4 file, whole or not at all. Raises ExperimentError where it cannot be written."""
-    write_file(path, lambda temporary: _to_netcdf(ds, temporary))
+    """The Dataset as a netCDF-4 file, whole or not at all. A name with a slash, which netCDF refuses, has `_` instead, and the
+    real one in `long_name`. Raises ExperimentError where it cannot be written."""
+    write_file(path, lambda temporary: to_netcdf(ds, temporary), size=ds.nbytes)
 
 
-def _to_netcdf(ds: Dataset, path: Path) -> None:
-    ds.to_netcdf(path, engine="h5netcdf")
+def to_netcdf(ds: Dataset, path: Path) -> None:
+    """A new file at `path`. Raises OSError where the disk is full."""
+    with open(path, "xb+", buffering=0) as file:
+        out = _Unfailing(file)
+        _storable(ds).to_netcdf(out, engine="h5netcdf")
+        if out.fault is not None:
+            raise out.fault
+
+
+class _Unfailing(io.RawIOBase):
+    """A file that keeps its first fault to itself: HDF5 crashes the process when a write fails while it closes a file."""
+
+    def __init__(self, file: io.RawIOBase) -> None:
+        self.file = file
+        self.fault: OSError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        found = self.file.read(len(buffer)) or b""
+        buffer[: len(found)] = found
+        return len(found)
+
+    def write(self, content: Any) -> int:
+        rest = memoryview(content).cast("B")
+        while self.fault is None and len(rest):
+            try:
+                rest = rest[self.file.write(rest) or 0 :]
+            except OSError as fault:
+                self.fault = fault
+        return memoryview(content).nbytes
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self.file.truncate(size)
+        except OSError as fault:
+            self.fault = self.fault or fault
+            return size or 0
+
+
+def _storable(ds: Dataset) -> Dataset:
+    """The Dataset under names that netCDF takes."""
+    taken = {str(name) for name in (*ds.variables, *ds.dims)}
+    names: dict[str, str] = {}
+    for name in sorted(taken):
+        if "/" in name or name == ".":
+            safe = name.replace("/", "_").replace(".", "_")
+            while safe in taken:
+                safe += "_"
+            taken.add(safe)
+            names[name] = safe
+    if not names:
+        return ds
+    stored = ds.rename(names)
+    for name, safe in names.items():
+        if safe in stored.variables:
+            about = stored[safe].attrs
+            stored[safe].attrs = {**about, "long_name": about.get("long_name", name), REAL_NAME: name}
+    return stored
 
 
 def read_netcdf(path: Path) -> Dataset:
@@ -216,11 +294,18 @@ def read_netcdf(path: Path) -> Dataset:
     if not Path(path).is_file():
         raise ExperimentError(error("no-file", "there is no such file", "check the path", file=str(path)))
     try:
+        _require_whole(Path(path))
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False) as stored:
+            if stored.nbytes > MOST_TIMES_LARGER * Path(path).stat().st_size:
+                reason = f"{stored.nbytes:,} bytes are said to stand in a file of {Path(path).stat().st_size:,}"
+                raise ExperimentError(error("not-netcdf", reason, "run the experiment again", file=str(path)))
             ds = stored.load()
-    except (OSError, ValueError, KeyError) as fault:
+        ds = ds.rename({name: str(data.attrs.pop(REAL_NAME)) for name, data in ds.variables.items() if REAL_NAME in data.attrs})
+    except FlowreformError:
+        raise
+    except Exception as fault:  # a flipped bit can make HDF5 and what reads it say anything
         raise ExperimentError(
-            error("not-netcdf", "this is not a netCDF-4 file", "run the experiment again", file=str(path))
+            error("not-netcdf", "this is not a netCDF-4 file, or it is damaged", "run the experiment again", file=str(path))
         ) from fault
     for name in ds.variables:
         ds[name].encoding = {}
@@ -230,6 +315,18 @@ def read_netcdf(path: Path) -> Dataset:
     ds.attrs = {key: _scalar(value) for key, value in ds.attrs.items()}
     ds.encoding = {}
     return ds
+
+
+def _require_whole(path: Path) -> None:
+    """Refuse what takes its numbers from other files, which a result of ours never does."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        for name in file:
+            item = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+            if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
+                reason = f"{shorten(name)} stands in another file"
+                raise ExperimentError(error("not-netcdf", reason, "run the experiment again", file=str(path)))
 
 
 def _scalar(value: object) -> object:

@@ -35,7 +35,8 @@ def simulate(
     `model` is a bundled name, a path, a Model, or an Experiment, whose model is meant. `inputs` sets parameters by name
     (`"length_of_stay"`, `"beds[surgical]"`), in the model's units: numbers for all runs, or sequences of one length, one value a
     run. `save` names the variables to keep (default: all), `save_every` the time between saved values in the model's time unit
-    (default: the file's). `engine` is "auto", "python", "numba" or "pysd"; all give the same Dataset.
+    (default: the file's). `engine` is "auto", "python", "numba" or "pysd"; all give the same Dataset. "pysd"
+    builds Python from the text of the model's file and runs it: only for files you trust as programs.
     Raises ModelError or ExperimentError with every fault found::
 
         ds = fr.simulate("care_shift", {"occupancy_at_start": [0.91, 0.93, 0.95]}, save=["occupied_beds"])

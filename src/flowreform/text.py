@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import floor, isinf, log10
 
+from flowreform.errors import visible
+
 WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 """What large numbers are counted in."""
 
@@ -108,7 +110,7 @@ class Manual:
 
 def plain_text(parts: Iterable[Shown]) -> str:
     """Lines and tables, one below the other."""
-    return "\n".join(part if isinstance(part, str) else "\n".join(_plain_table(part)) for part in parts)
+    return visible("\n".join(part if isinstance(part, str) else "\n".join(_plain_table(part)) for part in parts))
 
 
 def _plain_table(table: Columns) -> list[str]:
@@ -138,9 +140,9 @@ def as_html(parts: Iterable[Shown]) -> str:
     found = []
     for part in parts:
         if isinstance(part, str):
-            found.append(f"<div>{html.escape(part)}</div>" if part else "<br>")
+            found.append(f"<div>{html.escape(visible(part))}</div>" if part else "<br>")
             continue
-        found.append("<table>" + (f"<caption>{html.escape(part.title)}</caption>" if part.title else ""))
+        found.append("<table>" + (f"<caption>{html.escape(visible(part.title))}</caption>" if part.title else ""))
         found.append(
             f"<thead><tr>{''.join(_cell('th', text, at in part.right) for at, text in enumerate(part.heads))}</tr></thead>"
         )
@@ -150,7 +152,7 @@ def as_html(parts: Iterable[Shown]) -> str:
 
 
 def _cell(tag: str, text: str, right: bool) -> str:
-    return f'<{tag} style="text-align: {"right" if right else "left"}">{html.escape(text)}</{tag}>'
+    return f'<{tag} style="text-align: {"right" if right else "left"}">{html.escape(visible(text))}</{tag}>'
 
 
 def as_markdown(parts: Iterable[Shown]) -> str:
@@ -158,7 +160,7 @@ def as_markdown(parts: Iterable[Shown]) -> str:
     found = []
     for part in parts:
         if isinstance(part, str):
-            found.append(f"{part}\n")
+            found.append(f"{visible(part)}\n")
         else:
             found += [f"## {part.title}\n"] * bool(part.title) + [markdown(part.heads, part.rows, right=part.right)]
     return "\n".join(found)
@@ -174,6 +176,6 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: boo
 
 
 def cell(text: str) -> str:
-    """Text that cannot end its cell, its table, or begin a tag."""
-    plain = " ".join(text.split())
-    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+    """Text that cannot end its cell, its table, begin a tag or a link, or hide anything."""
+    plain = " ".join(visible(text).split())
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'").replace("](", "]\\(")

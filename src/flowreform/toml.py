@@ -19,6 +19,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error, shorten
+from flowreform.files import read_plain
 
 Loc = tuple[str | int, ...]
 """Where something stands in a TOML file: keys, and counts from 0 within arrays."""
@@ -87,7 +88,7 @@ def read_document(path: Path, kind: type[ModelError] | type[ExperimentError]) ->
                 f"the file is larger than {MAX_BYTES:,} bytes",
                 "a case or experiment file holds no data: move them out",
             )
-        data = path.read_bytes()
+        data = read_plain(path, MAX_BYTES)
     except OSError as fault:
         raise fail("toml-read", f"the file cannot be read: {fault.strerror or 'unknown reason'}", "check the path") from fault
     try:

@@ -16,6 +16,7 @@ from flowreform.case import Case, read_case
 from flowreform.case.tables import Check, Target
 from flowreform.errors import FlowreformError, ModelError, error
 from flowreform.experiment import Subject, as_model
+from flowreform.formats import is_bundled
 from flowreform.graph import ancestors
 from flowreform.measure import Measure, evaluate
 from flowreform.model import Model, causes
@@ -25,6 +26,8 @@ from flowreform.text import Manual, Shown, columns, number
 if TYPE_CHECKING:
     import numpy as np
     from xarray import Dataset
+
+    from flowreform.engine.reference import Reference
 
 AGREEMENT = 1e-9
 """Largest difference to another tool, |a - b| over the size of a stock: its largest value as the model stands or under a gate."""
@@ -112,7 +115,8 @@ class Assessment(Manual):
 def assess(model: Subject, *, witnesses: Sequence[str] = ("pysd", "pysimlin"), full: bool = False) -> Assessment:
     """Run a model against its case file and other tools.
 
-    PySD takes up to half a second a step on an arrayed model, so it is given the first PYSD_STEPS steps unless `full`.
+    PySD takes up to half a second a step on an arrayed model, so it is given the first PYSD_STEPS steps unless `full`. It sees
+    the file of a bundled model only; any other is written anew for it, without a word of its author's.
     Raises ModelError when the model has no case file, or when either cannot be used."""
     model = as_model(model)
     case = read_case(model)
@@ -342,20 +346,16 @@ def _shortened(model: Model) -> Model:
 
 
 def _witness(model: Model, tool: str, sizes: Mapping[str, float]) -> Iterator[Row]:
-    from flowreform.engine.reference import run_pysd
     from flowreform.engine.witness import compare, run_simlin
     from flowreform.runs import simulate
 
     assert model.path is not None
     wanted = f"at most {AGREEMENT:g}"
     try:
-        if tool == "pysd":
-            theirs = run_pysd(model.path, {}, list(model.stocks), model=model)
-        else:
-            theirs = run_simlin(model.path, {}, None, model=model)
+        theirs = _pysd(model) if tool == "pysd" else run_simlin(model.path, {}, None, model=model)
     except ModelError as fault:
-        missing = "not installed" in str(fault)
-        yield Row("witness", tool, tool, wanted, math.nan, "not run", missing, fault.findings[0].reason)
+        left_out = "not installed" in str(fault) or (tool == "pysd" and not is_bundled(model.path))
+        yield Row("witness", tool, tool, wanted, math.nan, "not run", left_out, fault.findings[0].reason)
         return
     ds = simulate(model, save=list(model.stocks), save_every=_interval(theirs.times, model))
     ours = {
@@ -367,6 +367,27 @@ def _witness(model: Model, tool: str, sizes: Mapping[str, float]) -> Iterator[Ro
         ok = difference <= AGREEMENT
         verdict = "pass" if ok else "differs"
         yield Row("witness", f"{tool}/{name}", f"{tool}: {name}", wanted, difference, verdict, ok, note)
+
+
+def _pysd(model: Model) -> Reference:
+    """The stocks by PySD, which builds Python from a model's text and runs it: only a bundled model is given to it as it
+    stands. Of any other it gets what our own writer writes of the equations, with numbers for names.
+
+    Raises ModelError where PySD cannot run it, or where it cannot be written so."""
+    from flowreform.engine.reference import Reference, run_pysd
+    from flowreform.files import temporary_folder
+    from flowreform.formats.numbered import numbered
+    from flowreform.formats.writer import to_xmile
+
+    assert model.path is not None
+    if is_bundled(model.path):
+        return run_pysd(model.path, {}, list(model.stocks), model=model)
+    anew = numbered(model)
+    with temporary_folder() as folder:
+        path = folder / "model.xmile"
+        path.write_bytes(to_xmile(anew.model))
+        found = run_pysd(path, {}, [anew.names[name] for name in model.stocks], model=anew.model)
+    return Reference(found.times, {name: found.values[anew.names[name]] for name in model.stocks})
 
 
 def _interval(times: np.ndarray, model: Model) -> float:

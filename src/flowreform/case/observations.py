@@ -11,6 +11,7 @@ from typing import get_args
 
 from flowreform.case.uncertainty import Status
 from flowreform.errors import Finding, did_you_mean, error, shorten
+from flowreform.files import read_plain
 
 COLUMNS = ("series", "year", "value", "unit", "source", "status")
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -45,7 +46,7 @@ def read_observations(path: Path, findings: list[Finding]) -> tuple[Observation,
         if path.stat().st_size > MAX_BYTES:
             fault("reference-size", f"the file is larger than {MAX_BYTES:,} bytes", "keep the series of this case only")
             return ()
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_plain(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as failed:
         fault("reference-read", f"the file cannot be read: {failed.strerror or 'unknown reason'}", "check the path")
         return ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowreform.commands.reading import read_experiment
-from flowreform.commands.run import Options, failed_runs, stray_reads, warnings_of
+from flowreform.commands.run import Options, code_from_text, failed_runs, stray_reads, warnings_of
 from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, complain, print_json, say
 from flowreform.errors import ExperimentError, did_you_mean, error
 
@@ -133,7 +133,7 @@ def _results(name: str, asked: Asked) -> tuple[Source, Written]:
         return _swept(Path(name), options)
     with at_work("runs") as advance:
         experiment = read_experiment(name, options.table(), options.settings)
-        complain(warnings_of(experiment))
+        complain((*warnings_of(experiment), *code_from_text(experiment, options.engine)))
         command = command_text(options.command(name))
         ds = fr.run(experiment, engine=options.engine, progress=advance, command=command)
     failed = tuple(failed_runs(ds, experiment))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from flowreform.commands.terminal import DIFFERENT, DONE, WRONG_INPUT, at_work, complain, print_json, show
+from flowreform.commands.terminal import DIFFERENT, DONE, WRONG_INPUT, at_work, complain, print_json, show, write
 from flowreform.errors import Level
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def assess(name: str, *, tests: bool, full: bool, markdown: bool, as_json: bool)
     elif markdown:
         from flowreform.analyse.battery import markdown as as_markdown
 
-        print(as_markdown(model, result.rows))
+        write(as_markdown(model, result.rows))
     else:
         show(*result.manual())
     return DONE if result.ok else DIFFERENT

@@ -61,7 +61,7 @@ def run(name: str, options: Options) -> int:
 
     with at_work("runs") as advance:
         experiment = read_experiment(name, options.table(), options.settings)
-        complain(warnings_of(experiment))
+        complain((*warnings_of(experiment), *code_from_text(experiment, options.engine)))
         from flowreform.results import command_text
 
         command = command_text(options.command(name))
@@ -90,6 +90,17 @@ def warnings_of(experiment: Experiment) -> Iterator[Any]:
 
     for findings in (experiment.model.findings, experiment.case.findings if experiment.case else (), experiment.findings):
         yield from (finding for finding in findings if isinstance(finding, Finding))
+
+
+def code_from_text(experiment: Experiment, engine: str) -> Iterator[Any]:
+    """A warning where a model that did not come with the package is given to PySD."""
+    from flowreform.errors import warning
+    from flowreform.formats import is_bundled
+
+    path = experiment.model.path
+    if engine == "pysd" and path is not None and not is_bundled(path):
+        reason = "PySD builds Python from the text of this file and runs it: whoever wrote the file can do what you can do here"
+        yield warning("pysd-code", reason, "leave --engine out unless you trust the file", file=experiment.model.file)
 
 
 def _write(folder: Path, ds: Dataset, kpis: Dataset, experiment: Experiment, lines: tuple[str, ...]) -> None:

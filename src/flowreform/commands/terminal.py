@@ -6,7 +6,9 @@ error. Text from a model is never read as markup.
 
 from __future__ import annotations
 
+import errno
 import functools
+import io
 import json
 import math
 import os
@@ -15,11 +17,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
-from flowreform.errors import Finding, FlowreformError, InternalError, one_line
+from flowreform.errors import Finding, FlowreformError, InternalError, one_line, visible
 from flowreform.text import Columns
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
 def outcome(work: Callable[[], int]) -> int:
     """The exit code of `work`, with whatever it raised said on standard error."""
     debug = bool(os.environ.get("FLOWREFORM_DEBUG"))
+    open_streams()
     before = _on_termination(_terminate)
     try:
         with warnings.catch_warnings():
@@ -75,16 +78,64 @@ def outcome(work: Callable[[], int]) -> int:
         say("terminated: nothing was written; run the same command again")
         return TERMINATED
     except BrokenPipeError:
-        # Whoever read our output has enough. What is left to flush goes nowhere, or the interpreter complains at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()  # whoever read our output has enough
         return BROKEN_PIPE
+    except MemoryError as fault:
+        if debug:
+            raise
+        say(f"error: there is not enough memory{f' ({one_line(str(fault))})' if str(fault) else ''}; {_SMALLER}")
+        return WRONG_INPUT
     except Exception as fault:
         if debug:
             raise
+        if (reason := _of_the_system(fault)) is not None:
+            say(f"error: {reason}")
+            return WRONG_INPUT
         _confess(fault)
         return OUR_FAULT
     finally:
         _on_termination(before)
+
+
+_SMALLER = "ask for fewer draws or samples, save fewer variables or less often, or raise the limit"
+_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBADF)
+
+
+def _of_the_system(fault: Exception) -> str | None:
+    """What the system will not let anybody do, in a line; None for any other fault."""
+    if isinstance(fault, RuntimeError) and "start new thread" in str(fault):
+        return f"the system lets us start no more threads; {_SMALLER}"
+    if not isinstance(fault, OSError) or fault.errno not in _SYSTEM:
+        return None
+    reason = fault.strerror or str(fault)
+    try:
+        sys.stdout.flush()
+    except OSError:  # what could not be written is still waiting there
+        _silence()
+        return f"cannot write to standard output: {reason}"
+    return f"{one_line(str(fault.filename))}: {reason}" if fault.filename else f"the system says: {reason}"
+
+
+def _silence() -> None:
+    """What is left to flush goes nowhere, or the interpreter complains at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_streams() -> None:
+    """Standard streams that are there and take any character.
+
+    One that was closed leads nowhere: its number would go to the next file that is opened, and what a library prints into that.
+    A character that the terminal's encoding lacks is shown as an escape."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _on_termination(handler: Any) -> Any:
@@ -112,8 +163,9 @@ def complain(findings: Iterable[Finding]) -> None:
 
 
 def say(line: str) -> None:
-    """A line on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    """A line on standard error, with nothing hidden in it; where nobody can read it, it is not said."""
+    with suppress(OSError):
+        print(visible(line), file=sys.stderr, flush=True)
 
 
 # --- output ----------------------------------------------------------------------------------------------------------
@@ -133,10 +185,18 @@ def console() -> Console:
 
 
 def show(*parts: RenderableType | Columns) -> None:
-    """Print tables and text, one below the other."""
+    """Print tables and text, one below the other, text with nothing hidden in it."""
     place = console()
     for part in parts:
-        place.print(table(part.title, part.heads, part.rows, right=part.right) if isinstance(part, Columns) else part)
+        if isinstance(part, Columns):
+            place.print(table(part.title, part.heads, part.rows, right=part.right))
+        else:
+            place.print(visible(part) if isinstance(part, str) else part)
+
+
+def write(text: str) -> None:
+    """Text on standard output as it stands, for files and pipes, with nothing hidden in it."""
+    sys.stdout.write(visible(text) + "\n")
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, right: Iterable[int] = ()) -> RenderableType:
@@ -149,15 +209,19 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, 
     numbers = set(right)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(columns):
-        grid.add_column(name, justify="right" if place in numbers else "left", no_wrap=place in numbers, overflow="fold")
+        grid.add_column(
+            one_line(name, 2000), justify="right" if place in numbers else "left", no_wrap=place in numbers, overflow="fold"
+        )
     for row in rows:
         grid.add_row(*(one_line(cell, 2000) for cell in row))
-    return Group(Text(title, style="bold"), grid) if title else grid
+    return Group(Text(one_line(title, 2000), style="bold"), grid) if title else grid
 
 
 def print_json(value: Any) -> None:
-    """JSON on standard output: what is not finite becomes null."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """JSON on standard output: what is not finite becomes null, and what cannot be seen is an escape that says the same."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    hidden = {ord(mark): json.dumps(mark)[1:-1] for mark in set(text) if not mark.isprintable() and mark != "\n"}
+    sys.stdout.write(text.translate(hidden))
 
 
 def plain(value: Any) -> Any:

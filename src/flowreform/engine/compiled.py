@@ -1,22 +1,21 @@
 """Emitted text compiled by numba, in blocks of runs, kept on disk between sessions.
 
-A kernel's file is named after the hash of its text and of every version it depends on. It lives in the user's cache
-folder (mode 0700), is written under a temporary name and renamed, and is used only if its text is what we would write
-now. Where that folder cannot be written, kernels are compiled without being kept.
+A kernel is named after the hash of its text and of every version it depends on. Only what was compiled from it is kept (see
+`engine.kept`): its text is always the one we would write now. Where nothing can be kept, kernels are compiled each time.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
-import os
 import sys
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowreform.engine import kept
 from flowreform.engine.expressions import LANES, WIDTH
 from flowreform.engine.memory import noughts
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 
 _HEADER = """\"\"\"A kernel emitted by flowreform {version}: numbered slots, loop indices and literals.\"\"\"
 from flowreform.engine import native
-from flowreform.engine.native import {decorator} as compiled
-from flowreform.engine.native import part, row, straight
+from flowreform.engine.native import compiled, part, row, straight
 
 globals().update(native.HELPERS)
 R = {lanes}
@@ -40,26 +38,16 @@ W = {width}
 _lock = threading.Lock()
 
 
-def cache_folder() -> Path:
-    """Where kernels are kept: FLOWREFORM_CACHE, or `kernels` in the user's cache folder."""
-    named = os.environ.get("FLOWREFORM_CACHE")
-    if named:
-        return Path(named)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("flowreform", appauthor=False) / "kernels"
-
-
 def _versions() -> str:
     from importlib.metadata import version
 
     return " ".join([sys.version.split()[0], *(f"{name} {version(name)}" for name in ("numba", "llvmlite", "numpy"))])
 
 
-def _text(source: str, decorator: str = "compiled") -> str:
+def _text(source: str) -> str:
     from flowreform import __version__
 
-    return _HEADER.format(version=__version__, decorator=decorator, lanes=LANES, width=WIDTH) + source
+    return _HEADER.format(version=__version__, lanes=LANES, width=WIDTH) + source
 
 
 @functools.cache
@@ -80,52 +68,20 @@ def kernel_name(source: str) -> str:
 
 def is_kept(source: str) -> bool:
     """Has this kernel been compiled and kept before?"""
-    folder = cache_folder() / "__pycache__"
-    return any(folder.glob(f"{kernel_name(source)}.run-*.nbi")) if folder.is_dir() else False
+    return kept.is_kept(kernel_name(source))
 
 
 def load(source: str) -> Callable[..., None]:
     """The compiled `run` function of emitted text."""
     name = kernel_name(source)
     with _lock:
-        module = sys.modules.get(name) or _import(name, _text(source))
-        if module is None:
-            module = _without_file(name, _text(source, "passing"))
+        module = sys.modules.get(name) or _module(name, _text(source))
     run: Callable[..., None] = module.run
     return run
 
 
-def _import(name: str, text: str) -> Any:
-    """The kernel's module from its file in the cache folder; None when that cannot be written or is not ours alone."""
-    folder = cache_folder()
-    path = folder / f"{name}.py"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.name == "posix":
-            info = folder.stat()
-            if info.st_uid != os.getuid() or info.st_mode & 0o022:
-                return None
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            temporary = folder / f".{name}.{os.getpid()}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-        if not os.access(folder, os.W_OK):
-            return None
-    except OSError:
-        return None
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        return None
-    module = importlib.util.module_from_spec(spec)
-    module.__dict__["TEXT"] = text
-    sys.modules[name] = module  # numba pickles the kernel's environment by this name
-    spec.loader.exec_module(module)
-    return module
-
-
-def _without_file(name: str, text: str) -> Any:
-    import types
-
+def _module(name: str, text: str) -> types.ModuleType:
+    """The kernel's module. numba finds a kept kernel's environment by its name in `sys.modules`."""
     module = types.ModuleType(name)
     module.__dict__["TEXT"] = text
     exec(compile(text, f"<{name}>", "exec"), module.__dict__)  # noqa: S102 - emitted by engine.emit (rule 10)

@@ -18,23 +18,21 @@ from numba.extending import intrinsic
 from flowreform import arithmetic
 from flowreform.engine import helpers
 from flowreform.engine.expressions import LANES
+from flowreform.engine.kept import Kept
 from flowreform.engine.straight import DOUBLE, INT, Helpers, cgutils, decorator
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """The decorator of the function that runs a block: no GIL, numpy's division, kept on disk beside its file."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, boundscheck=False)(function)
+    """The decorator of the function that runs a block: no GIL, numpy's division, kept on disk between sessions."""
+    made: Any = numba.njit(nogil=True, error_model="numpy", fastmath=False, boundscheck=False)(function)
+    made._cache = Kept(function.__module__)
+    return made
 
 
 def part(function: Callable[..., Any]) -> Any:
     """The decorator of what only emitted text calls: nothing that Python would need to call it, and no file of its own."""
     options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return numba.njit(nogil=True, error_model="numpy", fastmath=False, boundscheck=False, **options)(function)
-
-
-def passing(function: Callable[..., Any]) -> Any:
-    """The same without a cache on disk."""
-    return numba.njit(nogil=True, error_model="numpy", fastmath=False, boundscheck=False)(function)
 
 
 @intrinsic

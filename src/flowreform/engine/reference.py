@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowreform.errors import ExperimentError, ModelError, did_you_mean, error, one_line
+from flowreform.files import temporary_folder
 from flowreform.formats.vensim import read_vensim
 from flowreform.formats.vensim_data import locate
 from flowreform.formats.vensim_equations import Unreadable
@@ -72,8 +72,8 @@ def run_pysd(
         reason = f"PySD integrates with Euler's method only, and the model asks for {specs.method.upper()}"
         raise ModelError(error("pysd", reason, "use --engine auto, or method Euler", file=str(path), line=specs.line))
     horizon = _horizon(specs) if specs else {}
-    with tempfile.TemporaryDirectory(prefix="flowreform-pysd-") as folder, _listening() as heard:
-        opened = _open(path, Path(folder))
+    with temporary_folder() as folder, _listening() as heard:
+        opened = _open(path, folder)
         if specs:  # the one way to start elsewhere that also works out the initial values there
             opened.components._control_vars["initial_time"] = lambda: specs.start
         names = {canonical(str(real)): str(py) for real, py in zip(opened.doc["Real Name"], opened.doc["Py Name"], strict=True)}

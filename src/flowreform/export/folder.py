@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from flowreform.export.summary import summary_text
 from flowreform.export.tables import kpis_csv
-from flowreform.files import Writer, write_files
+from flowreform.files import Writer, put, write_files
+from flowreform.results import to_netcdf
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -26,12 +27,12 @@ def write_folder(folder: Path, ds: Dataset, kpis: Dataset, experiment: Experimen
     text = summary_text(kpis, experiment, lines, ds.attrs)
     table = kpis_csv(kpis)
     writers: dict[str, Writer] = {
-        "results.nc": lambda path: _netcdf(ds, path),
-        "kpis.csv": lambda path: _text(path, table),
-        "summary.md": lambda path: _text(path, text),
+        "results.nc": lambda path: to_netcdf(ds, path),
+        "kpis.csv": lambda path: put(path, table.encode()),
+        "summary.md": lambda path: put(path, text.encode()),
         "chart.png": lambda path: write_chart(path, ds, experiment),
     }
-    write_files(folder, writers)
+    write_files(folder, writers, size=ds.nbytes + len(text) + len(table))
 
 
 def write_chart(path: Path, ds: Dataset, experiment: Experiment) -> None:
@@ -53,13 +54,3 @@ def _note(experiment: Experiment, observed: bool) -> str:
     asked = f", experiment {experiment.name} {experiment.sha256[:8]}, seed {experiment.seed}" if experiment.sha256 else ""
     points = " Observed values: reference.csv of the model." if observed else ""
     return f"{lines}{model}{asked}.{points}"
-
-
-def _netcdf(ds: Dataset, path: Path) -> None:
-    from flowreform.results import write_netcdf
-
-    write_netcdf(ds, path)
-
-
-def _text(path: Path, text: str) -> None:
-    path.write_bytes(text.encode())

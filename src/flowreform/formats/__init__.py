@@ -49,6 +49,11 @@ def bundled(kind: Kind) -> dict[str, Path]:
     return {}
 
 
+def is_bundled(path: Path) -> bool:
+    """Whether a file is one of those that come with the package."""
+    return path.resolve() in {known.resolve() for known in bundled("models").values()}
+
+
 def _reader(path: Path) -> Callable[[Path], Model]:
     suffix = path.suffix.lower()
     if suffix in XMILE_SUFFIXES:

@@ -7,13 +7,13 @@ stock. Those are written out element by element, or with the nearest words; the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from flowreform.errors import ModelError, error
+from flowreform.files import put, write_file
 from flowreform.formats.expressions import ExpressionError, parse
 from flowreform.formats.spelling import number, spell, spell_name
 from flowreform.formats.unfold import unfolded
@@ -47,20 +47,13 @@ _SUFFIXES = (".xmile", ".stmx", ".xml")
 def write_model(model: Model, path: str | Path) -> Path:
     """Write a model as XMILE 1.0 and return the path. An existing file is replaced in one step.
 
-    Raises ModelError for a file name that says another format, and where the file cannot be written."""
+    Raises ModelError for a file name that says another format, ExperimentError where the file cannot be written."""
     target = Path(path)
     if target.suffix.lower() not in _SUFFIXES:
         repair = f"give it a name that ends in {', '.join(_SUFFIXES)}"
         raise ModelError(error("unknown-format", "models are written as XMILE", repair, file=str(target)))
     data = to_xmile(model)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    except OSError as fault:
-        temporary.unlink(missing_ok=True)
-        reason = f"cannot be written: {fault.strerror or fault}"
-        raise ModelError(error("cannot-write", reason, "check the folder and who may write there", file=str(target))) from fault
+    write_file(target, lambda temporary: put(temporary, data), size=len(data))
     return target
 
 

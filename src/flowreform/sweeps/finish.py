@@ -8,16 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from flowreform.plaintext import text_field
 from flowreform.sweeps import chunks
+from flowreform.sweeps.arrays import ZARR, Arrays
 from flowreform.sweeps.layout import STATUS, Layout
 from flowreform.sweeps.reading import kpi_table
 from flowreform.sweeps.sketch import quantiles, rank_error
-from flowreform.sweeps.store import ZARR, Store
+from flowreform.sweeps.store import Store
 
 CSV = "kpis.csv.gz"
 PARQUET = "kpis.parquet"
@@ -30,13 +30,11 @@ Pause = Callable[[], None]
 
 def finish(store: Store, *, again: bool, pause: Pause) -> tuple[str, ...]:
     """Make the files of a whole sweep, where they are not there or a part has changed; their paths in the folder."""
-    import zarr
-
     wanted = (CSV, *((PARQUET,) if importlib.util.find_spec("pyarrow") else ()))
     known = {file.path: file for file in store.ledger.files()}
     if not again and store.ledger.get("finished") and all(name in known and not store.fault_of(known[name]) for name in wanted):
         return wanted
-    root = zarr.open_group(str(store.folder / ZARR), mode="r", use_consolidated=False)
+    root = Arrays(store.folder, store.layout, store.ledger.files())
     if store.layout.quantiles:
         _quantiles(store, root, pause)
     store.put_large(CSV, lambda path: write_csv(path, root, store.layout, pause))
@@ -46,25 +44,25 @@ def finish(store: Store, *, again: bool, pause: Pause) -> tuple[str, ...]:
     return wanted
 
 
-def _quantiles(store: Store, root: Any, pause: Pause) -> None:
+def _quantiles(store: Store, root: Arrays, pause: Pause) -> None:
     """Quantiles of every saved value over the draws, from the order statistics of the parts, in the parts' order."""
     layout = store.layout
     array = store.arrays["quantile_value"]
-    counts = np.asarray(root["sketch_count"][...])
+    counts = root["sketch_count"][...]
     found = np.full(array.shape, array.fill)
     step = max(1, MOST_BYTES // (8 * layout.parts * layout.times * layout.ranks))
     for scenario in range(len(layout.scenarios)):
         for first in range(0, len(layout.columns), step):
             pause()
             last = first + step
-            kept = np.asarray(root["sketch"][:, scenario, first:last])
+            kept = root["sketch"][:, scenario, first:last]
             found[scenario, first:last] = quantiles(kept, counts[:, scenario], layout.quantiles)
     store.put_result(f"{ZARR}/{chunks.chunk_file('quantile_value', array, 0)}", chunks.encode(array, found))
     worst = max(rank_error(counts[:, at], layout.ranks) for at in range(len(layout.scenarios)))
     store.ledger.set(rank_error=worst)
 
 
-def write_csv(path: Path, root: Any, layout: Layout, pause: Pause) -> None:
+def write_csv(path: Path, root: Arrays, layout: Layout, pause: Pause) -> None:
     """One row per run in the order of runs: scenario, draw, status, and every KPI with all its digits; empty where it has none.
 
     Each part is a member of its own in the gzip file, so that they can be packed side by side."""
@@ -93,7 +91,7 @@ def _ahead(hands: ThreadPoolExecutor, work: Callable[[int], bytes], count: int) 
         yield flying.popleft().result()
 
 
-def _rows(root: Any, layout: Layout, part: int) -> bytes:
+def _rows(root: Arrays, layout: Layout, part: int) -> bytes:
     import orjson
 
     values, status = kpi_table(root, layout, part)
@@ -114,7 +112,7 @@ def _rows(root: Any, layout: Layout, part: int) -> bytes:
     return b"".join(rows)
 
 
-def write_parquet(path: Path, root: Any, layout: Layout, pause: Pause) -> None:
+def write_parquet(path: Path, root: Arrays, layout: Layout, pause: Pause) -> None:
     """The same rows as Parquet, a group of rows for each part."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 from flowreform.experiment import Experiment
-from flowreform.names import element_names
+from flowreform.names import element_names, split
 
 LANES = 64
 """Draws of one scenario that the engine takes at once."""
@@ -20,6 +20,8 @@ SECONDS, RATE = 4.0, 1.25e9
 """A part should be so many seconds of work for one core, which does about so many assignments a second."""
 MOST_RUNS, MOST_BYTES = 65_536, 64 * 2**20
 """Most runs of a part, and most bytes of trajectories that a part holds at a time."""
+MOST_CHUNK_BYTES = 2**31
+"""What one chunk may hold: a compressor's own limit."""
 RANKS = 128
 """Order statistics that stand for the draws of a part where quantiles are kept."""
 
@@ -100,9 +102,43 @@ class Layout:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Layout:
-        """What `as_table` gave."""
+        """What `as_table` gave. Raises ValueError for what it cannot have given."""
         values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-        return cls(**values)
+        try:
+            made = cls(**values)
+        except TypeError as fault:
+            raise ValueError("the layout has other fields") from fault
+        made.require_sound()
+        return made
+
+    def require_sound(self) -> None:
+        """Raises ValueError for a layout that no sweep can have: it may come from somebody else's folder."""
+        counts = (self.draws, self.draws_per_part, self.times, self.kept_draws, self.ranks)
+        if any(not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**53 for count in counts):
+            raise ValueError("the layout has a count that is none")
+        for names in (self.scenarios, self.kpis, self.parameters, self.columns):
+            if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+                raise ValueError("the layout has a name that is none")
+        if not isinstance(self.quantiles, tuple) or not all(isinstance(share, float) for share in self.quantiles):
+            raise ValueError("the layout has a quantile that is none")
+        if not (self.draws and self.draws_per_part and self.times and self.ranks and self.scenarios):
+            raise ValueError("the layout is empty")
+        for name, array in self.arrays().items():
+            if prod(array.chunks) * 8 >= MOST_CHUNK_BYTES:
+                raise ValueError(f"a part of {name} would take more than {MOST_CHUNK_BYTES:,} bytes")
+
+    def require_of(self, experiment: Experiment) -> None:
+        """Raises ValueError where the layout is not of this experiment."""
+        named = {split(name)[0] for name in self.columns}
+        same = (
+            self.scenarios == tuple(experiment.scenarios)
+            and self.kpis == tuple(experiment.kpis)
+            and self.parameters == tuple(experiment.uncertainties)
+            and self.times == len(experiment.times)
+            and named <= set(experiment.save)
+        )
+        if not same:
+            raise ValueError("the layout is another experiment's")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from flowreform.sweeps.arrays import Numbers
+
 Key = tuple[Any, ...]
 
 
@@ -34,7 +36,7 @@ class Folded(_Lazy):
     makes it a comparison with a number."""
 
     def __init__(
-        self, array: Any, scenarios: int, draws: int, *, columns: tuple[int, int] | None = None, inner: tuple[int, ...] = (),
+        self, array: Numbers, scenarios: int, draws: int, *, columns: tuple[int, int] | None = None, inner: tuple[int, ...] = (),
         equal: int | None = None,
     ) -> None:  # fmt: skip
         self._array, self._scenarios, self._columns, self._inner, self._equal = array, scenarios, columns, inner, equal
@@ -47,11 +49,11 @@ class Folded(_Lazy):
         first, last, step = _stretch(draw, self.shape[1])
         runs = slice(first * self._scenarios, last * self._scenarios)
         if self._columns is None:
-            found = np.asarray(self._array[(runs, *rest)] if not _has_numbers(rest) else self._array[runs][(slice(None), *rest)])
+            found = self._array[(runs, *rest)] if not _has_numbers(rest) else self._array[runs][(slice(None), *rest)]
             rest = []
         else:
             begin, count = self._columns
-            found = np.moveaxis(np.asarray(self._array[runs, begin : begin + count]), 1, -1)
+            found = np.moveaxis(self._array[runs, begin : begin + count], 1, -1)
             found = found.reshape(*found.shape[:-1], *self._inner)
         if self._equal is not None:
             found = found == self._equal
@@ -66,13 +68,13 @@ class Folded(_Lazy):
 class Drawn(_Lazy):
     """One column of the drawn inputs (draw); with `fixed` (scenario, draw), where a number wins over what was drawn."""
 
-    def __init__(self, array: Any, place: int, fixed: list[float | None] | None) -> None:
+    def __init__(self, array: Numbers, place: int, fixed: list[float | None] | None) -> None:
         self._array, self._place, self._fixed = array, place, fixed
         self.shape = (array.shape[0],) if fixed is None else (len(fixed), array.shape[0])
         self.dtype = np.dtype(np.float64)
 
     def _read(self, key: Key) -> NDArray[Any]:
-        drawn = np.asarray(self._array[:, self._place] if key[-1] == slice(None) else self._array[key[-1], self._place])
+        drawn = self._array[:, self._place] if key[-1] == slice(None) else self._array[key[-1], self._place]
         if self._fixed is None:
             return drawn
         rows = [drawn if value is None else np.full(drawn.shape, float(value)) for value in self._fixed]

@@ -7,9 +7,11 @@ stale once it has not been touched for `STALE` seconds.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
+import stat
 import time
 from pathlib import Path
 from typing import IO, Any
@@ -35,7 +37,7 @@ class Lock:
     def take(self) -> None:
         """Raises ExperimentError, naming the owner, where another sweep is at work; OSError where nothing can be written."""
         while True:
-            handle = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - held until release
+            handle = _open(self.path)
             try:
                 if not _lock(handle):
                     raise self._busy(_owner(handle))
@@ -43,7 +45,7 @@ class Lock:
                     handle.close()
                     continue  # its owner was just leaving and took the file away
                 before = _owner(handle)
-                if before and before.get("host") != platform.node() and time.time() - self.path.stat().st_mtime < STALE:
+                if before and before.get("host") != platform.node() and time.time() - os.fstat(handle.fileno()).st_mtime < STALE:
                     raise self._busy(before)
                 self.taken_over = _said(before) if before else ""
                 handle.seek(0)
@@ -68,7 +70,7 @@ class Lock:
             raise ExperimentError(
                 error("sweep-lock", reason, "put the folder back and run the command again", file=str(self.path.parent))
             )
-        os.utime(self.path)
+        os.utime(self._handle.fileno() if os.utime in os.supports_fd else self.path)
 
     def release(self) -> None:
         """Let go, and leave nothing behind."""
@@ -85,7 +87,7 @@ class Lock:
     def _is_same(self, handle: IO[str]) -> bool:
         """Whether the file we have open is still the one in the folder."""
         try:
-            return os.path.samestat(os.fstat(handle.fileno()), self.path.stat())
+            return os.path.samestat(os.fstat(handle.fileno()), self.path.lstat())
         except OSError:
             return False
 
@@ -94,6 +96,16 @@ class Lock:
         return ExperimentError(
             error("sweep-lock", reason, "wait for it, stop it, or sweep into another folder (-o)", file=str(self.path.parent))
         )
+
+
+def _open(path: Path) -> IO[str]:
+    """The lock file, made where it is missing; a link is not followed. Raises OSError where something else stands there."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, f"{path.name} is not an ordinary file")
+    return open(handle, "r+", encoding="utf-8", errors="replace")
 
 
 def _lock(handle: IO[str]) -> bool:
@@ -120,7 +132,7 @@ def _owner(handle: IO[str]) -> dict[str, Any]:
     handle.seek(0)
     try:
         found = json.loads(handle.read(2000) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

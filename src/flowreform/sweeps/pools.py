@@ -125,11 +125,12 @@ class _Child:
     """A process that works out one part after the other: numbers go in by its standard input, parts come out."""
 
     def __init__(self, task: bytes) -> None:
-        command = [sys.executable, "-m", "flowreform.sweeps.worker"]
+        # -P and a folder of its own: no file in the current folder is ever taken for a module or for a library's settings
+        command = [sys.executable, "-P", "-m", "flowreform.sweeps.worker"]
         away: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
-        path = os.pathsep.join(filter(None, (_source(), os.environ.get("PYTHONPATH", ""))))
-        environment = os.environ | {"PYTHONPATH": path}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, **away)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), cwd=_source(), **away
+        )
         self.pid = self._process.pid
         self._sent = self._send(len(task).to_bytes(8, "little") + task)
 
@@ -281,6 +282,13 @@ def _dead(number: int) -> ExperimentError:
     reason = f"part {number} was given to {1 + RETRIES} workers and each of them died"
     repair = "look for what ends them (memory, most often), and run the same command again: finished parts are safe"
     return ExperimentError(error("dead-workers", reason, repair))
+
+
+def _environment() -> dict[str, str]:
+    """This process's own, with paths that do not depend on the folder it is in."""
+    paths = [_source(), *(os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)]
+    found = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    return found | ({"FLOWREFORM_CACHE": os.path.abspath(kept)} if (kept := os.environ.get("FLOWREFORM_CACHE")) else {})
 
 
 def _source() -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Points
 from flowreform.names import Named, base_values, element_names, split
 from flowreform.sweeps import snapshot
+from flowreform.sweeps.arrays import ZARR, Arrays, damaged
 from flowreform.sweeps.layout import FAILED, Layout
-from flowreform.sweeps.ledger import Failed
-from flowreform.sweeps.store import ZARR, open_ledger
+from flowreform.sweeps.ledger import Failed, File
+from flowreform.sweeps.store import layout_in, open_ledger
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -25,7 +25,7 @@ def experiment_of(folder: str | Path) -> Experiment:
     folder = Path(folder)
     ledger = open_ledger(folder)
     try:
-        return snapshot.read_snapshot(folder, ledger.get("names"))
+        return snapshot.read_snapshot(folder, ledger.table("names"))
     finally:
         ledger.close()
 
@@ -53,20 +53,23 @@ def open_sweep(folder: str | Path) -> Dataset:
     folder = Path(folder)
     ledger = open_ledger(folder)
     try:
-        layout, files = Layout.from_table(ledger.get("layout")), ledger.files()
+        layout, files = layout_in(ledger), ledger.files()
         done, failed = ledger.counts()
-        attributes = dict(ledger.get("attributes"))
+        attributes = {key: value for key, value in ledger.table("attributes").items() if isinstance(value, str | int | float)}
         rank_error = ledger.get("rank_error")
     finally:
         ledger.close()
     for file in files:
         place = folder / file.path
         if file.path.startswith(ZARR) and not (place.is_file() and place.stat().st_size == file.size):
-            repair = "run the same `flowreform sweep` again: only what is damaged is worked out"
-            raise ExperimentError(error("sweep-damaged", "a file of the sweep is missing or cut short", repair, file=str(place)))
+            raise damaged(place, "a file is missing or cut short")
     experiment = experiment_of(folder)
+    try:
+        layout.require_of(experiment)
+    except ValueError as fault:
+        raise damaged(folder, str(fault)) from fault
     attributes |= {"draws": layout.draws, "runs": layout.runs, "missing_runs": layout.runs - done, "failed_runs": failed}
-    stored = _Stored(folder, layout, experiment)
+    stored = _Stored(folder, layout, experiment, files)
     data, coords = stored.numbers(rank_error)
     data |= stored.inputs() | stored.courses()
     return xr.Dataset(
@@ -77,27 +80,25 @@ def open_sweep(folder: str | Path) -> Dataset:
 class _Stored:
     """The arrays of a folder, lazily, by the names of results."""
 
-    def __init__(self, folder: Path, layout: Layout, experiment: Experiment) -> None:
-        import zarr
-
+    def __init__(self, folder: Path, layout: Layout, experiment: Experiment, files: list[File]) -> None:
         self.layout, self.experiment, self.model = layout, experiment, experiment.model
-        self.root: Any = zarr.open_group(str(folder / ZARR), mode="r", use_consolidated=False)
+        self.root = Arrays(folder, layout, files)
 
     def numbers(self, rank_error: float | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """KPIs, status and quantiles."""
         known = self.layout.arrays()
-        flags = {name: dict(self.root[name].attrs) for name in ("status", "kpi_outcome") if name in known}
+        flags = {name: self.root[name].attrs for name in ("status", "kpi_outcome") if name in known}
         data: dict[str, Any] = {
             "status": self._lazy("status", ("scenario", "draw"), flags["status"]),
             "failed": self._lazy("status", ("scenario", "draw"), {"long_name": "run failed"}, equal=FAILED),
         }
         for name in ("kpi_value", "kpi_outcome"):
             if name in known:
-                data[name] = self._lazy(name, ("scenario", "draw", "kpi"), dict(self.root[name].attrs))
+                data[name] = self._lazy(name, ("scenario", "draw", "kpi"), self.root[name].attrs)
         coords: dict[str, Any] = {}
         if "quantile_value" in known:
             array = known["quantile_value"]
-            data["quantile_value"] = (array.dims, self.root["quantile_value"][...], {"rank_error": rank_error or 0.0})
+            data["quantile_value"] = (array.dims, self.root["quantile_value"][...], {"rank_error": float(rank_error or 0.0)})
             coords |= {"column": np.array(self.layout.columns, dtype=np.str_), "quantile": np.array(self.layout.quantiles)}
         return data, coords
 
@@ -186,9 +187,9 @@ class _Stored:
         return Variable(dims, LazilyIndexedArray(Drawn(self.root["input_value"], place, fixed)), attributes)
 
 
-def kpi_table(root: Any, layout: Layout, part: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+def kpi_table(root: Arrays, layout: Layout, part: int) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """KPIs of a part float64[run, kpi] and the status of its runs."""
     count, draws = len(layout.scenarios), layout.draws_of(part)
     runs = slice(draws.start * count, draws.stop * count)
     values = root["kpi_value"][runs] if layout.kpis else np.empty((len(draws) * count, 0))
-    return np.asarray(values), np.asarray(root["status"][runs])
+    return values, root["status"][runs]

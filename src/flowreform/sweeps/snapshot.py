@@ -6,7 +6,6 @@ file as it was, or XMILE where that alone would not do. Whether they give the sa
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from flowreform.errors import ExperimentError, FlowreformError, error
 from flowreform.experiment import Experiment, read_experiment
 from flowreform.experiment.experiment import toml_text
+from flowreform.files import inside, temporary_folder
 from flowreform.formats import VENSIM_SUFFIXES, XMILE_SUFFIXES, read_model
 from flowreform.formats.writer import to_xmile
 from flowreform.model import Model
@@ -60,12 +60,12 @@ def about(experiment: Experiment) -> dict[str, Any]:
 
 def restore(files: Files, names: Mapping[str, Any]) -> Experiment:
     """The experiment that a snapshot holds, by way of a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="flowreform-") as folder:
+    with temporary_folder() as folder:
         for path, content in files.items():
-            place = Path(folder, path)
+            place = inside(folder, path)
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(content)
-        return read_snapshot(Path(folder), names)
+        return read_snapshot(folder, names)
 
 
 def read_snapshot(folder: Path, names: Mapping[str, Any]) -> Experiment:

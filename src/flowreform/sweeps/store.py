@@ -11,6 +11,7 @@ files the ledger knows and, at most, files that it does not know and that are wr
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -23,23 +24,23 @@ import numpy as np
 
 from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment import Experiment
-from flowreform.files import write_bytes
+from flowreform.files import inside, no_room, open_plain, write_bytes, write_files
 from flowreform.kpi import kpi_attributes
 from flowreform.names import split
 from flowreform.sweeps import chunks, snapshot
+from flowreform.sweeps.arrays import ZARR, damaged
 from flowreform.sweeps.identity import changed_fields, identity_of, machine
 from flowreform.sweeps.layout import Layout
 from flowreform.sweeps.ledger import FORMAT, Entry, File, Ledger
 from flowreform.sweeps.part import Part
 
 LEDGER = "ledger.sqlite"
-ZARR = "runs.zarr"
 OURS = (LEDGER, ZARR, snapshot.EXPERIMENT, snapshot.MODEL)
 
 
 def is_sweep(folder: Path) -> bool:
     """Whether a folder holds a sweep, finished or not."""
-    return (folder / LEDGER).is_file()
+    return (folder / LEDGER).is_file() and not (folder / LEDGER).is_symlink()
 
 
 @contextmanager
@@ -49,6 +50,8 @@ def on_disk(folder: Path) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as fault:
         reason = getattr(fault, "strerror", None) or str(fault)
+        if getattr(fault, "errno", None) == errno.ENOSPC or "disk is full" in reason:
+            reason += no_room(folder, 0)
         repair = "finished parts are safe: make room or put the folder back, and run the same command again"
         if not folder.is_dir():
             reason = f"the folder is not there ({reason})"
@@ -104,14 +107,13 @@ class Store:
                     ledger.close()
                     return None
                 _know_format(ledger, folder)
-                changes = changed_fields(
-                    str(folder), ledger.get("identity") | ledger.get("machine"), identity_of(experiment) | machine()
-                )
-                layout = _grown(Layout.from_table(ledger.get("layout")), experiment, str(folder), changes)
+                before = ledger.table("identity") | ledger.table("machine")
+                changes = changed_fields(str(folder), before, identity_of(experiment) | machine())
+                layout = _grown(layout_in(ledger), experiment, str(folder), changes)
                 if changes:
                     raise ExperimentError(changes)
                 store = cls(folder, experiment, ledger, layout)
-                if layout.as_table() != ledger.get("layout"):
+                if layout != layout_in(ledger):
                     ledger.set(layout=layout.as_table(), finished=False)
                     store._put(snapshot.snapshot(experiment))
                 store.describe()
@@ -127,7 +129,7 @@ class Store:
 
     def describe(self) -> None:
         """Metadata and coordinates of the zarr store, rewritten where they are not as they should be."""
-        attributes = self.ledger.get("attributes") | {"draws": self.layout.draws}
+        attributes = self.ledger.table("attributes") | {"draws": self.layout.draws}
         described = chunks.describe(self.layout, labels_of(self.experiment, self.layout), attributes)
         self._put({f"{ZARR}/{path}": content for path, content in described.items()})
 
@@ -145,7 +147,7 @@ class Store:
         with on_disk(self.folder):
             for name, content in part.chunks.items():
                 path = f"{ZARR}/{chunks.chunk_file(name, self.arrays[name], part.number)}"
-                write_bytes(self.folder / path, content)
+                write_bytes(inside(self.folder, path), content)
                 files.append(File(path, part.number, len(content), _sha256(content)))
             first_run = part.number * self.layout.draws_per_part * len(self.layout.scenarios)
             entry = Entry(part.number, part.runs, part.failed, part.strays)
@@ -170,8 +172,7 @@ class Store:
         for file in self.ledger.files():
             place = self.folder / file.path
             if file.part is not None and not (place.is_file() and place.stat().st_size == file.size):
-                reason = "a file of the sweep was taken away while it was at work"
-                raise ExperimentError(error("sweep-damaged", reason, "run the same command again", file=str(place)))
+                raise damaged(place, "a file was taken away while it was at work")
 
     def damaged(self, told: Callable[[int, int], None] | None = None) -> set[int]:
         """The parts with a file that is gone or not as it was written."""
@@ -195,40 +196,39 @@ class Store:
 
     def put_large(self, path: str, writer: Callable[[Path], None]) -> None:
         """The same for a file too large for memory: `writer` gets the temporary name."""
-        from flowreform.files import write_file
-
         with on_disk(self.folder):
             if not self.folder.is_dir():
                 raise FileNotFoundError("it was taken away")
-            write_file(self.folder / path, writer)
+            place = inside(self.folder, path)
+            write_files(place.parent, {place.name: writer})
             self.ledger.put_files([file_of(self.folder, path)])
 
     def _put(self, files: Mapping[str, bytes]) -> None:
         """Files of the sweep as a whole, those that are not there as they should be, and then their checksums."""
         for path, content in files.items():
-            place = self.folder / path
             if not self.folder.is_dir():
                 raise FileNotFoundError("it was taken away")
+            place = inside(self.folder, path)
             place.parent.mkdir(parents=True, exist_ok=True)
-            if not place.is_file() or place.read_bytes() != content:
+            if not _holds(place, content):
                 write_bytes(place, content)
         self.ledger.put_files([File(path, None, len(content), _sha256(content)) for path, content in files.items()])
 
     def _tidy(self) -> None:
         """Temporary files that a kill left behind."""
         for name in self.arrays:
-            for left in (self.folder / ZARR / name).glob(".*.tmp"):
+            for left in inside(self.folder, f"{ZARR}/{name}/c").parent.glob(".*.tmp"):
                 left.unlink(missing_ok=True)
 
 
 def fault_of(folder: Path, file: File) -> str:
     """What is wrong with a file that the ledger knows: gone, another length, other bytes; empty when nothing is."""
-    place = folder / file.path
     try:
-        size = place.stat().st_size
-        if size != file.size:
-            return f"{size:,} bytes and not {file.size:,}"
-        with open(place, "rb") as handle:
+        with open_plain(inside(folder, file.path)) as handle:
+            size = handle.seek(0, 2)
+            if size != file.size:
+                return f"{size:,} bytes and not {file.size:,}"
+            handle.seek(0)
             if hashlib.file_digest(handle, "sha256").hexdigest() != file.sha256:
                 return "its checksum is another"
     except FileNotFoundError:
@@ -240,9 +240,26 @@ def fault_of(folder: Path, file: File) -> str:
 
 def file_of(folder: Path, path: str) -> File:
     """A file as it stands, for the ledger."""
-    place = folder / path
-    with open(place, "rb") as handle:
-        return File(path, None, place.stat().st_size, hashlib.file_digest(handle, "sha256").hexdigest())
+    with open_plain(inside(folder, path)) as handle:
+        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        return File(path, None, handle.seek(0, 2), digest)
+
+
+def _holds(place: Path, content: bytes) -> bool:
+    """Whether a file is there with these bytes."""
+    try:
+        with open_plain(place) as handle:
+            return handle.read(len(content) + 1) == content
+    except OSError:
+        return False
+
+
+def layout_in(ledger: Ledger) -> Layout:
+    """What the ledger says that the sweep holds. Raises ExperimentError where it cannot be so."""
+    try:
+        return Layout.from_table(ledger.table("layout"))
+    except ValueError as fault:
+        raise damaged(ledger.path, str(fault)) from fault
 
 
 def labels_of(experiment: Experiment, layout: Layout) -> chunks.Labels:
@@ -330,10 +347,9 @@ def open_ledger(folder: Path) -> Ledger:
                 reason = "the sweep was not even begun: its making was interrupted"
                 raise ExperimentError(error("no-sweep", reason, "run the same `flowreform sweep` again", file=str(folder)))
             _know_format(ledger, folder)
-    except sqlite3.OperationalError as fault:
-        raise ExperimentError(
-            error("sweep-ledger", f"the ledger cannot be read: {fault}", "", file=str(folder / LEDGER))
-        ) from fault
+    except (sqlite3.OperationalError, OSError) as fault:
+        reason = f"the ledger cannot be read: {getattr(fault, 'strerror', None) or fault}"
+        raise ExperimentError(error("sweep-ledger", reason, "restore it from a copy", file=str(folder / LEDGER))) from fault
     return ledger
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform.sweeps.arrays import Arrays, damaged
 from flowreform.sweeps.evaluate import Evaluator, batch_of, choose_engine
 from flowreform.sweeps.identity import differences, identity_of, machine
 from flowreform.sweeps.layout import FAILED, Layout
 from flowreform.sweeps.reading import experiment_of
-from flowreform.sweeps.store import ZARR, fault_of, open_ledger
+from flowreform.sweeps.store import fault_of, layout_in, open_ledger
 
 SAMPLE = 64
 """Runs that are worked out again."""
@@ -61,8 +62,8 @@ def verify_sweep(folder: Path, *, sample: int = SAMPLE, seed: int | None = None,
     ledger = open_ledger(folder)
     try:
         files, have = ledger.files(), ledger.parts()
-        layout = Layout.from_table(ledger.get("layout"))
-        identity, made_on = ledger.get("identity"), ledger.get("machine")
+        layout, unworked = layout_in(ledger), ledger.unworked()
+        identity, made_on = ledger.table("identity"), ledger.table("machine")
     finally:
         ledger.close()
     faults, bad_parts = [], set()
@@ -72,6 +73,10 @@ def verify_sweep(folder: Path, *, sample: int = SAMPLE, seed: int | None = None,
             if file.part is not None:
                 bad_parts.add(file.part)
     experiment = experiment_of(folder)
+    try:
+        layout.require_of(experiment)
+    except ValueError as fault:
+        raise damaged(folder, str(fault)) from fault
     for name, _, _ in differences(identity, identity_of(experiment)):
         faults.append(f"file {name}: the experiment or model in the folder is not the one that was run")
     others = differences(made_on, machine())
@@ -79,12 +84,13 @@ def verify_sweep(folder: Path, *, sample: int = SAMPLE, seed: int | None = None,
     if others:
         what = ", ".join(f"{name} {was} there, {now} here" for name, was, now in others)
         rule = f"another machine or other versions ({what}): equal to {TOLERANCE:g} of the largest value"
-    whole = [part for part in have if part not in bad_parts and part < layout.parts]
-    missing = layout.parts - len([part for part in have if part < layout.parts])
+    worked = [part for part in have if part < layout.parts and part not in unworked]
+    whole = [part for part in worked if part not in bad_parts]
+    missing = layout.parts - len(worked)
     if engine == "auto":
         engine = choose_engine(batch_of(experiment, bool(layout.columns)), sample)
     worker = Evaluator(experiment, layout, engine)
-    check = _Check(folder, layout, worker, exact=not others)
+    check = _Check(Arrays(folder, layout, files), layout, worker, exact=not others)
     for part, runs in _chosen(layout, whole, sample, seed).items():
         check.part(part, runs)
     return Verified(len(files), len(have), missing, check.runs, check.numbers, rule, (*faults, *check.faults), check.largest)
@@ -108,11 +114,8 @@ def _chosen(layout: Layout, parts: list[int], sample: int, seed: int | None) -> 
 class _Check:
     """Runs worked out again, one by one, against what is stored of them."""
 
-    def __init__(self, folder: Path, layout: Layout, worker: Evaluator, *, exact: bool) -> None:
-        import zarr
-
-        self.layout, self.worker, self.exact = layout, worker, exact
-        self.root: Any = zarr.open_group(str(folder / ZARR), mode="r", use_consolidated=False)
+    def __init__(self, root: Arrays, layout: Layout, worker: Evaluator, *, exact: bool) -> None:
+        self.root, self.layout, self.worker, self.exact = root, layout, worker, exact
         self.runs = self.numbers = 0
         self.largest = 0.0
         self.faults: list[str] = []
@@ -124,11 +127,9 @@ class _Check:
         drawn = self.worker.drawer.part(draws.start, draws.stop)
         first = draws.start * count
         stored = {
-            name: np.asarray(self.root[name][first : draws.stop * count])
-            for name in ("kpi_value", "kpi_outcome", "status")
-            if name in known
+            name: self.root[name][first : draws.stop * count] for name in ("kpi_value", "kpi_outcome", "status") if name in known
         }
-        given = np.asarray(self.root["input_value"][draws.start : draws.stop]) if drawn else np.empty((len(draws), 0))
+        given = self.root["input_value"][draws.start : draws.stop] if drawn else np.empty((len(draws), 0))
         keep = layout.keeps_courses(part)
         for at, scenario in enumerate(layout.scenarios):
             chosen = np.array([run // count for run in runs if run % count == at], dtype=np.int64)

@@ -17,6 +17,7 @@ import numpy as np
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment.options import with_options
 from flowreform.export.roundtrip.origin import Origin, find_origin
+from flowreform.formats import is_bundled
 from flowreform.results import RESERVED, read_netcdf
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ def check_netcdf(path: Path, progress: Progress | None = None) -> Compared:
         repair = "give a results.nc; of a sweep, give its folder"
         raise ExperimentError(error("verify", reason, repair, file=str(path)))
     origin = find_origin(ds.attrs, path)
+    made_from = origin.experiment.model.path
+    if ds.attrs.get("engine") == "pysd" and not (made_from and is_bundled(made_from)):
+        reason = "the file says that PySD made it, and PySD runs code that a model file may hold"
+        repair = "if you trust the model, run it with --engine pysd yourself"
+        raise ExperimentError(error("verify", reason, repair, file=str(path)))
     again = _again(ds, origin, progress)
     return _compared(ds, again)
 

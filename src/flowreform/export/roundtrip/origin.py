@@ -16,6 +16,7 @@ from typing import Any
 
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, experiment_of, read_experiment
+from flowreform.files import open_plain
 from flowreform.formats import VENSIM_SUFFIXES, XMILE_SUFFIXES, Kind, bundled, read_model
 from flowreform.toml import MAX_BYTES
 
@@ -75,7 +76,7 @@ def _wanted(digest: str, name: str, kind: Kind, file: Path, suffixes: Sequence[s
         try:
             if not path.is_file() or path.stat().st_size > most:
                 continue
-            with open(path, "rb") as handle:
+            with open_plain(path, follow=True) as handle:
                 found = hashlib.file_digest(handle, "sha256").hexdigest()
         except OSError:
             continue

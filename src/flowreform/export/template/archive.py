@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowreform.errors import ExperimentError, Finding, error
+from flowreform.files import read_plain
 from flowreform.formats.limits import Limits, how_to_raise
 
 _LOCAL, _CENTRAL, _END = struct.Struct("<4s5H3L2H"), struct.Struct("<4s6H3L5H2L"), struct.Struct("<4s4H2LH")
@@ -116,7 +117,7 @@ def read_archive(path: Path, limits: Limits) -> Archive:
         if path.stat().st_size > limits.file_bytes:
             reason = f"the file is larger than {limits.file_bytes:,} bytes"
             raise ExperimentError(_fault(file, reason, how_to_raise("file_bytes")))
-        content = path.read_bytes()
+        content = read_plain(path, limits.file_bytes)
     except OSError as fault:
         reason = "there is no such file" if isinstance(fault, FileNotFoundError) else f"it cannot be read: {fault.strerror}"
         raise ExperimentError(error("no-file", reason, "check the path", file=file)) from fault
