@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowreform.formats.expressions import ExpressionError, depth, fold, parse, qualified
+from flowreform.formats.expressions import ExpressionError, depth, parse, qualified
 from flowreform.formats.limits import Limits
-from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary, canonical
+from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary, canonical, fold
 
 a, b, c, d = (Ref(name) for name in "abcd")
 

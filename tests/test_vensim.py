@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowreform import simulate
 from flowreform.errors import ModelError
 from flowreform.formats.limits import DEFAULT
 from flowreform.formats.vensim import read_vensim
@@ -465,10 +466,38 @@ def test_string_variables_name_files_and_cells(tmp_path: Path) -> None:
     assert "nowhere is no string variable" in faults(write(tmp_path, "b= GET DIRECT CONSTANTS(nowhere, ',', 'B1')"))[0]
 
 
+def test_elements_that_are_stocks_beside_elements_that_are_not(tmp_path: Path) -> None:
+    path = write(tmp_path, "d: a, b, c", "level[a]= INTEG(2, 1)", "level[b]= 7", "level[c]= Time", "all= SUM(level[d!])")
+    for engine in ("python", "numba"):
+        ds = simulate(read_vensim(path), engine=engine)
+        assert ds["level"].values[0, -1].tolist() == [21.0, 7.0, 10.0]
+        assert ds["all"].values[0, -1] == 38.0
+
+
+def test_an_exception_may_name_elements_that_the_variable_has_not(tmp_path: Path) -> None:
+    equations = ("d: a, b, c", "s: b, c", "v[s] :EXCEPT: [a]= 3*Time", "w[s] :EXCEPT: [p]= Time", "w[b]= 5", "p: a, b")
+    ds = simulate(read_vensim(write(tmp_path, *equations)), engine="python")
+    assert ds["v"].values[0, -1].tolist() == [30.0, 30.0]
+    assert ds["w"].values[0, -1].tolist() == [5.0, 10.0]
+
+
+def test_comments_inside_comments(tmp_path: Path) -> None:
+    assert expr(tmp_path, "d= 8760 {not yet: {leap year} MAX(8784, 1) {or {both}} } ") == Number(8760.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "names"), [("A2", "A", ("r1", "r2")), ("A1", "1", ("c0", "c1", "c2")), ("B1", "C1", ("c1", "c2"))]
+)
+def test_subscripts_run_down_a_column_or_along_a_row(tmp_path: Path, first: str, last: str, names: tuple[str, ...]) -> None:
+    (tmp_path / "names.csv").write_text("c0,c1,c2\nr1,,\nr2,,\n", encoding="utf-8")
+    model = read_vensim(write(tmp_path, f"d: GET DIRECT SUBSCRIPT('names.csv', ',', '{first}', '{last}', '')", "v[d]= 1"))
+    assert model.dimensions["d"].elements == names
+
+
 def test_left_sides_that_do_not_fit(tmp_path: Path) -> None:
-    texts = "\n".join(faults(write(tmp_path, "d: a, b", "v[d]= 1, 2, 3", "w[a]= 1", "w[b]= INTEG(1, 2)", "u[d]= 1", "u[d,d]= 2")))
+    texts = "\n".join(faults(write(tmp_path, "d: a, b", "v[d]= 1, 2, 3", "w[a]= 1", "w[b]((0,1),(1,2))", "u[d]= 1", "u[d,d]= 2")))
     assert "3 numbers are given for 2 elements" in texts
-    assert "are stocks (INTEG) and some are not" in texts
+    assert "are lookups and some are not" in texts
     assert "different numbers of subscripts" in texts
 
 

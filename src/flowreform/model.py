@@ -13,9 +13,12 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from flowreform.errors import ModelError, did_you_mean, error
 from flowreform.text import Manual, Shown, columns, number
+
+T = TypeVar("T")
 
 _SPACES = re.compile(r"(?:\\n|\\r|[\s_\u00a0])+")
 
@@ -109,6 +112,37 @@ def walk(expr: Expr) -> Iterator[Expr]:
         top = stack.pop()
         yield top
         stack.extend(reversed(children(top)))
+
+
+def fold(expr: Expr, combine: Callable[[Expr, tuple[T, ...]], T]) -> T:
+    """What `combine` makes of an expression and of what it made of those inside it, from the leaves up. Without recursion."""
+    work: list[tuple[Expr, bool]] = [(expr, False)]
+    done: list[T] = []
+    while work:
+        top, ready = work.pop()
+        inside = children(top)
+        if inside and not ready:
+            work.append((top, True))
+            work.extend((child, False) for child in reversed(inside))
+        else:
+            first = len(done) - len(inside)
+            done[first:] = [combine(top, tuple(done[first:]))]
+    return done[0]
+
+
+def rebuilt(part: Expr, inside: tuple[Expr, ...]) -> Expr:
+    """An expression of the same kind around other parts."""
+    match part:
+        case Ref(name, _, column):
+            return Ref(name, inside, column)
+        case Call(function, _, column):
+            return Call(function, inside, column)
+        case Unary(op, _):
+            return Unary(op, inside[0])
+        case Binary(op, _, _):
+            return Binary(op, inside[0], inside[1])
+        case Number() | Star():
+            return part
 
 
 def names_in(expr: Expr) -> Iterator[str]:

@@ -30,8 +30,10 @@ def ranges(model: Model) -> Iterator[Finding]:
             below = low is not None and value < low
             limit = f"below its range, which starts at {low:g}" if below else f"above its range, which ends at {high:g}"
             unit = f" {variable.units}" if variable.units else ""
-            reason, repair = f"{where}{value:g}{unit} is {limit}", "correct the value, or widen <range>"
-            yield finding(model, variable, "outside-range", reason, repair, line=equation.line)
+            reason = f"{where}{value:g}{unit} is {limit}"
+            slider = model.path is not None and model.path.suffix.lower() == ".mdl"  # in Vensim it is a slider's range
+            report, words = (warn, "[low, high]") if slider else (finding, "<range>")
+            yield report(model, variable, "outside-range", reason, f"correct the value, or widen {words}", line=equation.line)
 
 
 def papers(model: Model) -> Iterator[Finding]:

@@ -11,15 +11,14 @@ import re
 from collections.abc import Callable
 from functools import cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from flowreform.formats.limits import DEFAULT, Limits, how_to_raise
-from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary, canonical, children
+from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary, canonical, fold
 
 if TYPE_CHECKING:
     from lark import Lark
 
-T = TypeVar("T")
 
 # Letters, digits, _ and $, and of the rest of Unicode what is not a blank, a dash, a typographic quote or a mathematical sign.
 _LETTER = (
@@ -27,7 +26,8 @@ _LETTER = (
     "\u2070-\u21ff\u2300-\u2fff\u3001-\ufefe\uff00-\U0010ffff"
 )
 _QUOTED = r'"(?:[^"\\]|\\[\s\S])*"'
-_SEGMENT = f"(?:[{_LETTER}][{_LETTER}0-9]*|{_QUOTED})"
+_APOSTROPHE = f"(?:'(?=[{_LETTER}0-9]))"  # Stella writes `ward's_beds` without quotes; before anything else ' transposes an array
+_SEGMENT = f"(?:[{_LETTER}](?:[{_LETTER}0-9]|{_APOSTROPHE})*|{_QUOTED})"
 NAME = rf"\.?{_SEGMENT}(?:\.(?:[{_LETTER}0-9]+|{_QUOTED}))*"
 _WORD_ENDS = f"(?![{_LETTER}0-9])"
 NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -129,22 +129,6 @@ def parse(text: str, *, limits: Limits = DEFAULT, column: int = 1) -> Expr:
         repair = f"split it over several variables, or {how_to_raise('nesting')}"
         raise ExpressionError(reason, repair, column=column, rule="equation-too-deep")
     return expr
-
-
-def fold(expr: Expr, combine: Callable[[Expr, tuple[T, ...]], T]) -> T:
-    """What `combine` makes of an expression and of what it made of those inside it, from the leaves up. Without recursion."""
-    work: list[tuple[Expr, bool]] = [(expr, False)]
-    done: list[T] = []
-    while work:
-        top, ready = work.pop()
-        inside = children(top)
-        if inside and not ready:
-            work.append((top, True))
-            work.extend((child, False) for child in reversed(inside))
-        else:
-            first = len(done) - len(inside)
-            done[first:] = [combine(top, tuple(done[first:]))]
-    return done[0]
 
 
 def depth(expr: Expr) -> int:

@@ -12,9 +12,7 @@ from types import MappingProxyType
 
 from flowreform.builtins import find
 from flowreform.errors import ModelError, error
-from flowreform.formats.expressions import fold
-from flowreform.formats.unfold import rebuilt
-from flowreform.model import Call, Dimension, Equation, Expr, Model, Ref, Star, Variable
+from flowreform.model import Call, Dimension, Equation, Expr, Model, Ref, Star, Variable, fold, rebuilt
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from flowreform.formats.expressions import NAME, fold
-from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary
+from flowreform.formats.expressions import NAME
+from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary, fold
 
 _KEYWORDS = frozenset({"if", "then", "else", "and", "or", "not", "mod"})
 _PLAIN = re.compile(NAME)

@@ -7,8 +7,20 @@ from dataclasses import replace
 from itertools import product
 
 from flowreform import builtins
-from flowreform.formats.expressions import fold
-from flowreform.model import Binary, Call, Dimension, Equation, Expr, Lookup, Number, Ref, Role, Star, Unary, Variable, walk
+from flowreform.model import (
+    Call,
+    Dimension,
+    Equation,
+    Expr,
+    Lookup,
+    Number,
+    Ref,
+    Role,
+    Variable,
+    fold,
+    rebuilt,
+    walk,
+)
 
 Dimensions = Mapping[str, Dimension]
 
@@ -129,18 +141,3 @@ def _stands_for(wanted: Dimension, running: list[tuple[Dimension, str]]) -> str 
             if other == dimension.name and element in mapped:
                 return wanted.elements[mapped.index(element)]
     return None
-
-
-def rebuilt(part: Expr, inside: tuple[Expr, ...]) -> Expr:
-    """An expression of the same kind around other parts."""
-    match part:
-        case Ref(name, _, column):
-            return Ref(name, inside, column)
-        case Call(function, _, column):
-            return Call(function, inside, column)
-        case Unary(op, _):
-            return Unary(op, inside[0])
-        case Binary(op, _, _):
-            return Binary(op, inside[0], inside[1])
-        case Number() | Star():
-            return part

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from flowreform.errors import Finding, error, shorten, warning
 from flowreform.formats.limits import Limits, how_to_raise
-from flowreform.formats.vensim_dimensions import Wrong, cells, covering
+from flowreform.formats.vensim_dimensions import Wrong, cells, covering, members
 from flowreform.formats.vensim_equations import (
     NoEquation,
     Numbers,
@@ -19,7 +20,21 @@ from flowreform.formats.vensim_equations import (
 )
 from flowreform.formats.vensim_expr import Integral, Names, Reference, Right, WithLookup, constant, settle
 from flowreform.formats.vensim_text import Entry, squeeze
-from flowreform.model import Call, Dimension, Equation, Expr, Lookup, Number, Ref, Role, Variable, canonical
+from flowreform.model import (
+    Call,
+    Dimension,
+    Equation,
+    Expr,
+    Lookup,
+    Number,
+    Ref,
+    Role,
+    Variable,
+    canonical,
+    fold,
+    names_in,
+    rebuilt,
+)
 
 Load = Callable[[Reference, str | None, list[tuple[str, ...]]], list[Number | Lookup]]
 """Reads a GET ... reference: the reference, the data keyword and the elements it fills; a number or lookup for each."""
@@ -179,7 +194,7 @@ def _variable(section: Section, draft: Draft, known: frozenset[str], texts: Mapp
     if not pieces:
         return {}
     try:
-        return {**lifted, draft.name: _assemble(section, draft, pieces)}
+        return {**lifted, **_assembled(section, draft, pieces, known)}
     except Wrong as fault:
         section.fault(entry, draft.label, fault.reason, fault.repair, "subscripts")
         return {}
@@ -194,7 +209,7 @@ def _pieces(section: Section, draft: Draft, entry: Entry, written: Written, name
     sides = tuple(canonical(side) for side in written.subscripts)
     exceptions = tuple(tuple(canonical(side) for side in group) for group in written.exceptions)
     text = written.text
-    right = settle(written.right, names)
+    right = _remembering(settle(written.right, names), draft.name)
     if any(len(group) != len(sides) for group in exceptions):
         raise Wrong("an exception has not as many subscripts as the left side", "name one for each")
 
@@ -239,6 +254,19 @@ def _pieces(section: Section, draft: Draft, entry: Entry, written: Written, name
     return [Piece(entry, equation(right), right)]
 
 
+def _remembering(right: Right, name: str) -> Right:
+    """A variable that is a SAMPLE IF TRUE and reads itself inside reads what it holds: its value of the step before."""
+    if not isinstance(right, Call) or right.function != "sample_if_true" or name not in names_in(right):
+        return right
+    condition, value, initial = right.args
+
+    def combine(part: Expr, inside: tuple[Expr, ...]) -> Expr:
+        again = rebuilt(part, inside)
+        return Call("previous", (again, initial)) if isinstance(again, Ref) and again.name == name else again
+
+    return Call(right.function, (fold(condition, combine), fold(value, combine), initial))
+
+
 def _external(
     entry: Entry, equation: Callable[..., Equation], at: tuple[str, ...], item: Number | Lookup, right: Reference
 ) -> Piece:
@@ -273,6 +301,54 @@ def arguments_of(text: str) -> tuple[str, str]:
     return inside.strip(), ""
 
 
+def _assembled(section: Section, draft: Draft, pieces: list[Piece], known: frozenset[str]) -> dict[str, Built]:
+    """A variable from its equations. Where some elements are stocks and the others are not, the stocks become a variable of
+    their own that the elements read."""
+    stocks = [piece for piece in pieces if piece.net is not None]
+    if not stocks or len(stocks) == len(pieces) or any(piece.is_lookup for piece in pieces):
+        return {draft.name: _assemble(section, draft, pieces)}
+    label, number = f"{draft.label} stock", 2
+    while canonical(label) in known:
+        label, number = f"{draft.label} stock {number}", number + 1
+    name = canonical(label)
+    still = Number(0.0)
+    rest = [
+        replace(
+            piece,
+            equation=replace(piece.equation, text="0", expr=still, lookup=None, initial=None),
+            right=still,
+            net=replace(piece.equation, text="0", expr=still, lookup=None, initial=None),
+        )
+        for piece in pieces
+        if piece.net is None
+    ]
+    made = _assemble(section, Draft(name, label, draft.results), [*stocks, *rest])
+    reads = [
+        replace(piece, equation=replace(piece.equation, expr=Ref(name, tuple(map(Ref, piece.equation.subscripts)))), net=None)
+        if piece.net is not None
+        else piece
+        for piece in pieces
+    ]
+    doc = f"Those elements of {draft.label} that are stocks; the others stay 0 here."
+    stock = replace(made, variable=replace(made.variable, doc=doc))
+    return {draft.name: _assemble(section, draft, reads), name: stock}
+
+
+def _fitted(equation: Equation, dimensions: tuple[str, ...], section: Section) -> Equation:
+    """The equation with its exceptions cut down to the elements that the variable has: others may be named there too."""
+    if not equation.exceptions:
+        return equation
+    fitted: list[tuple[str, ...]] = []
+    for exception in equation.exceptions:
+        columns = []
+        for name, dimension in zip(exception, dimensions, strict=True):
+            mine = section.dimensions[dimension].elements
+            there = members(name, section.dimensions, section.elements)
+            columns.append((name,) if set(there) <= set(mine) else tuple(item for item in there if item in mine))
+        fitted.extend(product(*columns))
+    return replace(equation, exceptions=tuple(fitted))
+
+
 def _assemble(section: Section, draft: Draft, pieces: list[Piece]) -> Built:
     """One variable from its equations: dimensions, role, text."""
     first = pieces[0]
@@ -287,11 +363,10 @@ def _assemble(section: Section, draft: Draft, pieces: list[Piece]) -> Built:
     dimensions = tuple(covering(tuple(column), section.dimensions, section.elements) for column in columns)
     lookups = [piece.is_lookup for piece in pieces]
     stocks = [piece.net is not None for piece in pieces]
-    if any(lookups) != all(lookups) or any(stocks) != all(stocks):
-        what = "lookups" if any(lookups) else "stocks (INTEG)"
-        raise Wrong(f"some of its equations are {what} and some are not", "give them variables of their own")
-    equations = tuple(piece.equation for piece in pieces)
-    nets = tuple(piece.net for piece in pieces if piece.net is not None)
+    if any(lookups) != all(lookups):
+        raise Wrong("some of its equations are lookups and some are not", "give them variables of their own")
+    equations = tuple(_fitted(piece.equation, dimensions, section) for piece in pieces)
+    nets = tuple(_fitted(piece.net, dimensions, section) for piece in pieces if piece.net is not None)
     if len(equations) == 1 and equations[0].subscripts == dimensions and not equations[0].exceptions:
         equations = (replace(equations[0], subscripts=()),)
         nets = tuple(replace(net, subscripts=()) for net in nets)

@@ -65,21 +65,20 @@ class Loader:
         return locate(self.folder, text)
 
     def labels(self, file: str, tab: str, first: str, last: str, prefix: str) -> list[str]:
-        """The names in a row or column of cells, from `first` to `last` (a cell, or a row's number or a column's letters):
-        the elements of a subscript range. Raises Unreadable."""
-        begin = _corner(first)
+        """The names in a row or column of cells, from `first` to `last`: the elements of a subscript range. `last` is a cell, or
+        letters for "down that column to its end", or digits for "along that row to its end". Raises Unreadable."""
+        begin, end = _corner(first), _corner(last)
         if begin is None:
             raise Unreadable(f"{first!r} is no cell", "write a cell such as B2")
-        end = _corner(last)
+        cells = self._texts(self.place(file), tab)
         if end is not None:
             bottom, right = end.top + 1, end.left + 1
         elif last.strip().isdigit():
-            bottom, right = int(last), begin.left + 1
+            bottom, right = begin.top + 1, max((len(row) for row in cells), default=0)
         else:
-            bottom, right = begin.top + 1, _column(last.strip()) + 1
+            bottom, right = len(cells), begin.left + 1
         if not 0 < (bottom - begin.top) * (right - begin.left) <= self.limits.elements:
             raise Unreadable(f"the cells from {first} to {last} are none, or too many", how_to_raise("elements"))
-        cells = self._texts(self.place(file), tab)
         found = [
             cells[row][column].strip() if row < len(cells) and column < len(cells[row]) else ""
             for row in range(begin.top, bottom)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flowreform.formats.expressions import fold
-from flowreform.formats.unfold import rebuilt
 from flowreform.formats.vensim_build import Built
-from flowreform.model import Call, Equation, Expr, Ref, Role, names_in
+from flowreform.model import Call, Equation, Expr, Ref, Role, fold, names_in, rebuilt
 
 
 def with_plain_delays(built: Mapping[str, Built]) -> dict[str, Built]:

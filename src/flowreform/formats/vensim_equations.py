@@ -16,8 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowreform.formats.limits import Limits, how_to_raise
-from flowreform.formats.unfold import rebuilt
-from flowreform.model import Binary, Call, Expr, Lookup, Number, Ref, Star, Unary, canonical, children
+from flowreform.model import Binary, Call, Expr, Lookup, Number, Ref, Star, Unary, canonical, children, rebuilt
 
 if TYPE_CHECKING:
     from lark import Lark

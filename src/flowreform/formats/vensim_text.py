@@ -22,9 +22,11 @@ _TEXT_CODECS = re.compile(
     r"big5(hkscs)?|shift_jis(x0213|_2004)?|euc_\w+|iso2022_\w+|johab|tis_620|ptcp154|kz1048"
 )
 _QUOTED = r'"(?:\\[\s\S]|[^"\\\r\n])*"'
-_FIELD = re.compile(rf"(?:{_QUOTED}|\{{[^}}]*\}}|[^~|])*+")
+_NOTE = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
+"""A comment, which may hold others."""
+_FIELD = re.compile(rf"(?:{_QUOTED}|{_NOTE}|\{{[^}}]*\}}|[^~|])*+")
 _PLAIN = re.compile(r"[^~|]*+")
-_COMMENT = re.compile(rf"({_QUOTED})|\{{[^}}]*\}}")
+_COMMENT = re.compile(rf"({_QUOTED})|{_NOTE}|\{{[^}}]*\}}")
 _MACRO = re.compile(rf":MACRO:\s*((?:{_QUOTED}|[^()\"|~])+?)\s*\(([^()]*)\)", re.IGNORECASE)
 _MACRO_END = re.compile(r":END OF MACRO:", re.IGNORECASE)
 _HEADING = re.compile(r"\*{3,}\s*([\s\S]*?)\s*\**\s*")

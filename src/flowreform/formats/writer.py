@@ -34,6 +34,8 @@ from flowreform.model import (
     Unary,
     Variable,
     canonical,
+    fold,
+    rebuilt,
 )
 
 _SPACE = "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"
@@ -122,8 +124,6 @@ def _plain_equation(equation: Equation) -> Equation:
 
 
 def _plain_expr(expr: Expr) -> Expr:
-    from flowreform.formats.expressions import fold
-    from flowreform.formats.unfold import rebuilt
 
     def combine(part: Expr, inside: tuple[Expr, ...]) -> Expr:
         match part, inside:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flowreform.errors import shorten
-from flowreform.formats.expressions import fold
 from flowreform.formats.limits import how_to_raise
 from flowreform.formats.xmile_nodes import Reading
-from flowreform.model import Binary, Call, Equation, Expr, Ref, Unary, Variable, names_in
+from flowreform.model import Binary, Call, Equation, Expr, Ref, Unary, Variable, fold, names_in
 
 Rename = Callable[[str], str]
 
@@ -139,14 +138,22 @@ def _unfold(root: Section, sections: Mapping[str, Section], reading: Reading) ->
 
 
 def _connect(module: Module, place: _Place, below: _Place, sources: dict[str, str], reading: Reading) -> None:
+    """Note the source of each input that a module's connections name. Stella lists a connection in the module that it leaves
+    as well as in the one that it enters, and may connect an output to a variable of the model around the modules."""
     for connect in module.connects:
+        source = connect.source[1:] if connect.source.startswith(".") else place.prefix + connect.source
         to = connect.to.removeprefix(".").removeprefix(f"{module.name}.")
-        if to not in below.section.variables:
+        if to in below.section.variables:
+            full = below.prefix + to
+        elif to.partition(".")[0] in place.section.modules or to in place.section.variables:
+            full = place.prefix + to
+        else:
             hint = reading.like(to, below.section.variables) or "name a variable of the module's model"
             reading.fault(
                 "unknown-input", f'the module has no input "{shorten(to)}"', hint, at=connect.line, element=module.label
             )
-        elif below.prefix + to in sources:
+            continue
+        if sources.setdefault(full, source) != source:
             reading.fault(
                 "duplicate-input",
                 f'the input "{shorten(to)}" has two sources',
@@ -154,8 +161,6 @@ def _connect(module: Module, place: _Place, below: _Place, sources: dict[str, st
                 at=connect.line,
                 element=module.label,
             )
-        else:
-            sources[below.prefix + to] = connect.source[1:] if connect.source.startswith(".") else place.prefix + connect.source
 
 
 def _follow(name: str, sources: Mapping[str, str]) -> str | None:

@@ -10,14 +10,14 @@ from math import isfinite, prod
 
 from flowreform import arithmetic as ieee
 from flowreform.errors import shorten
-from flowreform.formats.expressions import NUMBER, fold, qualified
+from flowreform.formats.expressions import NUMBER, qualified
 from flowreform.formats.limits import how_to_raise
 from flowreform.formats.xmile_conveyors import driven_equation, read_conveyor, read_leak
 from flowreform.formats.xmile_document import Node
 from flowreform.formats.xmile_lookups import is_reference, read_lookup
 from flowreform.formats.xmile_nodes import Reading, line_of, text_of
 from flowreform.formats.xmile_specs import Behavior, canonical_dimensions, non_negative
-from flowreform.model import Binary, Dimension, Equation, Expr, Lookup, Number, Role, Unary, Variable, canonical
+from flowreform.model import Binary, Dimension, Equation, Expr, Lookup, Number, Role, Unary, Variable, canonical, fold
 
 ROLES = {"stock": Role.STOCK, "flow": Role.FLOW, "aux": Role.AUXILIARY, "gf": Role.LOOKUP}
 

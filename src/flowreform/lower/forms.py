@@ -39,7 +39,10 @@ greatest = partial(_fold, "max")
 
 
 def count(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
-    """SIZE: the number of elements."""
+    """SIZE: the number of elements, of an array or of a dimension by its name."""
+    match call.args[0]:
+        case Ref(name, ()) if name in builder.model.dimensions and name not in builder.places:
+            return Const(float(len(builder.model.dimensions[name].elements)))
     _, runs = _inside(builder, scope, call.args[0])
     return Const(float(math.prod(run.loop.size for run in runs)))
 
@@ -90,7 +93,7 @@ def alone(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
 
 def time_value(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """GET TIME VALUE(relative to, offset, measure), in units of Time: from now (0) or from the start of the run (1)."""
-    relative, measure = known(builder.model, call.args[0]), known(builder.model, call.args[2])
+    relative, measure = (known(builder.model, scope.outward(call.args[place])) for place in (0, 2))
     if relative == 2.0:
         raise Fault("GET TIME VALUE(2, ...) reads the clock", "a run must be repeatable from its inputs alone", call.column)
     if relative not in (0.0, 1.0) or measure != 0.0:

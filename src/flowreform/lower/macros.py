@@ -36,7 +36,8 @@ def expand(builder: Builder, scope: Scope, macro: Macro, call: Call) -> Code:
             tables[variable.name] = builder.table(Table(scope.name, lookup.x, lookup.y, lookup.kind))
         if variable.role is not Role.LOOKUP and variable.name not in local:
             local[variable.name] = builder.hidden(scope)
-    inner = replace(scope, local=local, tables=tables, inside=(*scope.inside, macro.name))
+    given = {name: scope.outward(arg) for name, arg in zip(macro.parameters, call.args, strict=True)}
+    inner = replace(scope, local=local, tables=tables, inside=(*scope.inside, macro.name), given=given)
     for variable in macro.variables:
         if variable.role is not Role.LOOKUP and variable.name not in macro.parameters:
             _write(builder, inner, macro, variable, local[variable.name])

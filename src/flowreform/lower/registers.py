@@ -53,7 +53,9 @@ class _Places:
         self.builder, self.scope = builder, scope
         specs = builder.model.specs
         written = (
-            known(builder.model, call.args[1]) if isinstance(time, Const) and is_fixed(builder.model, call.args[1]) else None
+            known(builder.model, scope.outward(call.args[1]))
+            if isinstance(time, Const) and is_fixed(builder.model, call.args[1])
+            else None
         )
         count = specs.steps + 1 if written is None else steps_of(written, specs.dt)
         if count > MOST_PLACES:

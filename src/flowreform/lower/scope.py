@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from flowreform.model import Dimension, Expr, LookupKind, Method, Model, Role
+from flowreform.model import Dimension, Expr, LookupKind, Method, Model, Ref, Role, fold, rebuilt
 from flowreform.program import Assign, Code, Loop, Place, Read, Stock, Table, Term
 
 
@@ -31,7 +31,8 @@ class Scope:
 
     `stars` is None outside a reduction; inside one it collects the loops of the whole dimensions being reduced, by
     (dimension, how many times the same reference has named it before). `local` and `tables` are the variables and lookups of
-    the macro call this stands in, `inside` the macros being written out around it."""
+    the macro call this stands in, `given` what the call gives for the macro's parameters, in the words of the model itself;
+    `inside` are the macros being written out around it."""
 
     name: str
     running: tuple[Running, ...] = ()
@@ -39,11 +40,26 @@ class Scope:
     local: Mapping[str, Read] = field(default_factory=dict)
     tables: Mapping[str, int] = field(default_factory=dict)
     inside: tuple[str, ...] = ()
+    given: Mapping[str, Expr] = field(default_factory=dict)
 
     @property
     def loops(self) -> tuple[Loop, ...]:
         """The loops of the equation's own left side."""
         return tuple(run.loop for run in self.running)
+
+    def outward(self, expr: Expr) -> Expr:
+        """An expression of a macro with what its call gives in the place of its parameters."""
+        if not self.given:
+            return expr
+
+        def combine(part: Expr, inside: tuple[Expr, ...]) -> Expr:
+            match part:
+                case Ref(name, ()):
+                    return self.given.get(name, part)
+                case _:
+                    return rebuilt(part, inside)
+
+        return fold(expr, combine)
 
     def reducing(self) -> Scope:
         """The same scope inside a reduction of its own."""

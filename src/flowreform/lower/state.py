@@ -22,14 +22,14 @@ def _values(builder: Builder, scope: Scope, call: Call) -> list[Code]:
 def delay_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """DELAY1, DELAY3 and DELAYN."""
     args = _values(builder, scope, call)
-    stages = row.stages if isinstance(row.stages, int) else stages_that_fit(builder, call)
+    stages = row.stages if isinstance(row.stages, int) else stages_that_fit(builder, scope, call)
     return delay(builder, scope, args[0], args[1], stages, args[row.least :])
 
 
 def smooth_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """SMTH1, SMTH3 and SMTHN."""
     args = _values(builder, scope, call)
-    stages = row.stages if isinstance(row.stages, int) else order(builder, call)
+    stages = row.stages if isinstance(row.stages, int) else order(builder, scope, call)
     return smooth(builder, scope, args[0], args[1], stages, args[row.least :])
 
 
@@ -62,9 +62,9 @@ def initial_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code
     return initial(builder, scope, builder.value(scope, call.args[0]))
 
 
-def order(builder: Builder, call: Call) -> int:
+def order(builder: Builder, scope: Scope, call: Call) -> int:
     """The number of stages, known before the run (structure is frozen). Raises Fault when it is not."""
-    value = known(builder.model, call.args[2])
+    value = known(builder.model, scope.outward(call.args[2]))
     if value is None or not 0.5 <= value <= MOST_STAGES:
         raise Fault(
             f"the order of {call.function.upper()} must be a whole number from 1 to {MOST_STAGES}, known before the run",
@@ -79,9 +79,9 @@ def steps_of(time: float, dt: float) -> int:
     return max(1, int(min(time / dt, 2.0**52) + 0.5))
 
 
-def stages_that_fit(builder: Builder, call: Call) -> int:
+def stages_that_fit(builder: Builder, scope: Scope, call: Call) -> int:
     """The order of a DELAY N, lowered so that no stage is shorter than dt, as Vensim does (a shorter one would overshoot)."""
-    wanted, time = order(builder, call), known(builder.model, call.args[1])
+    wanted, time = order(builder, scope, call), known(builder.model, scope.outward(call.args[1]))
     if time is None or not time > 0.0:
         return wanted
     return max(1, int(min(float(wanted), time / builder.model.specs.dt + 1e-6)))
@@ -114,7 +114,7 @@ def delay_n(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """Vensim's DELAY N: as `delay`, but when the delay time changes a stage takes the new one a step after the stage before
     it, so that what is under way keeps the time it set out with. The order is that of the start."""
     args = _values(builder, scope, call)
-    stages = stages_that_fit(builder, call)
+    stages = stages_that_fit(builder, scope, call)
     if is_fixed(builder.model, call.args[1]):
         return delay(builder, scope, args[0], args[1], stages, args[3:])
     share = builder.auxiliary(scope, Op("/", (args[1], Const(float(stages)))))

@@ -335,7 +335,7 @@ def invert(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     stars = tuple(Star(side.name) if isinstance(side, Ref) else side for side in ref.subscripts[-2:])
     code = builder.value(inner, Ref(ref.name, (*ref.subscripts[:-2], *stars), ref.column))
     runs = list((inner.stars or {}).values())
-    size = known(builder.model, call.args[1])
+    size = known(builder.model, scope.outward(call.args[1]))
     if len(runs) != 2 or runs[0].loop.size != runs[1].loop.size or size != runs[0].loop.size:
         raise Fault("INVERT MATRIX takes a square matrix and its size", "give both dimensions as many elements", call.column)
     count = runs[0].loop.size
