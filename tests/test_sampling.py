@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from flowreform.case.uncertainty import TAIL, Uncertainty, faults
-from flowreform.sampling import Drawer, draw, quantile, unit_samples
+from flowreform.case.distributions import DISTRIBUTIONS, TAIL
+from flowreform.case.uncertainty import Uncertainty, faults
+from flowreform.sampling import Drawer, draw, unit_samples
 
 DESIGNS = ("random", "latin_hypercube", "sobol")
 
@@ -42,23 +43,23 @@ WITNESSES = [
 @pytest.mark.parametrize(("item", "witness"), WITNESSES, ids=lambda value: getattr(value, "distribution", ""))
 def test_inverse_distribution_functions_agree_with_scipy(item: Uncertainty, witness: Any) -> None:
     u = np.concatenate([np.linspace(0.0005, 0.9995, 2001), [2.0**-53, 1e-9, 1 - 2.0**-53]])
-    np.testing.assert_allclose(quantile(item, u), witness.ppf(u), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(item.quantile(u), witness.ppf(u), rtol=1e-9, atol=1e-12)
     assert faults(item) == []
 
 
 def test_a_discrete_value_is_drawn_by_its_weight() -> None:
     item = made("discrete", values=[1.0, 7.0, 3.0, 9.0], weights=[2.0, 0.0, 6.0, 0.0])
     u = (np.arange(1000) + 0.5) / 1000
-    values, counts = np.unique(quantile(item, u), return_counts=True)
+    values, counts = np.unique(item.quantile(u), return_counts=True)
     assert dict(zip(values.tolist(), counts.tolist(), strict=True)) == {1.0: 250, 3.0: 750}
-    assert quantile(item, np.array([1 - 2.0**-53])).tolist() == [3.0]
+    assert item.quantile(np.array([1 - 2.0**-53])).tolist() == [3.0]
 
 
 def test_ends_are_never_passed_by_rounding() -> None:
     """With these numbers high - sqrt((high - low) * (high - mode)) comes out one unit below low."""
     for low, high in ((37.4, 116.7), (14.8, 63.5), (19.8, 81.6)):
         item = made("triangular", low=low, mode=low, high=high)
-        drawn = quantile(item, np.array([2.0**-53, 0.5, 1 - 2.0**-53]))
+        drawn = item.quantile(np.array([2.0**-53, 0.5, 1 - 2.0**-53]))
         assert low <= drawn.min() < drawn.max() <= high
 
 
@@ -212,7 +213,7 @@ def test_distributions_that_cannot_be_drawn_from_are_faults(item: Uncertainty, k
 def test_a_change_of_unit_scales_the_samples(factor: float) -> None:
     for item, _ in WITNESSES:
         u = np.linspace(0.01, 0.99, 9)
-        np.testing.assert_allclose(quantile(item.scaled(factor, "2"), u), quantile(item, u) * factor, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(item.scaled(factor, "2").quantile(u), item.quantile(u) * factor, rtol=1e-9, atol=1e-12)
         assert item.scaled(factor, "2").unit == "2"
 
 
@@ -232,3 +233,29 @@ def test_a_stretch_of_draws_is_that_stretch_of_all(design: str, n: int, cut: lis
 def test_a_stretch_of_an_unknown_design_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown design"):
         Drawer({}, 3, "halton", 0)
+
+
+# --- the table of distributions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_every_distribution_has_a_witness(name: str) -> None:
+    assert name in {item.distribution for item, _ in WITNESSES} | {"discrete"}, f"{name} has no row in WITNESSES"
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_every_number_of_a_distribution_may_stand_in_a_file(name: str) -> None:
+    kind = DISTRIBUTIONS[name]
+    assert kind.__doc__
+    assert set(kind.needs()) <= set(Uncertainty.model_fields), f"{name} takes a number that Uncertainty has no field for"
+    assert set(kind.positive) | set(kind.pure) <= set(kind.needs())
+
+
+@pytest.mark.parametrize(("item", "witness"), WITNESSES, ids=lambda value: getattr(value, "distribution", ""))
+def test_samples_stay_in_the_support(item: Uncertainty, witness: Any) -> None:
+    low, high = item.support
+    ends = item.quantile(np.array([1e-6, 1 - 1e-6]) if item.kind.endless else np.array([2.0**-60, 1 - 2.0**-53]))
+    rounding = 1e-9 * (abs(low) + abs(high))
+    assert low - rounding <= ends[0] < ends[1] <= high + rounding
+    if item.kind.endless:
+        np.testing.assert_allclose([low, high], witness.ppf([1e-6, 1 - 1e-6]), rtol=1e-9)

@@ -18,6 +18,7 @@ from flowreform.errors import ExperimentError, did_you_mean, error
 from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.measure import evaluate
 from flowreform.names import split
+from flowreform.statistics import STATISTICS
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -123,8 +124,7 @@ def outcomes(kpi: Kpi, raw: Floats, failed: NDArray[np.bool_], experiment: Exper
     """The flag of every run: `raw` is the measure and `failed` which runs failed, in one shape."""
     values = np.asarray(raw, dtype=np.float64) / kpi.scale if kpi.scale else np.asarray(raw, dtype=np.float64)
     found = np.full(values.shape, VALUE, dtype=np.int8)
-    crossing = kpi.statistic in ("first_above", "first_below")
-    found[~np.isfinite(values)] = NEVER if crossing else UNDEFINED
+    found[~np.isfinite(values)] = NEVER if STATISTICS[kpi.statistic].threshold else UNDEFINED
     if kpi.never == "stop":
         found[values >= experiment.stop - experiment.dt * (1 + 1e-6)] = NEVER
     elif kpi.never is not None:

@@ -10,23 +10,23 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from flowreform.calendar import Calendar
 from flowreform.errors import ExperimentError, error
 from flowreform.names import split
-from flowreform.toml import Table
+from flowreform.statistics import STATISTICS
+from flowreform.toml import Table, one_of
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
 
-Statistic = Literal["final", "at", "min", "max", "mean", "increase", "time_of_min", "time_of_max", "first_above", "first_below"]
-TIMES = ("time_of_min", "time_of_max", "first_above", "first_below")
-"""The statistics whose value is a model time."""
+Statistic = Annotated[str, AfterValidator(one_of(STATISTICS))]
+"""The name of a statistic."""
 WHEN = ("year", "date", "start", "stop")
 Year = Annotated[int, Field(ge=2, le=9998)]
 
@@ -60,9 +60,9 @@ class Measure(Table):
     variable: str
     """A variable's name, or `name[element]` for one element."""
     statistic: Statistic
-    """final (value at the end), at (value at a date, or at the last moment of a reporting year), min, max, mean (weighted by
-    time), increase (last minus first), time_of_min, time_of_max, first_above, first_below (the first saved time beyond the
-    threshold; never is NaN)."""
+    """A name in `STATISTICS`: final (value at the end), at (value at a date, or at the end of a reporting year), min, max, mean
+    (weighted by time), increase (last minus first), time_of_min, time_of_max, first_above, first_below (the first saved time
+    beyond the threshold; never is NaN)."""
     threshold: float | None = None
     """For first_above and first_below, in the variable's unit."""
     year: Year | None = None
@@ -110,7 +110,7 @@ class Measure(Table):
     @property
     def is_time(self) -> bool:
         """Whether its value is a model time."""
-        return self.statistic in TIMES and self.over is None and self.minus is None
+        return STATISTICS[self.statistic].is_time and self.over is None and self.minus is None
 
 
 class MeasureFault(ValueError):
@@ -130,7 +130,8 @@ def shape_faults(measure: Measure, *, year_follows: bool = False) -> list[Measur
         prefix = f"{key}." if key else ""
         when = [name for name in WHEN if getattr(part, name) is not None]
         window = "start" in when or "stop" in when
-        if part.statistic in ("first_above", "first_below"):
+        row = STATISTICS[part.statistic]
+        if row.threshold:
             if part.threshold is None:
                 found.append(
                     MeasureFault(f"{prefix}threshold", f'{part.statistic} needs a "threshold"', "add threshold = NUMBER")
@@ -142,19 +143,27 @@ def shape_faults(measure: Measure, *, year_follows: bool = False) -> list[Measur
             found.append(
                 MeasureFault(f"{prefix}{when[1]}", f"{words} cannot stand together", "give year, or date, or from and to")
             )
-        elif part.statistic == "final" and when:
+        elif row.looks == "end" and when:
             found.append(
-                MeasureFault(f"{prefix}statistic", "final is the end of the run and takes no date", 'use statistic = "at"')
+                MeasureFault(
+                    f"{prefix}statistic", f"{part.statistic} is the end of the run and takes no date", 'use statistic = "at"'
+                )
             )
-        elif part.statistic == "at" and window:
+        elif row.looks == "moment" and window:
             found.append(
-                MeasureFault(f"{prefix}statistic", "at takes one date, not a window", "use year or date, or another statistic")
+                MeasureFault(
+                    f"{prefix}statistic",
+                    f"{part.statistic} takes one date, not a window",
+                    "use year or date, or another statistic",
+                )
             )
-        elif part.statistic == "at" and not when and not year_follows:
+        elif row.looks == "moment" and not when and not year_follows:
             found.append(
-                MeasureFault(f"{prefix}statistic", "at needs year or date", 'add year = YEAR or use statistic = "final"')
+                MeasureFault(
+                    f"{prefix}statistic", f"{part.statistic} needs year or date", 'add year = YEAR or use statistic = "final"'
+                )
             )
-        elif part.statistic != "at" and "date" in when:
+        elif row.looks != "moment" and "date" in when:
             found.append(MeasureFault(f"{prefix}date", f"{part.statistic} takes a year or from and to, not one date", ""))
         elif part.start is not None and part.stop is not None and part.start >= part.stop:
             found.append(MeasureFault(f"{prefix}to", "the window ends before it begins", "swap from and to"))
@@ -208,7 +217,7 @@ def window(measure: Measure, grid: Grid, calendar: Calendar | None) -> tuple[int
         begin = grid.start if measure.start is None else calendar.time(measure.start)
         end = grid.stop if measure.stop is None else calendar.time(measure.stop)
         what = f"{measure.start or 'start'} to {measure.stop or 'end'}"
-    if measure.statistic == "at":
+    if STATISTICS[measure.statistic].looks == "moment":
         begin = end
     guard = 1e-6 * max(1.0, grid.every)
     if begin < grid.start - guard or end > grid.stop + guard:
@@ -289,7 +298,7 @@ class Cut:
     def of(self, values: Floats) -> Floats:
         """The measure of `values` float64[..., time]: NaN where a number that it looks at is not finite."""
         part = values[..., self.first : self.last + 1]
-        statistic, threshold = _STATISTICS[self.measure.statistic], self.measure.threshold or 0.0
+        statistic, threshold = STATISTICS[self.measure.statistic].array, self.measure.threshold or 0.0
         with np.errstate(invalid="ignore", over="ignore"):
             result = statistic(part, self.times[self.first : self.last + 1], threshold)
         return np.where(np.isfinite(part).all(axis=-1), result, np.nan)
@@ -305,7 +314,7 @@ def cut_of(measure: Measure, times: Floats, calendar: Calendar | None) -> Cut:
         first, last = window(measure, Grid(float(times[0]), float(times[-1]), every), calendar)
     except MeasureFault as fault:
         raise ExperimentError(error("measure-time", fault.reason, fault.repair, element=measure.variable)) from fault
-    return Cut(measure, times, last if measure.statistic in ("final", "at") else first, last)
+    return Cut(measure, times, first if STATISTICS[measure.statistic].looks == "window" else last, last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,33 +339,3 @@ class Taker:
 def taker(measure: Measure, times: Floats, calendar: Calendar | None) -> Taker:
     """A measure on evenly spaced saved times. Raises ExperimentError for a date that is not among them."""
     return Taker(measure, tuple(cut_of(part, times, calendar) for part in measure.parts()))
-
-
-def _mean(values: Floats, times: Floats, _: float) -> Floats:
-    """The mean weighted by time: the area under straight lines between saved values, over the length of the window.
-
-    Added up step by step, so that a run's mean does not hang on how many runs lie beside it in memory."""
-    if len(times) == 1:
-        return values[..., 0]
-    area = np.zeros(values.shape[:-1])
-    for at in range(len(times) - 1):
-        area = area + (values[..., at + 1] + values[..., at]) / 2 * (times[at + 1] - times[at])
-    return np.asarray(area / (times[-1] - times[0]))
-
-
-def _first(beyond: NDArray[np.bool_], times: Floats) -> Floats:
-    return np.where(beyond.any(axis=-1), times[beyond.argmax(axis=-1)], np.nan)
-
-
-_STATISTICS: dict[str, Callable[[Floats, Floats, float], Floats]] = {
-    "final": lambda values, times, threshold: values[..., -1],
-    "at": lambda values, times, threshold: values[..., -1],
-    "min": lambda values, times, threshold: np.asarray(values.min(axis=-1)),
-    "max": lambda values, times, threshold: np.asarray(values.max(axis=-1)),
-    "mean": _mean,
-    "increase": lambda values, times, threshold: values[..., -1] - values[..., 0],
-    "time_of_min": lambda values, times, threshold: times[values.argmin(axis=-1)],
-    "time_of_max": lambda values, times, threshold: times[values.argmax(axis=-1)],
-    "first_above": lambda values, times, threshold: _first(values > threshold, times),
-    "first_below": lambda values, times, threshold: _first(values < threshold, times),
-}

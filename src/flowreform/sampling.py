@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform.case.distributions import standard_normal
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.experiment import Subject, as_experiment
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
@@ -68,7 +69,7 @@ def draw(
     experiment. Raises ValueError for another design.
     """
     unit = correlated(unit_samples(uncertainties, n, design, seed), correlations, reorder=design == "latin_hypercube")
-    return {name: quantile(item, unit[name]) for name, item in uncertainties.items()}
+    return {name: item.quantile(unit[name]) for name, item in uncertainties.items()}
 
 
 def correlated(unit: Mapping[str, Floats], correlations: Sequence[Correlation], *, reorder: bool = False) -> dict[str, Floats]:
@@ -84,7 +85,7 @@ def correlated(unit: Mapping[str, Floats], correlations: Sequence[Correlation], 
     from scipy.special import ndtr
 
     mixing = np.linalg.cholesky(matrix_of(names, kept))
-    normal = [_normal(unit[name]) for name in names]
+    normal = [standard_normal(unit[name]) for name in names]
     for at, name in enumerate(names):
         others = np.flatnonzero(mixing[at, :at])
         if not len(others):
@@ -130,7 +131,7 @@ class Drawer:
             unit |= {name: column[first:last] for name, column in self._ordered.items()}
         else:
             unit = correlated(unit, self.correlations)
-        return {name: quantile(item, unit[name]) for name, item in self.uncertainties.items()}
+        return {name: item.quantile(unit[name]) for name, item in self.uncertainties.items()}
 
     def _samples(self, first: int, last: int) -> list[Floats]:
         names = tuple(self.uncertainties)
@@ -204,65 +205,3 @@ def _sobol(names: tuple[str, ...], n: int, seed: int, first: int = 0) -> list[Fl
     whole = (points * 2.0**_BITS).astype(np.uint64)
     shifts = [_words(seed, name, "sobol", 1) >> np.uint64(64 - _BITS) for name in names]
     return [((whole[:, at] ^ shift).astype(np.float64) + 0.5) * 2.0**-_BITS for at, shift in enumerate(shifts)]
-
-
-# --- distributions ---------------------------------------------------------------------------------------------------
-
-
-def quantile(item: Uncertainty, u: Floats) -> Floats:
-    """The inverse distribution function of an uncertainty at `u` (strictly between 0 and 1), in the uncertainty's unit."""
-    number = item.number
-    match item.distribution:
-        case "uniform":
-            return _between(number("low") + (number("high") - number("low")) * u, item)
-        case "triangular":
-            return _between(_triangular(number("low"), number("mode"), number("high"), u), item)
-        case "normal":
-            return number("mean") + number("sd") * _normal(u)
-        case "lognormal":
-            return number("median") * np.exp(number("sigma") * _normal(u))
-        case "truncated_normal":
-            return _between(_truncated(number("mean"), number("sd"), number("low"), number("high"), u), item)
-        case "pert":
-            return _between(_pert(number("low"), number("mode"), number("high"), u), item)
-        case "discrete":
-            values, weights = np.asarray(item.values, np.float64), np.asarray(item.weights, np.float64)
-            shares = np.cumsum(weights) / np.sum(weights)
-            last = int(np.flatnonzero(weights)[-1])  # rounding must not reach a value of weight 0 at the end
-            return np.asarray(values[np.minimum(np.searchsorted(shares, u, side="right"), last)])
-
-
-def _between(values: Floats, item: Uncertainty) -> Floats:
-    """Rounding alone can pass an end, by one unit in the last place."""
-    return np.clip(values, item.number("low"), item.number("high"))
-
-
-def _normal(u: Floats) -> Floats:
-    from scipy.special import ndtri
-
-    return np.asarray(ndtri(u))
-
-
-def _triangular(low: float, mode: float, high: float, u: Floats) -> Floats:
-    width = high - low
-    left = low + np.sqrt(u * width * (mode - low))
-    right = high - np.sqrt((1.0 - u) * width * (high - mode))
-    return np.where(u * width < mode - low, left, right)
-
-
-def _truncated(mean: float, sd: float, low: float, high: float, u: Floats) -> Floats:
-    """Worked out in the lower tail, where the distribution function keeps its digits: mirrored when low is above the mean."""
-    from scipy.special import ndtr, ndtri
-
-    first, last = (low - mean) / sd, (high - mean) / sd
-    if first > 0:
-        return mean - sd * np.asarray(ndtri(ndtr(-first) * (1.0 - u) + ndtr(-last) * u))
-    return mean + sd * np.asarray(ndtri(ndtr(first) * (1.0 - u) + ndtr(last) * u))
-
-
-def _pert(low: float, mode: float, high: float, u: Floats) -> Floats:
-    """The beta distribution with weight 4 on the mode (Malcolm, Roseboom, Clark and Fazar 1959)."""
-    from scipy.special import betaincinv
-
-    width = high - low
-    return low + width * np.asarray(betaincinv(1.0 + 4.0 * (mode - low) / width, 1.0 + 4.0 * (high - mode) / width, u))

@@ -11,12 +11,13 @@ import hashlib
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error, shorten
 from flowreform.files import read_plain
@@ -34,6 +35,17 @@ class Table(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False
     )
+
+
+def one_of(known: Collection[str]) -> Callable[[str], str]:
+    """A validator that takes the names in a table alone, and refuses others as pydantic does those of a `Literal`."""
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise PydanticCustomError("literal_error", "unknown name", {"expected": ", ".join(f"'{item}'" for item in known)})
+        return name
+
+    return check
 
 
 T = TypeVar("T", bound=Table)

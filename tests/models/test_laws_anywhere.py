@@ -16,7 +16,6 @@ from flowreform.analyse.laws.runs import courses
 from flowreform.case import Case
 from flowreform.formats import bundled
 from flowreform.model import Model
-from flowreform.sampling import quantile
 from mutating import mutants, mutated
 
 EVERY_RUN = ("finite", "conserved", "never above", "never negative", "steady")
@@ -43,8 +42,7 @@ def inputs(case: Case) -> st.SearchStrategy[list[dict[str, float]]]:
 def outcomes(model: Model, case: Case, laws: Laws, batch: Sequence[Shares]) -> Iterator[Outcome]:
     """What the laws say of the model run with the inputs, as its levers stand and at rest."""
     drawn = [
-        {name: float(quantile(item, np.array([shares[name]]))[0]) for name, item in case.uncertainties.items()}
-        for shares in batch
+        {name: float(item.quantile(np.array([shares[name]]))[0]) for name, item in case.uncertainties.items()} for shares in batch
     ]
     save, month = rules.saved_for(model, case, laws), 16 * model.specs.dt
     moving = courses(model, [(f"run {at}", one) for at, one in enumerate(drawn)], save, save_every=month, engine="python")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf, isclose, nan
 
-from flowreform.case.uncertainty import NEEDS, Uncertainty, faults
+from flowreform.case.uncertainty import Uncertainty, faults
 from flowreform.errors import Finding, Level, shorten
 from flowreform.model import Model
 from flowreform.names import Named, Unknown, base_values, find
@@ -53,11 +53,7 @@ def check_uncertainty(
         reason = (
             f"{item.distribution} reaches from {lowest:g} to {highest:g} {unit}, outside the variable's range {low:g} to {high:g}"
         )
-        repair = (
-            "cut it with truncated_normal"
-            if "low" not in NEEDS[item.distribution]
-            else "narrow it, or widen <range> in the model"
-        )
+        repair = "cut it with truncated_normal" if item.kind.endless else "narrow it, or widen <range> in the model"
         findings.append(document.fault("outside-range", (*loc, "distribution"), reason, repair))
     for value in base_values(model, named):
         if not lowest <= value <= highest:

@@ -60,7 +60,7 @@ def _known(
                 document.fault("unknown-uncertainty", place, "the experiment has no such uncertainty", hint, element=name)
             )
             known = False
-        elif uncertainties[name].distribution == "discrete":
+        elif uncertainties[name].kind.stepped:
             reason = f"{name} has a few values, and equal values have no order: the rank correlation will be smaller"
             warn(document, "correlation", place, reason, "give it a continuous distribution", findings)
     return known

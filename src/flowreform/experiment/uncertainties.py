@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flowreform.case.distributions import DISTRIBUTIONS, NUMBERS
 from flowreform.case.inputs import check_uncertainty
 from flowreform.case.tables import Case
-from flowreform.case.uncertainty import NEEDS, NUMBERS, Uncertainty
+from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import Finding
 from flowreform.experiment.named import case_origin, case_table, chosen, overrides_of, warn
 from flowreform.experiment.tables import ExperimentTable, Origin
@@ -79,8 +80,9 @@ def _merged(
     kind, unit = raw.get("distribution", base["distribution"]), raw.get("unit", base["unit"])
     if kind == base["distribution"] and unit == base["unit"]:
         return dict(base) | dict(raw)
-    missing = [key for key in NEEDS.get(kind, ()) if key not in raw] if isinstance(kind, str) else []
+    needs = DISTRIBUTIONS[kind].needs() if isinstance(kind, str) and kind in DISTRIBUTIONS else ()
+    missing = [key for key in needs if key not in raw]
     if missing and kind == base["distribution"]:
         reason = f"a new unit needs all numbers again: {', '.join(missing)} is missing"
-        findings.append(document.fault("distribution", (*loc, "unit"), reason, f"{kind} takes {', '.join(NEEDS[kind])}"))
+        findings.append(document.fault("distribution", (*loc, "unit"), reason, f"{kind} takes {', '.join(needs)}"))
     return {key: value for key, value in base.items() if key not in NUMBERS} | dict(raw)

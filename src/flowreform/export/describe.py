@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowreform.case.uncertainty import NEEDS
 from flowreform.text import number
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def short(label: str) -> str:
 def distribution(item: Uncertainty) -> str:
     """`triangular(low 0.3, mode 0.5, high 0.8) month`."""
     parts = []
-    for key in NEEDS[item.distribution]:
+    for key in item.kind.needs():
         value = getattr(item, key)
         parts.append(f"{key} {' or '.join(map(number, value)) if isinstance(value, tuple) else number(value)}")
     return f"{item.distribution}({', '.join(parts)}) {item.unit}"

@@ -140,7 +140,7 @@ def check_fit(
         repair = f"take {', '.join(name for name, item in METHODS.items() if item.given)}, or leave one of each pair out"
         found.append(error("correlated", reason, repair, element=method))
     items: Mapping[str, Any] = experiment.uncertainties
-    steps = [name for name in names if name in items and items[name].distribution == "discrete"]
+    steps = [name for name in names if name in items and items[name].kind.stepped]
     if method == "dgsm" and steps:
         reason = "dgsm needs derivatives, and a discrete input has none"
         found.append(error("method", reason, "take sobol or morris", element=steps[0]))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.experiment import Correlation
-from flowreform.sampling import correlated, quantile
+from flowreform.sampling import correlated
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,6 @@ TAIL = 1e-6
 """No other design goes further into the tail of an endless distribution."""
 OUTER = (0.05, 0.95)
 """The percentiles between which a tornado moves each parameter."""
-ENDLESS = ("normal", "lognormal")
 
 
 @dataclass(frozen=True)
@@ -105,13 +104,13 @@ def mixed(design: Design, names: Sequence[str], correlations: Sequence[Correlati
 def values_of(design: Design, uncertainties: dict[str, Uncertainty]) -> dict[str, Floats]:
     """The design in each parameter's own unit, float64[row] by name: through the inverse of its distribution."""
     return {
-        name: quantile(item, _inside(design.unit[:, at], item, design.method))
+        name: item.quantile(_inside(design.unit[:, at], item, design.method))
         for at, (name, item) in enumerate(uncertainties.items())
     }
 
 
 def _inside(u: Floats, item: Uncertainty, method: str) -> Floats:
-    if item.distribution not in ENDLESS:
+    if not item.kind.endless:
         return np.clip(u, 2.0**-60, 1.0 - 2.0**-53)
     reach = CORNER if method in ("morris", "ff") else TAIL
     return np.clip(u, reach, 1.0 - reach)

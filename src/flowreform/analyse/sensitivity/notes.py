@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from flowreform.analyse.sensitivity.assemble import Findings
 from flowreform.analyse.sensitivity.columns import CONSTANT, TOO_FEW
-from flowreform.analyse.sensitivity.designs import ENDLESS
 from flowreform.analyse.sensitivity.methods import Method
 from flowreform.names import split
 
@@ -183,6 +182,6 @@ def _outside(ds: Dataset, method: Method) -> Iterator[str]:
 
 
 def _tails(found: Findings) -> Iterator[str]:
-    endless = [name for name in found.values if found.experiment.uncertainties[name].distribution in ENDLESS]
+    endless = [name for name in found.values if found.experiment.uncertainties[name].kind.endless]
     if endless and found.method in ("morris", "ff"):
         yield f"{found.method} goes to the ends of inputs; those of endless distributions are 0.5 and 99.5 %: {_named(endless)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from flowreform.export.workbook.source import Source
 from flowreform.kpi import kpi_unit
 from flowreform.measure import Grid, Measure, evaluate, window
 from flowreform.names import element_names, split
+from flowreform.statistics import STATISTICS
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -26,7 +28,7 @@ def key_number(series: Series, kpi: Kpi, value: float | str) -> Live:
     number = _measure(series, kpi)
     scaled = f"({number})*{kpi.scale!r}" if kpi.scale != 1.0 else number
     raw = f"({number})"
-    if kpi.statistic in ("first_above", "first_below"):
+    if STATISTICS[kpi.statistic].threshold:
         scaled = f'IF({raw}>=1E+99,"{NEVER}",{scaled})'
     if kpi.never == "stop":
         limit = series.source.program.stop - series.source.program.dt * (1 + 1e-6)
@@ -65,7 +67,7 @@ def _in_words(source: Source, kpi: Kpi, found: float) -> float | str:
     if isinstance(kpi.never, int | float) and np.isclose(raw, kpi.never, rtol=1e-9, atol=1e-9):
         return NEVER
     if not math.isfinite(found):
-        return NEVER if kpi.statistic in ("first_above", "first_below") else UNDEFINED
+        return NEVER if STATISTICS[kpi.statistic].threshold else UNDEFINED
     return found
 
 
@@ -99,41 +101,57 @@ def _plain(series: Series, measure: Measure) -> str:
     case = source.experiment.case
     base, elements = split(measure.variable)
     name = measure.variable if elements else element_names(source.model, source.model.variables[base])[0]
-    column = series.position(name)
     every = float(series.times[1] - series.times[0]) if len(series.times) > 1 else 1.0
     grid = Grid(float(series.times[0]), float(series.times[-1]), every)
     first, last = window(measure, grid, case.calendar if case else None)
-    cells = series.range(column, first, last)
-    times = series.range(0, first, last)
-    match measure.statistic:
-        case "final" | "at":
-            return series.cell(column, last)
-        case "min":
-            return f"MIN({cells})"
-        case "max":
-            return f"MAX({cells})"
-        case "increase":
-            return f"({series.cell(column, last)}-{series.cell(column, first)})"
-        case "mean":
-            if first == last:
-                return series.cell(column, last)
-            early, late = series.range(column, first, last - 1), series.range(column, first + 1, last)
-            return f"((AVERAGE({early})+AVERAGE({late}))/2)"
-        case "time_of_min":
-            return f"INDEX({times},MATCH(MIN({cells}),{cells},0))"
-        case "time_of_max":
-            return f"INDEX({times},MATCH(MAX({cells}),{cells},0))"
-        case "first_above" | "first_below":
-            mark = ">" if measure.statistic == "first_above" else "<"
-            threshold = measure.threshold or 0.0
-            source_values = series.values(name)
-            beyond = source_values > threshold if mark == ">" else source_values < threshold
-            column_letters = letters(column)
-            helper = series.added(
-                (measure.statistic, name, repr(threshold)),
-                f"time when {name} {mark} {threshold:g}",
-                source.model.specs.time_unit,
-                lambda row: f"=IF({column_letters}{row}{mark}{threshold!r},A{row},1E+99)",
-                np.where(beyond, series.times, 1e99),
-            )
-            return f"MIN({series.range(helper, first, last)})"
+    return STATISTICS[measure.statistic].cell(_Cells(series, measure, name, first, last))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of a variable on the Series sheet, from the saved time `first` to `last`."""
+
+    series: Series
+    measure: Measure
+    name: str
+    start: int
+    end: int
+
+    @property
+    def column(self) -> int:
+        return self.series.position(self.name)
+
+    @property
+    def values(self) -> str:
+        return self.series.range(self.column, self.start, self.end)
+
+    @property
+    def times(self) -> str:
+        return self.series.range(0, self.start, self.end)
+
+    @property
+    def first(self) -> str:
+        return self.series.cell(self.column, self.start)
+
+    @property
+    def last(self) -> str:
+        return self.series.cell(self.column, self.end)
+
+    @property
+    def but_last(self) -> str:
+        return self.series.range(self.column, self.start, max(self.start, self.end - 1))
+
+    @property
+    def but_first(self) -> str:
+        return self.series.range(self.column, min(self.start + 1, self.end), self.end)
+
+    def times_beyond(self, mark: str) -> str:
+        threshold, values, letter = self.measure.threshold or 0.0, self.series.values(self.name), letters(self.column)
+        helper = self.series.added(
+            (self.measure.statistic, self.name, repr(threshold)),
+            f"time when {self.name} {mark} {threshold:g}",
+            self.series.source.model.specs.time_unit,
+            lambda row: f"=IF({letter}{row}{mark}{threshold!r},A{row},1E+99)",
+            np.where(values > threshold if mark == ">" else values < threshold, self.series.times, 1e99),
+        )
+        return self.series.range(helper, self.start, self.end)
