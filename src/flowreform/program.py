@@ -243,7 +243,8 @@ def spread(read: Read, loops: tuple[Loop, ...]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """`s[target] += dt * rate`, held at 0 from below when `non_negative`.
+    """`s[target] += dt * rate`. A `non_negative` one has outflows that take no more than there is (`lower.limits`), and what
+    rounding leaves below zero is taken off: it is at least the smaller of zero and what it was.
 
     The rate reads auxiliaries and flows only, never a stock, so that the order of updates is irrelevant."""
 

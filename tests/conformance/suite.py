@@ -18,7 +18,7 @@ import numpy as np
 from flowreform import read_model, simulate
 from flowreform.errors import Finding, ModelError
 from flowreform.formats.expressions import qualified
-from flowreform.model import Model, Role, canonical
+from flowreform.model import Method, Model, Role, canonical
 from flowreform.names import join, split
 
 RTOL, ATOL = 1e-4, 1e-6
@@ -174,6 +174,9 @@ def judge(path: Path, engine: str = "python") -> Outcome:
     foreign = other_table(path, model, table)
     if foreign:
         return Outcome("runs", foreign)
+    unbalanced = not_conserved(model, table)
+    if unbalanced:
+        return Outcome("broken", unbalanced)
     shown = f"{len(misses)} of {compared} columns: " + "; ".join(map(str, misses[:3]))
     twin = twin_of(path)
     if twin is not None:
@@ -233,6 +236,25 @@ def other_table(path: Path, model: Model, table: Table) -> str:
     missing = [v.name for v in model if v.role not in (Role.LOOKUP, Role.PARAMETER) and v.name not in known]
     if others and len(missing) > len(model.variables) / 2:
         return f"the table beside it is of another model (it lacks {missing[0]} and {len(missing) - 1} more)"
+    return ""
+
+
+def not_conserved(model: Model, table: Table) -> str:
+    """A non-negative stock that does not change by its own flows in the table: it was held at zero while they ran on, which the
+    format's maker does not do, so the table is not the maker's."""
+    dt = model.specs.dt
+    if len(table.times) < 2 or model.specs.method is not Method.EULER or np.abs(np.diff(table.times) - dt).max() > 1e-6:
+        return ""
+    for stock in model:
+        named = (stock.name, *stock.inflows, *stock.outflows)
+        if not stock.non_negative or stock.dimensions or any(name not in table.columns for name in named):
+            continue
+        net = sum((table.columns[name] for name in stock.inflows), np.zeros(len(table.times)))
+        net = net - sum((table.columns[name] for name in stock.outflows), np.zeros(len(table.times)))
+        off = np.abs(np.diff(table.columns[stock.name]) - dt * net[:-1])
+        if off.max() > 1e-3 * max(1.0, float(np.abs(net).max())):
+            at = table.times[1 + int(off.argmax())]
+            return f"in its table {stock.name} is held at zero while its flows run on (at {at:g}), so it is not the maker's"
     return ""
 
 

@@ -185,6 +185,28 @@ def test_every_disagreement_in_the_ninth_digit_is_listed(tmp_path: Path) -> None
     assert set(listed) - set(found) <= at_times, "rows that are no longer so"
 
 
+def test_a_table_that_makes_people_from_nothing_is_recognised(tmp_path: Path) -> None:
+    """The same model beside a table that keeps the balance, one that holds the stock at zero while the flow runs on, and one
+    that is merely wrong."""
+    path = tmp_path / "m.xmile"
+    path.write_text(
+        '<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"><header><vendor>v</vendor><product>p</product>'
+        "</header><sim_specs><start>0</start><stop>2</stop><dt>1</dt></sim_specs><model><variables>"
+        '<stock name="s"><eqn>2</eqn><outflow>f</outflow><non_negative/></stock><flow name="f"><eqn>1.5</eqn></flow>'
+        "</variables></model></xmile>",
+        encoding="utf-8",
+    )
+    tables = {
+        "matches": [(2, 1.5), (0.5, 0.5), (0, 0)],
+        "broken": [(2, 1.5), (0.5, 1.5), (0, 1.5)],
+        "misses": [(2, 1), (1, 1), (0, 0)],
+    }
+    for status, rows in tables.items():
+        lines = ["Time\ts\tf", *(f"{time}\t{s}\t{f}" for time, (s, f) in enumerate(rows))]
+        (tmp_path / "output.tab").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        assert suite.judge(path).status == status
+
+
 def test_whose_side_the_vendor_takes_is_read_from_its_full_cells(tmp_path: Path) -> None:
     """An empty cell speaks for nobody, and infinity is as far from a number as can be."""
     (tmp_path / "m.mdl").write_text("", encoding="utf-8")

@@ -146,8 +146,12 @@ def test_lookups_stocks_and_arrays(tmp_path: Path) -> None:
         auxiliary("chosen", "held[INT(TIME) - 2*INT(TIME/2) + 1]"),
         auxiliary("of_a_sum", "s + p + g_continuous"),
         variable("read_at_a_sum", Role.AUXILIARY, "s + p - 6", lookup=Lookup((0.0, 2.0, 5.0), (0.0, 1.0, 9.0))),
-        stock("floor", "1", (), ("drain",), non_negative=True),
+        stock("floor", "1", ("fill",), ("drain", "second"), non_negative=True),
+        flow("fill", "0.1 * SIN(TIME)"),
         flow("drain", "0.3"),
+        flow("second", "0.2 * x"),
+        stock("wards", "x + 3", (), ("leave",), dimensions=("ward",), non_negative=True),
+        flow("leave", "a", dimensions=("ward",)),
     ]
     assert recalculated(base(*kinds, *arrays, dimensions=[size]), tmp_path) <= 1e-12
 

@@ -116,7 +116,7 @@ class _Emitter:
         for stock in self.program.stocks:
             code: Code = Op("+", (stock.target, Op("*", (Const(self.program.dt), stock.rate))))
             if stock.non_negative:
-                code = Op("max", (code, Const(0.0)))
+                code = Op("max", (code, Op("min", (stock.target, Const(0.0)))))
             done.append(Assign(stock.name, stock.target, stock.loops, code))
         return done
 
@@ -208,7 +208,12 @@ class _Emitter:
                 self._rows("midway", ["{3} = {3} + 2.0 * {1}", part], *columns),
                 self._rows("across", ["{3} = {3} + 2.0 * {1}", whole], *columns),
                 self._rows("arrive", [f"{{0}} = {{2}} + {weight} * ({{3}} + {{1}})"], *columns),
-                self._rows("clamp", ["{0} = 0.0 if {0} < 0.0 else {0}"], self.floors),
+                self._rows(
+                    "clamp",
+                    ["{0} = larger({0}, smaller({1}, 0.0))"],
+                    self.floors,
+                    [self.before + self.stocks.index(slot) for slot in self.floors],
+                ),
             ]
         return [part for part in parts if part]
 

@@ -17,6 +17,7 @@ from flowreform.errors import Finding, ModelError, error
 from flowreform.lower import conveyors, queues, subscripts
 from flowreform.lower.assemble import assemble
 from flowreform.lower.forms import read_table
+from flowreform.lower.limits import Limits
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Binary, Dimension, Equation, Expr, Model, Number, Ref, Role, Unary, Variable, canonical
@@ -135,6 +136,7 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
     drives = 0
     builder.driven, builder.belted = conveyors.driven(builder.model), conveyors.belted(builder.model)
     builder.asked = {name: _beside(builder, name) for name in conveyors.held_back(builder.model) if name in builder.places}
+    limits = Limits(builder)
     for variable in builder.model:
         if variable.role is Role.LOOKUP or variable.name in builder.driven:
             continue
@@ -151,12 +153,13 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
             continue
         if not variable.equations:
             faults.append(_finding(builder.model, variable, variable.line, Fault("it has no equation", "give it one")))
+        written = limits.explicit(variable.name) or builder.asked.get(variable.name, place)
         for equation in variable.equations:
             try:
-                _equation(builder, variable, equation, builder.asked.get(variable.name, place))
+                _equation(builder, variable, equation, written)
             except Fault as fault:
                 faults.append(_finding(builder.model, variable, equation.line or variable.line, fault))
-        _leave_open(builder, variable, place)
+        _leave_open(builder, variable, written)
         if variable.conveyor is not None:
             try:
                 _conveyor(builder, variable, place, timed)
@@ -170,9 +173,29 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
                 queues.expand(builder, scope, variable, target)
             except Fault as fault:
                 faults.append(_finding(builder.model, variable, variable.line, fault))
+    if not faults:
+        faults += _limit(builder, limits)
     if faults:
         raise ModelError(faults)
     return tuple(inputs)
+
+
+def _limit(builder: Builder, limits: Limits) -> list[Finding]:
+    """What leaves non-negative stocks, limited to what is there."""
+    scopes: dict[str, tuple[Read, Scope]] = {}
+    faults = []
+    for name in limits.stocks:
+        stock = builder.model.variables[name]
+        axes = [builder.model.dimensions[side] for side in stock.dimensions]
+        scopes[name] = _left(builder, stock, stock.dimensions, axes, builder.places[name])
+    limits.begin(scopes)
+    for name in scopes:
+        stock = builder.model.variables[name]
+        try:
+            limits.write(stock)
+        except Fault as fault:
+            faults.append(_finding(builder.model, stock, stock.line, fault))
+    return faults
 
 
 def _beside(builder: Builder, name: str) -> Place:

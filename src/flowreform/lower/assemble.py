@@ -22,8 +22,12 @@ def assemble(builder: Builder, inputs: tuple[Input, ...], save_every: float | No
     fixed = {slot for statement in constant for slot in statement.slots()}
     try:
         initial = _initial(builder, step)
-    except Circle as circle:
-        raise ModelError(_circle(model, circle, "the initial values")) from None
+    except Circle:
+        try:  # a flow that needs the very stock it sets is taken as its equation says
+            builder.instead = {**builder.unlimited, **builder.instead}
+            initial = _initial(builder, step)
+        except Circle as circle:
+            raise ModelError(_circle(model, circle, "the initial values")) from None
     places = {
         name: Place(name, p.base, p.dimensions, p.shape, p.role, p.role is Role.PARAMETER or fixed.issuperset(p.slots))
         for name, p in builder.places.items()

@@ -122,7 +122,7 @@ def _formulas(source: Source, layout: Layout, slot: int) -> tuple[str, str]:
             text = text if level > 4 else f"({text})"
             own = f"{where.columns[slot]}{ABOVE}"
             formula = f"{own}+{where.dt}*{text}"
-            return start.formula(flat.begin[slot]), f"=MAX({formula},0)" if floor else f"={formula}"
+            return start.formula(flat.begin[slot]), f"=MAX({formula},MIN({own},0))" if floor else f"={formula}"
         case _:
             return start.formula(flat.begin[slot]), before.formula(flat.memory[slot])
 

@@ -234,20 +234,19 @@ def _inputs(program: Program, model: Model, experiment: Experiment) -> tuple[Inp
 
 
 def _reconciled(model: Model, experiment: Experiment, table: WorkbookTable) -> tuple[str, ...]:
-    """The stocks that are reconciled with their flows: those named, or the first of those shown. One that is held at 0 from
-    below may lose part of a flow, and is left out."""
+    """The stocks that are reconciled with their flows: those named, or the first of those shown."""
     named = table.reconcile or tuple(
         full
         for name in experiment.save
         if model.variables[name].role is Role.STOCK
         for full in element_names(model, model.variables[name])
     )
-    found = [name for name in named if not _loses(model.variables[split(name)[0]])]
+    found = [name for name in named if _moves(model.variables[split(name)[0]])]
     return tuple(found if table.reconcile else found[:MOST_RECONCILED])
 
 
-def _loses(stock: Variable) -> bool:
-    return stock.non_negative or not (stock.inflows or stock.outflows)
+def _moves(stock: Variable) -> bool:
+    return bool(stock.inflows or stock.outflows)
 
 
 def _shown(
