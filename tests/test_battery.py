@@ -10,7 +10,6 @@ import pytest
 import flowreform as fr
 from flowreform.analyse.assessment import Row
 from flowreform.analyse.battery import HUMAN, battery, conclusions, extremes, markdown
-from flowreform.analyse.laws import read_rules
 from flowreform.case import Case
 from flowreform.model import Model
 
@@ -84,7 +83,7 @@ def test_an_open_range_is_a_miss(tmp_path: Path) -> None:
 
 def test_an_end_of_a_range_that_breaks_the_model_is_found(tmp_path: Path) -> None:
     model, case = edited(tmp_path, '<range min="24" max="120"/>', '<range min="0" max="120"/>')
-    laws = read_rules(model, case).laws
+    laws = case.laws
     assert laws is not None
     found = by_name(list(extremes(model, case, laws, "python")))
     assert not found["extremes"].ok
@@ -99,11 +98,11 @@ def test_a_law_that_is_broken_names_its_variable(tmp_path: Path) -> None:
 
 def test_a_conclusion_survives_or_does_not(tmp_path: Path) -> None:
     model, case = opened(SOUND)
-    kept = next(conclusions(model, case, read_rules(model, case), draws=12, engine="python"))
+    kept = next(conclusions(model, case, draws=12, engine="python"))
     assert kept.ok
     assert 0.5 <= kept.simulated <= 1.0
     model, case = edited(tmp_path, 'sign = "lower"', 'sign = "higher"', "model.toml")
-    lost = next(conclusions(model, case, read_rules(model, case), draws=12, engine="python"))
+    lost = next(conclusions(model, case, draws=12, engine="python"))
     assert (lost.ok, lost.verdict) == (False, "miss")
     assert lost.simulated <= 1.0 - kept.simulated + 1e-12
     assert "not so in the model as it stands" in lost.note

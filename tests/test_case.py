@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from flowreform.case import Case, read_case
 from flowreform.case.checks import clock_driven
 from flowreform.errors import Finding, ModelError
+from flowreform.formats import bundled, read_model
 from flowreform.model import (
     Binary,
     Call,
@@ -428,3 +430,35 @@ def test_years_are_converted_to_months(tmp_path: Path) -> None:
 def test_faulty_data_is_named_by_line(tmp_path: Path, series: str, line: int, reason: str) -> None:
     found = [finding for finding in faults(tmp_path, GOOD, series) if finding.file.endswith("reference.csv")]
     assert any(reason in finding.reason and finding.line == line for finding in found), [str(finding) for finding in found]
+
+
+# One mistyped key or name in each table of a model's case file that other rooms use, and the key that is named.
+TYPOS = {
+    "laws": ("running_totals", "runing_totals"),
+    "laws.steady": ("[laws.steady]\n", "[laws.steady]\nsett = 1\n"),
+    "conclusions": ("[conclusions.", "[conclusion."),
+    "a conclusion": ("[conclusions.", "shares = 1\n[conclusions."),
+    "fit": ("starts = ", "start = "),
+    "fit.series": ("[fit.series.", "[fit.serie."),
+    "fit.parameters": ('parameters = [\n    "', 'parameters = [\n    "x'),
+    "workbook": ("yearly = [\n", "yearli = [\n"),
+    "workbook.charts": ("shaded = ", "shade = "),
+    "targets": ("fails_when", "fails_wen"),
+}
+
+
+@pytest.mark.parametrize("table", TYPOS)
+def test_a_typo_in_any_table_is_an_error_with_its_line(table: str, tmp_path: Path) -> None:
+    old, new = TYPOS[table]
+    folders = [path.parent for path in bundled("models").values()]
+    folder = next(path for path in folders if old in (path / "model.toml").read_text(encoding="utf-8"))
+    text = (folder / "model.toml").read_text(encoding="utf-8")
+    for file in ("model.xmile", "reference.csv"):
+        shutil.copy(folder / file, tmp_path / file)
+    wrong = text.replace(old, new, 1)
+    (tmp_path / "model.toml").write_text(wrong, encoding="utf-8")
+    lines = zip(text.split("\n"), wrong.split("\n"), strict=False)
+    changed = next(number for number, (one, other) in enumerate(lines, 1) if one != other)
+    with pytest.raises(ModelError) as caught:
+        read_case(read_model(tmp_path / "model.xmile"))
+    assert changed in {item.line for item in caught.value.findings}, str(caught.value)

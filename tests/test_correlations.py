@@ -16,7 +16,7 @@ from flowreform.experiment import Correlation, Experiment, read_experiment
 from flowreform.experiment.correlations import correlations_of
 from flowreform.runs import run
 from flowreform.sampling import correlated, draw, unit_samples
-from flowreform.toml import Document
+from flowreform.toml import Document, Source
 
 DESIGNS = ("random", "latin_hypercube", "sobol")
 MANY = 2**15
@@ -108,7 +108,7 @@ def test_groups_do_not_touch_each_other() -> None:
 # --- the file --------------------------------------------------------------------------------------------------------
 
 ENTRY = """
-[[correlation]]
+[[correlations]]
 between = ["closure_rate", "share_in_use"]
 rank_correlation = 0.6
 source = "test"
@@ -116,7 +116,7 @@ status = "assumption"
 """
 MORE = """uncertainties = "all"
 
-[uncertainty.closure_rate]
+[uncertainties.closure_rate]
 distribution = "uniform"
 low = 0.02
 high = 0.08
@@ -160,7 +160,7 @@ def test_an_experiment_runs_with_its_correlations(ward_text: str, tmp_path: Path
         (', "share_in_use"]', "]", 'between = ["closure_rate"]', "", ""),
         ("= 0.6", "= 1.0", "= 1.0", "less than 1", ""),
         ("= 0.6", "= -1.5", "= -1.5", "greater than -1", ""),
-        ("rank_correlation = 0.6\n", "", "[[correlation]]", '"rank_correlation" is missing', "add it"),
+        ("rank_correlation = 0.6\n", "", "[[correlations]]", '"rank_correlation" is missing', "add it"),
         ("rank_correlation", "rank_corelation", "rank_corelation", "unknown key", '"rank_correlation"'),
     ],
 )
@@ -178,9 +178,9 @@ def test_what_cannot_hold_together_is_refused_in_one_line() -> None:
     def findings(share: float) -> list[Finding]:
         ranks = {("stay", "need"): 0.9, ("need", "delay"): 0.9, ("stay", "delay"): -0.9}
         tables = [pair(*names, share * rank).model_dump() for names, rank in ranks.items()]
-        found: list[Finding] = []
-        correlations_of(Document("x.toml", {"correlation": tables}, {}), INPUTS, True, found)
-        return found
+        source = Source(Document("x.toml", {"correlations": tables}, {}))
+        correlations_of(source, INPUTS, True)
+        return source.findings
 
     (fault,) = findings(1.0)
     assert "cannot all hold at once: no numbers over delay, need, stay" in fault.reason
@@ -192,8 +192,8 @@ def test_what_cannot_hold_together_is_refused_in_one_line() -> None:
 def test_a_pair_twice_and_a_single_table_are_faults(ward_text: str, tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="stand here already"):
         read(tmp_path, ward_text + ENTRY + ENTRY)
-    with pytest.raises(ExperimentError, match=r"write \[\[correlation\]\]"):
-        read(tmp_path, ward_text + ENTRY.replace("[[correlation]]", "[correlation]"))
+    with pytest.raises(ExperimentError, match=r"write \[\[correlations\]\]"):
+        read(tmp_path, ward_text + ENTRY.replace("[[correlations]]", "[correlations]"))
 
 
 def test_one_draw_of_base_values_warns(ward_text: str, tmp_path: Path) -> None:

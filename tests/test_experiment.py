@@ -102,10 +102,10 @@ set = { Pace = 0.2, "Share[Losing]" = 0.25 }
 [scenarios.bending.set]
 pace = { points = [[1993-10-01, 0.1], [12, 0.2], [1995-10-01, 0.05]] }
 
-[uncertainty.stay]
+[uncertainties.stay]
 high = 0.6
 
-[kpi.places]
+[kpis.places]
 variable = "Places"
 statistic = "max"
 """
@@ -132,7 +132,7 @@ SCRAPS = [
         "9999-12-31",
         "[experiment]",
         "[scenarios]",
-        "[[kpi]]",
+        "[[kpis]]",
         "x = 1",
         "year = 9998",
         "date = 0001-01-01",
@@ -189,7 +189,7 @@ def test_the_experiment_says_which_file_won(model: Model) -> None:
     assert experiment.uncertainties["stay"].low == 0.1
     stay, delay = experiment.origins["uncertainties.stay"], experiment.origins["uncertainties.delay"]
     assert Path(stay.file).name == "experiment.toml"
-    assert (stay.line, stay.overridden) == (line_of(GOOD, "[uncertainty.stay]"), ("high",))
+    assert (stay.line, stay.overridden) == (line_of(GOOD, "[uncertainties.stay]"), ("high",))
     assert Path(delay.file).name == "small.toml"
     assert (delay.line, delay.overridden) == (line_of(CASE, "[uncertainties.delay]"), ())
     assert str(stay).endswith("experiment.toml:23 (overrides high)")
@@ -204,13 +204,13 @@ def test_another_distribution_brings_all_its_numbers_and_keeps_the_words(model: 
 
 
 def test_an_override_of_a_kpi_replaces_when_as_a_whole(model: Model) -> None:
-    fall = read(model, GOOD + "[kpi.fall]\nfrom = 1993-10-01\nto = 1993-12-01\n").kpis["fall"]
+    fall = read(model, GOOD + "[kpis.fall]\nfrom = 1993-10-01\nto = 1993-12-01\n").kpis["fall"]
     assert (fall.year, fall.start, fall.stop) == (None, datetime.date(1993, 10, 1), datetime.date(1993, 12, 1))
     assert fall.statistic == "increase"
 
 
 def test_a_parameter_that_is_no_uncertainty_of_the_case_can_be_made_one(model: Model) -> None:
-    more = '[uncertainty.pace]\ndistribution = "uniform"\nlow = 0\nhigh = 0.2\nunit = "1/month"\n'
+    more = '[uncertainties.pace]\ndistribution = "uniform"\nlow = 0\nhigh = 0.2\nunit = "1/month"\n'
     more += 'source = "x"\nstatus = "assumption"\n'
     experiment = read(model, GOOD + more)
     assert list(experiment.uncertainties) == ["stay", "delay", "pace"]
@@ -273,7 +273,7 @@ def test_an_experiment_cannot_be_changed(model: Model) -> None:
         ("save_every = 1", 'save = ["opn_beds"]', "opn_beds", "no such variable", '"open_beds"'),
         ('"as_was"', '"as_is"', '"as_is"', "no scenario", '"as_was"'),
         ('uncertainties = "all"', 'uncertainties = ["stay", "delai"]', "delai", "no such name", '"delay"'),
-        ('uncertainties = "all"', 'uncertainties = ["delay"]', "[uncertainty.stay]", "not among the uncertainties", "add it"),
+        ('uncertainties = "all"', 'uncertainties = ["delay"]', "[uncertainties.stay]", "not among the uncertainties", "add it"),
         ('uncertainties = "all"', 'uncertainties = ["stay", "Stay"]', '"Stay"', "named twice", ""),
         ('uncertainties = "all"', "uncertainties = 3", "uncertainties = 3", '"all" or a list', ""),
         ('kpis = "all"', 'kpis = ["fal"]', '"fal"', "no such name", '"fall"'),
@@ -289,11 +289,11 @@ def test_an_experiment_cannot_be_changed(model: Model) -> None:
         ("[12, 0.2]", "[30, 0.2]", "1995-10-01, 0.05", "does not come after 30", "in order"),
         ("[12, 0.2]", "[12]", "points", "pairs of time and value", ""),
         ("[12, 0.2]", "[12, 3.0]", "[12, 3.0]", "outside the range", ""),
-        ("high = 0.6", "high = 0.01", "[uncertainty.stay]", "not below high", ""),
+        ("high = 0.6", "high = 0.01", "[uncertainties.stay]", "not below high", ""),
         ("high = 0.6", "hihg = 0.6", "hihg", "unknown key", '"high"'),
-        ("high = 0.6", "high = 6.0", "[uncertainty.stay]", "outside the variable's range", ""),
-        ("[uncertainty.stay]", "[uncertainty.sty]", "[uncertainty.sty]", "no such parameter", '"stay"'),
-        ("[uncertainty.stay]", "[uncertainty.pace]", "[uncertainty.pace]", '"distribution" is missing', ""),
+        ("high = 0.6", "high = 6.0", "[uncertainties.stay]", "outside the variable's range", ""),
+        ("[uncertainties.stay]", "[uncertainties.sty]", "[uncertainties.sty]", "no such parameter", '"stay"'),
+        ("[uncertainties.stay]", "[uncertainties.pace]", "[uncertainties.pace]", '"distribution" is missing', ""),
         ('variable = "Places"', 'variable = "Place"', '"Place"', "no such variable", '"places"'),
         ('statistic = "max"', 'statistic = "maxi"', '"maxi"', "is not one of", '"max"'),
     ],
@@ -346,7 +346,7 @@ def test_a_dated_point_needs_a_calendar(model: Model) -> None:
     assert model.path is not None
     bare = replace(model, path=model.path.with_name("bare.xmile"))
     text = changed('uncertainties = "all"\n', "")
-    text = text[: text.index("[uncertainty.stay]")]
+    text = text[: text.index("[uncertainties.stay]")]
     assert any("needs the model's calendar" in finding.reason for finding in faults(bare, text))
 
 

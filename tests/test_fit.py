@@ -12,7 +12,6 @@ import flowreform as fr
 from flowreform.analyse.fitting.estimate import Fit, fit, settled, write_fit
 from flowreform.analyse.fitting.identify import known
 from flowreform.analyse.fitting.search import Problem
-from flowreform.analyse.fitting.tables import read_fit
 from flowreform.analyse.fitting.theil import theil
 from flowreform.errors import ModelError
 
@@ -264,7 +263,8 @@ def test_a_run_ends_where_the_data_end(tmp_path: Path) -> None:
     model = made(tmp_path, ["contact"], {"contact": 2.2}, series=series)
     case = fr.read_case(model)
     assert case is not None
-    problem = Problem(model, case, read_fit(model, case), "python")
+    assert case.fit is not None
+    problem = Problem(model, case, case.fit, "python")
     assert problem.model.specs.stop == 5.0
     ds = fr.simulate(model, {"contact": 3.0}, save=["enrolled"], save_every=1.0, engine="python").isel(run=0)
     wanted = [100 * float(ds.enrolled[at]) for at in (3, 4, 5)]

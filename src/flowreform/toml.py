@@ -1,8 +1,8 @@
 """TOML at the edge: one file becomes a `Document` (values and the line of every key), faults become findings.
 
-The standard library parses; `toml_lines` finds where each key stands, which the standard library does not tell. `parse`
-turns a table into a frozen pydantic model and every fault of it into a `Finding` with file and line, so that a reader can
-go on and report all faults of a file at once.
+The standard library parses; `toml_lines` finds where each key stands, which the standard library does not tell. A `Source`
+is such a file while it is read: it turns tables into frozen pydantic models and every fault into a `Finding` with file and
+line, so that a reader can go on and report all faults of a file at once.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
-from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error, shorten
+from flowreform.errors import ExperimentError, Finding, Level, ModelError, did_you_mean, error, shorten
 from flowreform.files import read_plain
 
 Loc = tuple[str | int, ...]
@@ -277,54 +277,88 @@ class _Scanner:
 # --- tables to models ------------------------------------------------------------------------------------------------
 
 
-def parse(kind: type[T], raw: object, document: Document, loc: Loc, findings: list[Finding], rule: str = "schema") -> T | None:
-    """The table at `loc` as a `kind`; None, and a finding for every fault added, when it cannot be.
+@dataclass(frozen=True)
+class Source:
+    """A TOML file while it is read: what it says and where, and the findings so far."""
 
-    Nothing (None) gives None and no finding."""
-    if raw is None:
-        return None
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as faults:
-        for fault in faults.errors(include_url=False, include_context=True):
-            where = tuple(fault["loc"])
-            reason, repair = _words(kind, dict(fault), where)
-            findings.append(document.fault(rule, (*loc, *where), reason, repair))
-        return None
+    document: Document
+    findings: list[Finding] = field(default_factory=list)
 
+    def fault(self, rule: str, loc: Loc, reason: str, repair: str = "", element: str | None = None) -> None:
+        """Add an error at a key."""
+        self.findings.append(self.document.fault(rule, loc, reason, repair, element))
 
-def parse_tables(kind: type[T], document: Document, key: str, findings: list[Finding]) -> dict[str, T]:
-    """The tables `[key.<name>]` of a file by name, in order; the faulty ones are left out and reported."""
-    found: dict[str, T] = {}
-    for name, raw in table_of(document, key, findings).items():
-        item = parse(kind, raw, document, (key, name), findings)
-        if item is not None:
-            found[name] = item
-    return found
+    def warn(self, rule: str, loc: Loc, reason: str, repair: str) -> None:
+        """Add a warning at a key."""
+        self.findings.append(replace(self.document.fault(rule, loc, reason, repair), level=Level.WARNING))
 
+    def add(self, rule: str, reason: str, repair: str, element: str = "", line: int = 0) -> None:
+        """Add an error that no key is to blame for, such as something missing."""
+        self.findings.append(error(rule, reason, repair, file=self.document.file, element=element, line=line))
 
-def table_of(document: Document, key: str, findings: list[Finding]) -> Mapping[str, Any]:
-    """The table under a top-level key; empty when it is missing, and reported when it is something else."""
-    raw = document.table.get(key, {})
-    if isinstance(raw, dict):
-        return raw
-    findings.append(document.fault("schema", (key,), "a table is needed here", f"write [{key}.<name>]"))
-    return {}
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error so far."""
+        return any(finding.level is Level.ERROR for finding in self.findings)
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The warnings so far."""
+        return tuple(finding for finding in self.findings if finding.level is Level.WARNING)
 
-def required_table(document: Document, key: str, keys: str, findings: list[Finding]) -> object:
-    """What stands under a top-level key that every such file must have; None, and one finding, when nothing does."""
-    if key not in document.table:
-        findings.append(error("schema", f"there is no [{key}] table", f"add [{key}] with {keys}", file=document.file, line=1))
-    return document.table.get(key)
+    def parse(self, kind: type[T], raw: object, loc: Loc, rule: str = "schema") -> T | None:
+        """The table at `loc` as a `kind`; None, and a finding for every fault added, when it cannot be.
 
+        Nothing (None) gives None and no finding."""
+        if raw is None:
+            return None
+        try:
+            return kind.model_validate(raw)
+        except ValidationError as faults:
+            for fault in faults.errors(include_url=False, include_context=True):
+                where = tuple(fault["loc"])
+                reason, repair = _words(kind, dict(fault), where)
+                self.fault(rule, (*loc, *where), reason, repair)
+            return None
 
-def unknown_keys(document: Document, known: tuple[str, ...], findings: list[Finding]) -> None:
-    """Report the top-level keys that mean nothing."""
-    for key in document.table:
-        if key not in known:
-            hint = did_you_mean(key, known) or f"known are {', '.join(known)}"
-            findings.append(document.fault("unknown-key", (key,), "unknown key", hint))
+    def one(self, kind: type[T], key: str) -> T | None:
+        """The table `[key]`; None when it is missing or faulty."""
+        return self.parse(kind, self.document.table.get(key), (key,))
+
+    def each(self, kind: type[T], key: str) -> dict[str, T]:
+        """The tables `[key.<name>]` by name, in order; the faulty ones are left out and reported."""
+        items = {name: self.parse(kind, raw, (key, name)) for name, raw in self.table(key).items()}
+        return {name: item for name, item in items.items() if item is not None}
+
+    def listed(self, kind: type[T], key: str) -> list[tuple[int, T]]:
+        """The tables `[[key]]` with their numbers, in order; the faulty ones are left out and reported."""
+        raw = self.document.table.get(key, [])
+        if not isinstance(raw, list):
+            self.fault("schema", (key,), "a list of tables is needed here", f"write [[{key}]]")
+            return []
+        items = ((number, self.parse(kind, item, (key, number))) for number, item in enumerate(raw))
+        return [(number, item) for number, item in items if item is not None]
+
+    def table(self, key: str) -> Mapping[str, Any]:
+        """The table under a top-level key; empty when it is missing, and reported when it is something else."""
+        raw = self.document.table.get(key, {})
+        if isinstance(raw, dict):
+            return raw
+        self.fault("schema", (key,), "a table is needed here", f"write [{key}.<name>]")
+        return {}
+
+    def required(self, key: str, keys: str) -> object:
+        """What stands under a top-level key that every such file must have; None, and one finding, when nothing does."""
+        if key not in self.document.table:
+            self.add("schema", f"there is no [{key}] table", f"add [{key}] with {keys}", line=1)
+        return self.document.table.get(key)
+
+    def only(self, known: tuple[str, ...]) -> None:
+        """Report the top-level keys that mean nothing."""
+        for key in self.document.table:
+            if key not in known:
+                hint = did_you_mean(key, known) or f"known are {', '.join(known)}"
+                self.fault("unknown-key", (key,), "unknown key", hint)
 
 
 def _words(kind: type[Table], fault: dict[str, Any], where: Loc) -> tuple[str, str]:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import flowreform as fr
-from flowreform.analyse.laws.tables import read_rules
 from flowreform.experiment import Experiment, read_experiment
 from flowreform.export.workbook.source import ROOM
 from workbooks import Series, Sheet, by_soffice, cleaned, engine, input_cells, patched, shortened, worst
@@ -72,7 +71,7 @@ def sizes(experiment: Experiment, answers: list[Series]) -> dict[str, float]:
         for name, values in answer.items():
             found[name] = max(found.get(name, 0.0), float(np.abs(values).max()))
     assert experiment.case is not None
-    laws = read_rules(experiment.model, experiment.case).laws
+    laws = experiment.case.laws
     assert laws is not None
     for balance, other in laws.conserved.items():
         whole = sum(size for name, size in found.items() if name.split("[")[0] == other)

@@ -12,8 +12,7 @@ import pytest
 
 import flowreform as fr
 from flowreform.analyse.fitting.estimate import Settled, fit, settled
-from flowreform.analyse.fitting.tables import Question, read_fit
-from flowreform.case import Case
+from flowreform.case import Case, FitPlan
 from flowreform.formats import bundled
 from flowreform.measure import evaluate
 from flowreform.model import Model
@@ -27,11 +26,12 @@ ROWS = {"canterbury": 2, "mental_health_shift": 3, "va_transformation": 2}
 """At least so many rows for each parameter."""
 
 
-def opened(name: str) -> tuple[Model, Case, Question]:
+def opened(name: str) -> tuple[Model, Case, FitPlan]:
     model = fr.read_model(bundled("models")[name])
     case = fr.read_case(model)
     assert case is not None
-    return model, case, read_fit(model, case)
+    assert case.fit is not None
+    return model, case, case.fit
 
 
 @functools.cache

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import flowreform as fr
-from flowreform.analyse.laws import LAWS, Laws, Outcome, check_laws, read_rules
+from flowreform.analyse.laws import LAWS, Outcome, check_laws
 from flowreform.analyse.laws.rules import degree
-from flowreform.case import Case
+from flowreform.case import Case, Laws
 from flowreform.errors import ModelError
 from flowreform.formats import bundled
 from flowreform.model import Model
@@ -30,7 +30,7 @@ def opened(path: str | Path) -> tuple[Model, Case, Laws]:
     model = fr.read_model(path)
     case = fr.read_case(model)
     assert case is not None
-    laws = read_rules(model, case).laws
+    laws = case.laws
     assert laws is not None, "a bundled model states its laws: add [laws] to model.toml"
     return model, case, laws
 
@@ -138,9 +138,7 @@ def test_faults_of_the_tables_are_findings(tmp_path: Path, old: str, new: str, e
     assert old in text
     (tmp_path / "model.toml").write_text(text.replace(old, new))
     model = fr.read_model(tmp_path / "model.xmile")
-    case = fr.read_case(model)
-    assert case is not None
     with pytest.raises(ModelError) as caught:
-        read_rules(model, case)
+        fr.read_case(model)
     assert [finding.element for finding in caught.value.findings] == [element]
     assert caught.value.findings[0].line > 0

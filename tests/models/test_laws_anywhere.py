@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import flowreform as fr
-from flowreform.analyse.laws import Laws, Outcome, read_rules, rules
+from flowreform.analyse.laws import Outcome, rules
 from flowreform.analyse.laws.runs import courses
-from flowreform.case import Case
+from flowreform.case import Case, Laws
 from flowreform.formats import bundled
 from flowreform.model import Model
 from mutating import mutants, mutated
@@ -30,7 +30,7 @@ def opened(path: str | Path) -> tuple[Model, Case, Laws]:
     model = fr.read_model(path)
     case = fr.read_case(model)
     assert case is not None
-    laws = read_rules(model, case).laws
+    laws = case.laws
     assert laws is not None
     return model, case, laws
 

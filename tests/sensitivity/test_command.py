@@ -18,7 +18,7 @@ def pace(ward: Path, tmp_path: Path) -> Path:
     for name in ("model.xmile", "model.toml", "reference.csv"):
         (tmp_path / name).write_bytes((ward / name).read_bytes())
     more = (
-        'uncertainties = "all"\n\n[uncertainty.closure_rate]\ndistribution = "uniform"\nlow = 0.02\nhigh = 0.08\n'
+        'uncertainties = "all"\n\n[uncertainties.closure_rate]\ndistribution = "uniform"\nlow = 0.02\nhigh = 0.08\n'
         'unit = "1/month"\nsource = "test"\nstatus = "assumption"\n\n[scenarios.as_planned]'
     )
     text = (ward / "pace.toml").read_text(encoding="utf-8").replace("[scenarios.as_planned]", more, 1)

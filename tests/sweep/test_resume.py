@@ -96,8 +96,8 @@ CHANGES = {
     "save": ("seed = 1", 'seed = 1\nsave = ["closing"]'),
     "scenario slower": ("closure_rate = 0.01", "closure_rate = 0.02"),
     "scenarios": ("[scenarios.slower]", "[scenarios.third]\n[scenarios.slower]"),
-    "uncertainty share_in_use": ("[scenarios.slower]", "[uncertainty.share_in_use]\nlow = 0.7\n[scenarios.slower]"),
-    "kpi empty_at": ("[scenarios.slower]", "[kpi.empty_at]\nthreshold = 11.0\n[scenarios.slower]"),
+    "uncertainty share_in_use": ("[scenarios.slower]", "[uncertainties.share_in_use]\nlow = 0.7\n[scenarios.slower]"),
+    "kpi empty_at": ("[scenarios.slower]", "[kpis.empty_at]\nthreshold = 11.0\n[scenarios.slower]"),
     "sweep.quantiles": ("[sweep]", "[sweep]\nquantiles = [0.5]"),
     "sweep.trajectories": ("[sweep]", '[sweep]\ntrajectories = "all"'),
 }

@@ -229,7 +229,7 @@ question = "Which closes first?"
 model = "./sites.xmile"
 draws = 90
 save = "all"
-[uncertainty."rate[south]"]
+[uncertainties."rate[south]"]
 distribution = "lognormal"
 median = 0.05
 sigma = 0.4
@@ -241,14 +241,14 @@ status = "assumption"
 set = { pace = { points = [[3, 0.0], [6.5, 1.0]] }, "rate[north]" = 0.1 }
 [scenarios.fixed]
 set = { rate = 0.07 }
-[kpi.south]
+[kpis.south]
 variable = "beds[south]"
 statistic = "final"
-[kpi.ratio]
+[kpis.ratio]
 variable = "beds[north]"
 statistic = "mean"
 over = { variable = "beds[south]" }
-[kpi.below]
+[kpis.below]
 variable = "beds[south]"
 statistic = "first_below"
 threshold = 50.0

@@ -14,10 +14,9 @@ import numpy as np
 
 from flowreform.analyse.assessment import Row
 from flowreform.analyse.fitting.theil import theil
-from flowreform.analyse.laws import Outcome, check_laws, read_rules, rules
+from flowreform.analyse.laws import Outcome, check_laws, rules
 from flowreform.analyse.laws.runs import Settings, columns, courses, drawn, elements, own
-from flowreform.analyse.laws.tables import Conclusion, Laws, Rules
-from flowreform.case import Case
+from flowreform.case import Case, Conclusion, Laws
 from flowreform.errors import FlowreformError
 from flowreform.experiment import Experiment
 from flowreform.model import Model
@@ -49,18 +48,15 @@ WORDS = {
 
 
 def battery(model: Model, case: Case, *, draws: int = 30, seed: int = 1, engine: str = "auto") -> Iterator[Row]:
-    """The battery as rows of an assessment; `draws` draws of the uncertainties stand behind laws and conclusions.
-
-    Raises ModelError for faults of [laws] and [conclusions]."""
-    stated = read_rules(model, case)
+    """The battery as rows of an assessment; `draws` draws of the uncertainties stand behind laws and conclusions."""
     yield _units(model)
     yield _documented(model)
     yield _sources(model, case)
-    yield from _laws(model, case, stated.laws, draws, seed, engine)
-    if stated.laws is not None:
-        yield from extremes(model, case, stated.laws, engine)
+    yield from _laws(model, case, case.laws, draws, seed, engine)
+    if case.laws is not None:
+        yield from extremes(model, case, case.laws, engine)
     yield from _series(model, case, engine)
-    yield from conclusions(model, case, stated, draws=max(draws, 30), seed=seed, engine=engine)
+    yield from conclusions(model, case, draws=max(draws, 30), seed=seed, engine=engine)
     for name, label, question in HUMAN:
         yield Row(KIND, name, label, "", nan, "needs a human", True, question)
 
@@ -188,12 +184,10 @@ class Sign:
     counted: int
 
 
-def conclusions(
-    model: Model, case: Case, stated: Rules, *, draws: int = 30, seed: int = 1, engine: str = "auto"
-) -> Iterator[Row]:
+def conclusions(model: Model, case: Case, *, draws: int = 30, seed: int = 1, engine: str = "auto") -> Iterator[Row]:
     """Sensitivity of conclusions: does the sign of each survive the draws?"""
-    found = signs(model, case, stated.conclusions.values(), draws=draws, seed=seed, engine=engine)
-    for (name, item), sign in zip(stated.conclusions.items(), found, strict=True):
+    found = signs(model, case, case.conclusions.values(), draws=draws, seed=seed, engine=engine)
+    for (name, item), sign in zip(case.conclusions.items(), found, strict=True):
         holds = sign.difference > 0 if item.sign == "higher" else sign.difference < 0
         ok = holds and sign.share >= item.share
         note = f"{item.sign} by {abs(sign.difference):.4g} as it stands" if holds else "not so in the model as it stands"
@@ -214,7 +208,7 @@ def signs(
     items = tuple(items)
     if not items:
         return ()
-    laws = read_rules(model, case).laws or Laws()
+    laws = case.laws or Laws()
     save = rules.saved_for(model, case, laws)  # what the laws keep, so that one compiled kernel does for both
     samples: Sequence[Settings] = [{}, *drawn(case, draws, seed)]
     gates = tuple(dict.fromkeys(gate for item in items for gate in (item.gate, item.against)))

@@ -9,36 +9,44 @@ from dataclasses import replace
 from pathlib import Path
 
 from flowreform.calendar import Calendar, CalendarTable
-from flowreform.case.checks import check_case
+from flowreform.case.checks import check_case, check_fit
 from flowreform.case.observations import Observation, read_observations
 from flowreform.case.tables import (
     About,
     Case,
     Chart,
     Check,
+    Conclusion,
     Exogenous,
+    FitPlan,
+    FitTable,
     Gate,
     Kpi,
+    Laws,
     Lever,
     Parameter,
     Reference,
     Setting,
     Target,
+    WorkbookTable,
     written_settings,
 )
 from flowreform.case.uncertainty import Uncertainty
-from flowreform.errors import Finding, Level, ModelError
+from flowreform.errors import ModelError
 from flowreform.model import Model
-from flowreform.toml import Document, parse, parse_tables, read_document, required_table, unknown_keys
+from flowreform.toml import Source, read_document
 
 __all__ = [
     "About",
     "Case",
     "Chart",
     "Check",
+    "Conclusion",
     "Exogenous",
+    "FitPlan",
     "Gate",
     "Kpi",
+    "Laws",
     "Lever",
     "Observation",
     "Parameter",
@@ -46,6 +54,7 @@ __all__ = [
     "Setting",
     "Target",
     "Uncertainty",
+    "WorkbookTable",
     "build_case",
     "case_path",
     "read_case",
@@ -86,59 +95,49 @@ def read_case(model: Model) -> Case | None:
     path = case_path(model)
     if path is None or not path.is_file():
         return None
-    document = read_document(path, ModelError)
-    if "experiment" in document.table:
+    source = Source(read_document(path, ModelError))
+    if "experiment" in source.document.table:
         return None
-    findings: list[Finding] = []
     series = path.with_name("reference.csv")
-    observations = read_observations(series, findings) if series.is_file() else ()
-    case = build_case(document, model, findings, observations, path)
-    if case is None or any(finding.level is Level.ERROR for finding in findings):
-        raise ModelError(findings)
+    observations = read_observations(series, source.findings) if series.is_file() else ()
+    case = build_case(source, model, observations, path)
+    if case is None or source.failed:
+        raise ModelError(source.findings)
     return case
 
 
-def build_case(
-    document: Document,
-    model: Model,
-    findings: list[Finding],
-    observations: tuple[Observation, ...] = (),
-    path: Path | None = None,
-) -> Case | None:
-    """The case in a TOML document; every fault is added to `findings`. None when there is no usable `[case]`."""
-    unknown_keys(document, KEYS, findings)
-    about = parse(About, required_table(document, "case", "title and question", findings), document, ("case",), findings)
-    charts: list[Chart] = []
-    raw_charts = document.table.get("charts", [])
-    if isinstance(raw_charts, list):
-        parsed = (parse(Chart, raw, document, ("charts", at), findings) for at, raw in enumerate(raw_charts))
-        charts = [chart for chart in parsed if chart is not None]
-    else:
-        findings.append(document.fault("schema", ("charts",), "a list of tables is needed here", "write [[charts]]"))
+def build_case(source: Source, model: Model, observations: tuple[Observation, ...] = (), path: Path | None = None) -> Case | None:
+    """The case in a TOML file; every fault is added to `source`. None when there is no usable `[case]`."""
+    source.only(KEYS)
+    about = source.parse(About, source.required("case", "title and question"), ("case",))
     calendar = None
-    if "calendar" in document.table:
-        table = parse(CalendarTable, document.table["calendar"], document, ("calendar",), findings)
-        if table is not None:
-            calendar = Calendar(table.origin, table.time_unit, table.year_starts, table.year_named_by, model.specs.start)
+    if (table := source.one(CalendarTable, "calendar")) is not None:
+        calendar = Calendar(table.origin, table.time_unit, table.year_starts, table.year_named_by, model.specs.start)
     case = Case(
         about=about or About(title="", question=""),
         calendar=calendar,
-        levers=parse_tables(Lever, document, "levers", findings),
-        uncertainties=parse_tables(Uncertainty, document, "uncertainties", findings),
-        parameters=parse_tables(Parameter, document, "parameters", findings),
-        exogenous=parse_tables(Exogenous, document, "exogenous", findings),
-        kpis=parse_tables(Kpi, document, "kpis", findings),
-        reference=parse_tables(Reference, document, "reference", findings),
-        targets=parse_tables(Target, document, "targets", findings),
-        gates=parse_tables(Gate, document, "gates", findings),
-        charts=tuple(charts),
-        settings=parse_tables(Setting, document, "settings", findings),
+        levers=source.each(Lever, "levers"),
+        uncertainties=source.each(Uncertainty, "uncertainties"),
+        parameters=source.each(Parameter, "parameters"),
+        exogenous=source.each(Exogenous, "exogenous"),
+        kpis=source.each(Kpi, "kpis"),
+        reference=source.each(Reference, "reference"),
+        targets=source.each(Target, "targets"),
+        gates=source.each(Gate, "gates"),
+        charts=tuple(chart for _, chart in source.listed(Chart, "charts")),
+        settings=source.each(Setting, "settings"),
+        laws=source.one(Laws, "laws"),
+        conclusions=source.each(Conclusion, "conclusions"),
+        workbook=source.one(WorkbookTable, "workbook") or WorkbookTable(),
         observations=observations,
         path=path,
-        sha256=document.sha256,
-        document=document,
+        sha256=source.document.sha256,
+        document=source.document,
     )
-    checked = check_case(case, model, document, findings)
+    checked = check_case(case, model, source)
+    fit = source.one(FitTable, "fit")
+    if fit is not None:
+        checked = replace(checked, fit=check_fit(fit, checked, model, source))
     if about is None:
         return None
-    return replace(checked, findings=tuple(finding for finding in findings if finding.level is Level.WARNING))
+    return replace(checked, findings=source.warnings)

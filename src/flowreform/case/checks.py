@@ -10,50 +10,48 @@ from typing import TypeVar
 
 from flowreform.calendar import DAYS, MONTHS, Calendar, unit_of_time
 from flowreform.case.inputs import check_uncertainty, convert, in_range
-from flowreform.case.tables import Case, Chart
-from flowreform.errors import Finding, Level, did_you_mean, error
+from flowreform.case.observations import Observation
+from flowreform.case.tables import Case, Chart, FitPlan, FitRow, FitSeries, FitTable, Laws, WorkbookTable
+from flowreform.errors import did_you_mean
 from flowreform.measure import Measure, shape_faults, time_faults
 from flowreform.model import Model, Role, names_in
-from flowreform.names import Named, Unknown, element_names, find
-from flowreform.toml import Document, Loc
+from flowreform.names import Named, Unknown, base_values, element_names, find
+from flowreform.toml import Loc, Source
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Measure)
 _NO_COURSE = "a lookup has no course over time"
 
 
-def check_case(case: Case, model: Model, document: Document, findings: list[Finding]) -> Case:
-    """The case with canonical names and numbers in the model's units; every fault is added to `findings`."""
-    calendar = check_calendar(case.calendar, model, document, findings)
-    tables = {
-        key: _by_parameter(getattr(case, key), key, model, document, findings)
-        for key in ("levers", "uncertainties", "parameters")
-    }
-    _coverage(tables, model, document, findings)
+def check_case(case: Case, model: Model, source: Source) -> Case:
+    """The case with canonical names and numbers in the model's units; every fault is added to `source`."""
+    calendar = check_calendar(case.calendar, model, source)
+    tables = {key: _by_parameter(getattr(case, key), key, model, source) for key in ("levers", "uncertainties", "parameters")}
+    _coverage(tables, model, source)
     uncertainties = {
-        name: check_uncertainty(item, name, model, document, ("uncertainties", spelling), findings)
+        name: check_uncertainty(item, name, model, source, ("uncertainties", spelling))
         for name, (spelling, item) in tables["uncertainties"].items()
     }
     exogenous = {}
     for spelling, item in case.exogenous.items():
-        found = _named(spelling, model, document, ("exogenous", spelling), findings)
+        found = _named(spelling, model, source, ("exogenous", spelling))
         if found is not None:
             exogenous[found.name] = item
-    _clocks(model, exogenous, document, findings)
+    _clocks(model, exogenous, source)
     specs = model.specs
     grid = (specs.start, specs.stop, specs.dt)
 
     def measured(item: M, loc: Loc, *, row_year: bool = False) -> M:
-        return check_measure(item, loc, model, calendar, document, findings, grid=grid, year_follows=row_year)
+        return check_measure(item, loc, model, calendar, source, grid=grid, year_follows=row_year)
 
     settings = {}
     for name, place in case.settings.items():
-        values = _settings(place.values, model, document, ("settings", name, "set"), findings)
+        values = _settings(place.values, model, source, ("settings", name, "set"))
         settings[name] = place.model_copy(update={"values": values})
     gates = {}
     for name, gate in case.gates.items():
         checks = tuple(measured(check, ("gates", name, "checks", at)) for at, check in enumerate(gate.checks))
-        switched = _settings(gate.settings, model, document, ("gates", name, "set"), findings)
+        switched = _settings(gate.settings, model, source, ("gates", name, "set"))
         gates[name] = gate.model_copy(update={"settings": switched, "checks": checks})
     targets = {}
     for name, target in case.targets.items():
@@ -70,13 +68,16 @@ def check_case(case: Case, model: Model, document: Document, findings: list[Find
         reference=_frozen({name: measured(item, ("reference", name), row_year=True) for name, item in case.reference.items()}),
         targets=_frozen(targets),
         gates=_frozen(gates),
-        charts=_charts(case, model, document, findings),
+        charts=_charts(case, model, source),
         settings=_frozen(settings),
+        laws=_check_laws(case.laws, model, source) if case.laws else None,
+        workbook=_check_workbook(case.workbook, model, source),
     )
-    _in_settings(done, document, findings)
-    _limits(done, document, findings)
-    _fails_when(done, model, document, findings)
-    _series(done, document, findings)
+    _check_conclusions(done, source)
+    _in_settings(done, source)
+    _limits(done, source)
+    _fails_when(done, model, source)
+    _series(done, source)
     return done
 
 
@@ -87,39 +88,33 @@ def _frozen(items: dict[str, T]) -> Mapping[str, T]:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-def _named(
-    text: str, model: Model, document: Document, loc: Loc, findings: list[Finding], *, parameter: bool = False
-) -> Named | None:
+def _named(text: str, model: Model, source: Source, loc: Loc, *, parameter: bool = False) -> Named | None:
     found = find(model, text, parameter=parameter)
     if isinstance(found, Unknown):
-        findings.append(document.fault("unknown-variable", loc, found.reason, found.repair, element=text))
+        source.fault("unknown-variable", loc, found.reason, found.repair, element=text)
         return None
     return found
 
 
-def _by_parameter(
-    items: Mapping[str, T], key: str, model: Model, document: Document, findings: list[Finding]
-) -> dict[str, tuple[str, T]]:
+def _by_parameter(items: Mapping[str, T], key: str, model: Model, source: Source) -> dict[str, tuple[str, T]]:
     """The entries of a table by canonical name, with the spelling used; unknown names are reported and left out."""
     found: dict[str, tuple[str, T]] = {}
     for spelling, item in items.items():
-        named = _named(spelling, model, document, (key, spelling), findings, parameter=True)
+        named = _named(spelling, model, source, (key, spelling), parameter=True)
         if named is None:
             continue
         if named.name in found:
             reason = f"{named.name} has an entry in [{key}] already, spelt {found[named.name][0]}"
-            findings.append(document.fault("duplicate", (key, spelling), reason, "keep one of them"))
+            source.fault("duplicate", (key, spelling), reason, "keep one of them")
             continue
         found[named.name] = (spelling, item)
     return found
 
 
-def _coverage(
-    tables: Mapping[str, Mapping[str, tuple[str, T]]], model: Model, document: Document, findings: list[Finding]
-) -> None:
+def _coverage(tables: Mapping[str, Mapping[str, tuple[str, T]]], model: Model, source: Source) -> None:
     """Every parameter, or every element of it, stands in exactly one of the three tables."""
     where: dict[str, str] = {}
-    raw = {spelling for key in tables for spelling in _keys(document, key)}
+    raw = {spelling for key in tables for spelling in _keys(source, key)}
     for key, table in tables.items():
         for name, (spelling, _) in table.items():
             named = find(model, name)
@@ -128,7 +123,7 @@ def _coverage(
             for element in element_names(model, named.variable) if named.is_array else (named.name,):
                 if element in where:
                     reason = f"{element} stands in [{where[element]}] already"
-                    findings.append(document.fault("duplicate", (key, spelling), reason, "keep it in one of the tables"))
+                    source.fault("duplicate", (key, spelling), reason, "keep it in one of the tables")
                 where.setdefault(element, key)
     spelt = {named.name for text in raw if isinstance(named := find(model, text), Named)}
     for name, variable in model.parameters.items():
@@ -143,15 +138,15 @@ def _coverage(
             )
             key = f'"{element}"' if "[" in element else element
             repair = f"add [parameters.{key}] with source and status"
-            findings.append(error("no-source", reason, repair, file=document.file, element=element))
+            source.add("no-source", reason, repair, element)
 
 
-def _keys(document: Document, key: str) -> Iterable[str]:
-    raw = document.table.get(key)
+def _keys(source: Source, key: str) -> Iterable[str]:
+    raw = source.document.table.get(key)
     return raw if isinstance(raw, dict) else ()
 
 
-def _clocks(model: Model, exogenous: Mapping[str, object], document: Document, findings: list[Finding]) -> None:
+def _clocks(model: Model, exogenous: Mapping[str, object], source: Source) -> None:
     """A lookup whose input hangs on nothing but time and parameters is fed in, and must be declared."""
     driven, tables = clock_driven(model), set(model.of_role(Role.LOOKUP))
     for name, variable in model.variables.items():
@@ -160,7 +155,7 @@ def _clocks(model: Model, exogenous: Mapping[str, object], document: Document, f
         if any(eq.expr is not None and (eq.lookup is not None or tables & set(names_in(eq.expr))) for eq in variable.equations):
             reason = f"a lookup of time (line {variable.line} of the model) is not declared"
             repair = f"add [exogenous.{name}] with quantity, source and status"
-            findings.append(error("undeclared-exogenous", reason, repair, file=document.file, element=name))
+            source.add("undeclared-exogenous", reason, repair, name)
 
 
 def clock_driven(model: Model) -> frozenset[str]:
@@ -191,32 +186,30 @@ def clock_driven(model: Model) -> frozenset[str]:
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def check_calendar(calendar: Calendar | None, model: Model, document: Document, findings: list[Finding]) -> Calendar | None:
+def check_calendar(calendar: Calendar | None, model: Model, source: Source) -> Calendar | None:
     """The calendar in the model's time unit; a unit that is not the model's, or no unit of time, is reported."""
     if calendar is None:
         return None
     unit, own = unit_of_time(calendar.time_unit), unit_of_time(model.specs.time_unit)
     if unit not in MONTHS and unit not in DAYS:
         hint = did_you_mean(unit, (*MONTHS, *DAYS)) or f"known are {', '.join((*MONTHS, *DAYS))}"
-        findings.append(document.fault("calendar", ("calendar", "time_unit"), f'"{calendar.time_unit}" is no unit of time', hint))
+        source.fault("calendar", ("calendar", "time_unit"), f'"{calendar.time_unit}" is no unit of time', hint)
         return None
     if own and unit != own:
         reason = f'"{calendar.time_unit}" is not the model\'s time unit, "{model.specs.time_unit}"'
-        findings.append(document.fault("calendar", ("calendar", "time_unit"), reason, f'write "{own}"'))
+        source.fault("calendar", ("calendar", "time_unit"), reason, f'write "{own}"')
     if not 1 <= calendar.year_starts <= 12:
-        findings.append(document.fault("calendar", ("calendar", "year_starts"), "a month from 1 to 12 is needed", ""))
+        source.fault("calendar", ("calendar", "year_starts"), "a month from 1 to 12 is needed", "")
         return None
     return replace(calendar, time_unit=unit)
 
 
-def _settings(
-    raw: Mapping[str, float], model: Model, document: Document, loc: Loc, findings: list[Finding]
-) -> Mapping[str, float]:
+def _settings(raw: Mapping[str, float], model: Model, source: Source, loc: Loc) -> Mapping[str, float]:
     settings: dict[str, float] = {}
     for text, value in raw.items():
-        named = _named(text, model, document, (*loc, text), findings, parameter=True)
+        named = _named(text, model, source, (*loc, text), parameter=True)
         if named is not None:
-            in_range(value, named, document, (*loc, text), findings)
+            in_range(value, named, source, (*loc, text))
             settings[named.name] = value
     return MappingProxyType(settings)
 
@@ -229,32 +222,29 @@ def check_measure(
     loc: Loc,
     model: Model,
     calendar: Calendar | None,
-    document: Document,
-    findings: list[Finding],
+    source: Source,
     *,
     grid: tuple[float, float, float],
     year_follows: bool = False,
 ) -> M:
     """The measure with canonical names and a scale that gives its stated unit; `grid` is start, stop and saving interval."""
-    faulty = len(findings)
+    faulty = len(source.findings)
     update: dict[str, object] = {}
     names: dict[str, Named] = {}
     second = "over" if item.over else "minus"
     for key, text in _variables(item):
         place = (*loc, second, "variable") if key else (*loc, "variable")
-        named = _named(text, model, document, place, findings)
+        named = _named(text, model, source, place)
         if named is None:
             continue
         if named.variable.role is Role.LOOKUP:
-            findings.append(document.fault("lookup", place, _NO_COURSE, "measure what reads it", element=text))
+            source.fault("lookup", place, _NO_COURSE, "measure what reads it", element=text)
             continue
         names[key] = named
         if named.is_array:
             example = element_names(model, named.variable)[:1]
             reason = f"{named.name} has dimension {', '.join(named.variable.dimensions)}; a measure is one number"
-            findings.append(
-                document.fault("array", place, reason, f'name one element, such as "{"".join(example)}"', element=text)
-            )
+            source.fault("array", place, reason, f'name one element, such as "{"".join(example)}"', element=text)
         if key:
             update[second] = getattr(item, second).model_copy(update={"variable": named.name})
         else:
@@ -263,22 +253,20 @@ def check_measure(
     if not wrong and not (year_follows and item.year is None and item.statistic == "at"):
         wrong = time_faults(item, *grid, calendar)
     for fault in wrong:
-        findings.append(document.fault("measure", (*loc, *fault.key.split(".")), fault.reason, fault.repair))
+        source.fault("measure", (*loc, *fault.key.split(".")), fault.reason, fault.repair)
     unit = getattr(item, "unit", None)
-    if unit is not None and "" in names and len(findings) == faulty:
-        update["scale"] = item.scale * _unit_scale(item, unit, names[""], model, document, (*loc, "unit"), findings)
+    if unit is not None and "" in names and len(source.findings) == faulty:
+        update["scale"] = item.scale * _unit_scale(item, unit, names[""], model, source, (*loc, "unit"))
     return item.model_copy(update=update)
 
 
-def _unit_scale(
-    item: Measure, unit: str, named: Named, model: Model, document: Document, loc: Loc, findings: list[Finding]
-) -> float:
+def _unit_scale(item: Measure, unit: str, named: Named, model: Model, source: Source, loc: Loc) -> float:
     """What a plain measure is multiplied by to be in its stated unit; a ratio, or one with a scale, speaks for itself."""
     if item.over is not None or item.scale != 1.0:
         return 1.0
     if item.is_time:
         named = replace(named, variable=replace(named.variable, units=model.specs.time_unit or None))
-    return 1.0 / convert(unit, named, model, document, loc, findings)
+    return 1.0 / convert(unit, named, model, source, loc)
 
 
 def _variables(item: Measure) -> Iterator[tuple[str, str]]:
@@ -288,7 +276,7 @@ def _variables(item: Measure) -> Iterator[tuple[str, str]]:
         yield "second", second.variable
 
 
-def _in_settings(case: Case, document: Document, findings: list[Finding]) -> None:
+def _in_settings(case: Case, source: Source) -> None:
     """A measure names a setting of the case, or none; a KPI none, because it is taken in every run."""
     for loc, measure in case.measures():
         second = measure.over or measure.minus
@@ -296,13 +284,13 @@ def _in_settings(case: Case, document: Document, findings: list[Finding]) -> Non
         for place, name in zip(places, (measure.setting, second.setting if second else None), strict=True):
             if name and loc[0] == "kpis":
                 repair = "let the scenario of an experiment name the setting"
-                findings.append(document.fault("setting", (*loc, *place), "a KPI is taken in every run", repair))
+                source.fault("setting", (*loc, *place), "a KPI is taken in every run", repair)
             elif name and name not in case.settings:
                 hint = did_you_mean(name, case.settings) or f"settings are {', '.join(case.settings) or 'none'}"
-                findings.append(document.fault("setting", (*loc, *place), f'there is no setting "{name}"', hint))
+                source.fault("setting", (*loc, *place), f'there is no setting "{name}"', hint)
 
 
-def _limits(case: Case, document: Document, findings: list[Finding]) -> None:
+def _limits(case: Case, source: Source) -> None:
     """A check says either value and tolerance, or low or high."""
     for key, owners in (("targets", case.targets), ("gates", case.gates)):
         for name, owner in owners.items():
@@ -312,60 +300,230 @@ def _limits(case: Case, document: Document, findings: list[Finding]) -> None:
                 sided = check.low is not None or check.high is not None
                 if any(centred) and not all(centred):
                     word = "tolerance" if centred[0] else "value"
-                    findings.append(
-                        document.fault("check", loc, f'"{word}" is missing', "give value and tolerance, or low or high")
-                    )
+                    source.fault("check", loc, f'"{word}" is missing', "give value and tolerance, or low or high")
                 elif all(centred) == sided:
                     reason = "value and tolerance stand beside low or high" if sided else "there is nothing to compare with"
-                    findings.append(document.fault("check", loc, reason, "give value and tolerance, or low or high"))
+                    source.fault("check", loc, reason, "give value and tolerance, or low or high")
                 elif check.low is not None and check.high is not None and check.low > check.high:
-                    findings.append(
-                        document.fault("check", (*loc, "low"), f"low {check.low:g} is above high {check.high:g}", "swap them")
-                    )
+                    source.fault("check", (*loc, "low"), f"low {check.low:g} is above high {check.high:g}", "swap them")
 
 
-def _fails_when(case: Case, model: Model, document: Document, findings: list[Finding]) -> None:
+def _fails_when(case: Case, model: Model, source: Source) -> None:
     for name, target in case.targets.items():
         loc: Loc = ("targets", name, "fails_when")
         if target.expected == "miss" and not target.reason.strip():
             place: Loc = ("targets", name, "expected")
-            findings.append(document.fault("target", place, "a miss is expected without a reason", 'add reason = "..."'))
+            source.fault("target", place, "a miss is expected without a reason", 'add reason = "..."')
         if not target.fails_when:
-            fault = document.fault("target", loc, "nothing is named that makes it fail, so it does not count", "name a gate")
-            findings.append(replace(fault, level=Level.WARNING))
+            source.warn("target", loc, "nothing is named that makes it fail, so it does not count", "name a gate")
             continue
         settings = case.switched_off(target.fails_when)
         if settings is None:
             hint = did_you_mean(target.fails_when, case.gates) or 'name a gate, or write settings such as "diversion = 0"'
-            findings.append(document.fault("target", loc, f'there is no gate "{target.fails_when}"', hint))
+            source.fault("target", loc, f'there is no gate "{target.fails_when}"', hint)
         elif target.fails_when not in case.gates:
             for text, value in settings.items():
-                named = _named(text, model, document, loc, findings, parameter=True)
+                named = _named(text, model, source, loc, parameter=True)
                 if named is not None:
-                    in_range(value, named, document, loc, findings)
+                    in_range(value, named, source, loc)
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
 
 
-def _charts(case: Case, model: Model, document: Document, findings: list[Finding]) -> tuple[Chart, ...]:
+def _charts(case: Case, model: Model, source: Source) -> tuple[Chart, ...]:
     charts = []
     for at, chart in enumerate(case.charts):
-        found = [
-            _named(text, model, document, ("charts", at, "variables", i), findings) for i, text in enumerate(chart.variables)
-        ]
+        found = [_named(text, model, source, ("charts", at, "variables", i)) for i, text in enumerate(chart.variables)]
         for i, named in enumerate(found):
             if named is not None and named.variable.role is Role.LOOKUP:
                 loc: Loc = ("charts", at, "variables", i)
-                findings.append(document.fault("lookup", loc, _NO_COURSE, "chart what reads it", element=chart.variables[i]))
+                source.fault("lookup", loc, _NO_COURSE, "chart what reads it", element=chart.variables[i])
         charts.append(chart.model_copy(update={"variables": tuple(named.name for named in found if named is not None)}))
     return tuple(charts)
 
 
-def _series(case: Case, document: Document, findings: list[Finding]) -> None:
+def _series(case: Case, source: Source) -> None:
     """Every mapped series has data."""
     known = dict.fromkeys(row.series for row in case.observations)
     for name in case.reference:
         if name not in known:
             hint = did_you_mean(name, known) or "add its rows to reference.csv beside the case file"
-            findings.append(document.fault("reference", ("reference", name), "reference.csv has no such series", hint))
+            source.fault("reference", ("reference", name), "reference.csv has no such series", hint)
+
+
+# --- laws, conclusions, fit, workbook --------------------------------------------------------------------------------
+
+
+def _check_laws(laws: Laws, model: Model, source: Source) -> Laws:
+    """The same with canonical names; faults are added to `source`."""
+
+    def name(text: str, loc: Loc, *, parameter: bool = False, stock: bool = False) -> str:
+        found = find(model, text, parameter=parameter)
+        if isinstance(found, Unknown):
+            source.fault("unknown-variable", loc, found.reason, found.repair, element=text)
+            return text
+        if stock and found.variable.role is not Role.STOCK:
+            reason, repair = f"this is a {found.variable.role}, not a stock", "name a stock"
+            source.fault("not-a-stock", loc, reason, repair, element=text)
+        return found.name
+
+    def names(items: Iterable[str], key: str, *, stock: bool = True) -> tuple[str, ...]:
+        return tuple(name(text, ("laws", key, at), stock=stock) for at, text in enumerate(items))
+
+    def settings(items: Mapping[str, float], key: str) -> dict[str, float]:
+        return {name(text, ("laws", key, "set", text), parameter=True): value for text, value in items.items()}
+
+    def pairs(items: Mapping[str, str], key: str) -> dict[str, str]:
+        return {name(one, ("laws", key, one)): name(other, ("laws", key, one)) for one, other in items.items()}
+
+    update: dict[str, object] = {
+        "running_totals": names(laws.running_totals, "running_totals"),
+        "may_be_negative": names(laws.may_be_negative, "may_be_negative"),
+        "conserved": pairs(laws.conserved, "conserved"),
+        "never_above": pairs(laws.never_above, "never_above"),
+    }
+    if laws.steady is not None:
+        update["steady"] = laws.steady.model_copy(update={"settings": settings(laws.steady.settings, "steady")})
+    if laws.no_demand is not None:
+        empties = tuple(
+            name(text, ("laws", "no_demand", "empties", at), stock=True) for at, text in enumerate(laws.no_demand.empties)
+        )
+        update["no_demand"] = laws.no_demand.model_copy(
+            update={"settings": settings(laws.no_demand.settings, "no_demand"), "empties": empties}
+        )
+    return laws.model_copy(update=update)
+
+
+def _check_conclusions(case: Case, source: Source) -> None:
+    for name, item in case.conclusions.items():
+        given = (("kpi", item.kpi, case.kpis), ("gate", item.gate, case.gates), ("against", item.against, case.gates))
+        for key, text, known in given:
+            if text not in known and not (key == "against" and not text):
+                word = "KPI" if key == "kpi" else "gate"
+                hint = did_you_mean(text, known) or f"known are {', '.join(known) or 'none'}"
+                source.fault("unknown-name", ("conclusions", name, key), f'there is no {word} "{text}"', hint)
+
+
+def check_fit(table: FitTable, case: Case, model: Model, source: Source) -> FitPlan:
+    """What is fitted to what: names against the model, ranges, and the rows of the series."""
+    fitted: dict[str, Named] = {}
+    for at, text in enumerate(table.parameters):
+        loc: Loc = ("fit", "parameters", at)
+        found = find(model, text, parameter=True)
+        if isinstance(found, Unknown):
+            source.fault("unknown-parameter", loc, found.reason, found.repair, element=text)
+            continue
+        if found.is_array:
+            reason, example = "an arrayed parameter has several numbers", element_names(model, found.variable)[0]
+            source.fault("array", loc, reason, f'name one element, such as "{example}"', element=text)
+            continue
+        low, high = found.variable.range
+        if low is None or high is None or not low < high:
+            source.fault("no-range", loc, "the parameter has no range to search in", "give it a <range>", element=text)
+            continue
+        if found.name in fitted:
+            source.fault("duplicate", loc, "the parameter is named twice", "name it once", element=text)
+            continue
+        fitted[found.name] = found
+    settings: dict[str, float] = {}
+    for text, value in table.settings.items():
+        found = find(model, text, parameter=True)
+        if isinstance(found, Unknown):
+            source.fault("unknown-parameter", ("fit", "set", text), found.reason, found.repair, element=text)
+        elif found.name in fitted:
+            reason = "the parameter is fitted and cannot be held"
+            source.fault("duplicate", ("fit", "set", text), reason, "remove it here or there", element=text)
+        else:
+            settings[found.name] = value
+    rows: list[FitRow] = []
+    base: dict[str, Measure] = {}
+    for name, series in table.series.items():
+        rows.extend(_rows(name, series, model, case, source, base))
+    if not source.failed and len(rows) < 2:
+        source.fault("no-data", ("fit", "series"), "there are fewer than two rows to fit to", "add data")
+    return FitPlan(
+        parameters=tuple(fitted),
+        low=tuple(float(item.variable.range[0] or 0.0) for item in fitted.values()),
+        high=tuple(float(item.variable.range[1] or 0.0) for item in fitted.values()),
+        before=tuple(base_values(model, item)[0] for item in fitted.values()),
+        rows=tuple(rows),
+        table=table.model_copy(update={"settings": settings}),
+        base=base,
+    )
+
+
+def _rows(name: str, series: FitSeries, model: Model, case: Case, source: Source, base: dict[str, Measure]) -> list[FitRow]:
+    loc: Loc = ("fit", "series", name)
+    reference = case.reference.get(name)
+    if reference is None:
+        hint = did_you_mean(name, case.reference) or f"[reference] has {', '.join(case.reference) or 'none'}"
+        source.fault("unknown-series", loc, "[reference] has no such series", hint)
+        return []
+    chosen = [row for row in case.observations if row.series == name and _used(row, series)]
+    if not chosen:
+        source.fault("no-data", loc, "no row of reference.csv lies in these years", "widen first and last")
+    anchor = 1.0
+    if series.relative_to is not None:
+        there = [row.value for row in case.observations if row.series == name and row.year == series.relative_to]
+        if not there or there[0] == 0:
+            reason = f"reference.csv has no value for {series.relative_to} to divide by"
+            source.fault("no-data", (*loc, "relative_to"), reason, "name another year")
+            return []
+        anchor, base[name] = there[0], reference.in_year(series.relative_to)
+        chosen = [row for row in chosen if row.year != series.relative_to]
+    rows = []
+    for row in chosen:
+        measure = reference.in_year(row.year)
+        faults = time_faults(measure, model.specs.start, model.specs.stop, model.specs.dt, case.calendar)
+        if faults:
+            source.fault("fit-year", loc, f"{row.year}: {faults[0].reason}", "set first and last")
+            continue
+        value = row.value / anchor
+        rows.append(FitRow(name, row.year, measure, value, series.error * abs(value) if value else series.error))
+    return rows
+
+
+def _used(row: Observation, series: FitSeries) -> bool:
+    return (series.first is None or row.year >= series.first) and (series.last is None or row.year <= series.last)
+
+
+def _check_workbook(table: WorkbookTable, model: Model, source: Source) -> WorkbookTable:
+    def name(text: str, loc: Loc, role: Role | None = None) -> str:
+        found = find(model, text, parameter=role is Role.PARAMETER)
+        if isinstance(found, Unknown):
+            source.fault("unknown-variable", loc, found.reason, found.repair, element=text)
+            return text
+        if found.is_array or found.variable.role is Role.LOOKUP or (role is Role.STOCK and found.variable.role is not role):
+            reason = f"a single {'stock' if role is Role.STOCK else 'value'} is needed here"
+            source.fault("not-single", loc, reason, "name one element", element=text)
+        return found.name
+
+    def names(texts: Iterable[str], loc: Loc, role: Role | None = None) -> tuple[str, ...]:
+        return tuple(name(text, (*loc, at), role) for at, text in enumerate(texts))
+
+    yearly = tuple(
+        row.model_copy(update={"variable": name(row.variable, ("workbook", "yearly", at, "variable"))})
+        for at, row in enumerate(table.yearly)
+    )
+    charts = []
+    for at, chart in enumerate(table.charts):
+        loc: Loc = ("workbook", "charts", at)
+        update: dict[str, object] = {
+            "variables": names(chart.variables, (*loc, "variables")),
+            "shaded": names(chart.shaded, (*loc, "shaded")),
+        }
+        if isinstance(chart.limit, str):
+            update["limit"] = name(chart.limit, (*loc, "limit"), Role.PARAMETER)
+        charts.append(chart.model_copy(update=update))
+    update = {
+        "yearly": yearly,
+        "charts": tuple(charts),
+        "compare": names(table.compare, ("workbook", "compare")),
+        "reconcile": names(table.reconcile, ("workbook", "reconcile"), Role.STOCK),
+    }
+    if table.discount_rate:
+        update["discount_rate"] = name(table.discount_rate, ("workbook", "discount_rate"), Role.PARAMETER)
+    if table.discount_factor:
+        update["discount_factor"] = name(table.discount_factor, ("workbook", "discount_factor"))
+    return table.model_copy(update=update)

@@ -1,7 +1,9 @@
 """The tables of a case file (`model.toml`), field by field, and the frozen `Case` they make.
 
 Question, boundary and calendar; which parameters are levers and which are uncertainties, with sources; KPIs, reference
-series, targets, gates and charts. Never a value that the equations hold.
+series, targets, gates and charts; the laws that every run must keep and the conclusions drawn from it; what is fitted to what;
+what the workbook shows. Never a value that the equations hold. Settings of laws are tests and may lie outside a variable's
+range, unlike those of gates.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from flowreform.names import join, split
 from flowreform.toml import Document, Table
 
 Strings = Annotated[tuple[str, ...], Strict(False)]
+Year = Annotated[int, Field(ge=2, le=9998)]
 
 
 class About(Table):
@@ -184,6 +187,190 @@ class Chart(Table):
     """Label of the axis; the first variable's unit when missing."""
 
 
+class Steady(Table):
+    """`[laws.steady]`: what must be switched off for the model to stay where it starts."""
+
+    settings: Annotated[dict[str, float], Field(alias="set", default_factory=dict)]
+    """`set`: parameters and the values that switch levers, dated events, adoption, growth and winter off."""
+
+
+class NoDemand(Table):
+    """`[laws.no_demand]`: demand taken away from the first day; people must leave."""
+
+    settings: Annotated[dict[str, float], Field(alias="set", min_length=1)]
+    """`set`: parameters and the values that stop every referral; initial stocks must not hang on them."""
+    empties: Annotated[Strings, Field(min_length=1)]
+    """The stocks of people that must run empty."""
+
+
+class Laws(Table):
+    """`[laws]`: what must be so of every run, whatever the inputs."""
+
+    running_totals: Strings = ()
+    """Stocks that only add up or discount; the steady state says nothing of them."""
+    may_be_negative: Strings = ()
+    """Stocks that may fall under 0, such as net costs; no other may."""
+    intensive_units: Strings = ()
+    """Units that do not scale with the size of the system, besides time: `site`."""
+    save_every: Annotated[float, Field(gt=0)] | None = None
+    """The saving interval by which a time KPI may move when dt is halved; the file's own when missing, else dt."""
+    conserved: dict[str, str] = Field(default_factory=dict)
+    """Variables that must stay 0, each with the variable whose size it is compared with."""
+    never_above: dict[str, str] = Field(default_factory=dict)
+    """Variables that may never exceed another one."""
+    steady: Steady | None = None
+    """The model's own steady state."""
+    no_demand: NoDemand | None = None
+    """The model without demand."""
+    halved_dt_misses: dict[str, str] = Field(default_factory=dict)
+    """KPIs that are known to move by more than the limit when dt is halved, each with the reason: shown as broken, and a
+    test fails when one that is not named here breaks, or when none of those named does any more."""
+
+
+class Conclusion(Table):
+    """`[conclusions.<name>]`: a sentence that a decision-maker would take away, and the difference that carries it."""
+
+    label: str
+    """The sentence."""
+    kpi: str
+    """The KPI that is compared."""
+    gate: str
+    """The gate whose settings are run."""
+    against: str = ""
+    """The gate whose settings it is compared with; the model as it stands when missing."""
+    sign: Literal["higher", "lower"]
+    """The sign of the difference, `gate` less `against`, same draw against same draw."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """The share of draws in which the sign must hold."""
+
+
+class FitSeries(Table):
+    """`[fit.series.<name>]`: a series of [reference] that the fit must come close to."""
+
+    error: Annotated[float, Field(gt=0)] = 0.05
+    """One standard deviation of a row, as a share of its value: the weight of a row is one over its square."""
+    first: Year | None = None
+    """The first reporting year that is used."""
+    last: Year | None = None
+    """The last reporting year that is used."""
+    level: Literal["given", "free"] = "given"
+    """`free`: the series is compared up to a factor of its own, which the data give."""
+    relative_to: Year | None = None
+    """The year whose value both sides are divided by, where only the change is believed."""
+
+
+class FitTable(Table):
+    """`[fit]`: least squares on named parameters within their ranges."""
+
+    parameters: Annotated[Strings, Field(min_length=1)]
+    """Parameters, or elements of arrayed ones; each needs a range in the model."""
+    series: Annotated[dict[str, FitSeries], Field(min_length=1)]
+    """The series, by their name in [reference]."""
+    design: Literal["sobol", "latin_hypercube"] = "sobol"
+    """How the points are spread that the search begins from."""
+    samples: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """How many of them."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """Where their randomness starts."""
+    starts: Annotated[int, Field(ge=1, le=50)] = 2
+    """How many of the best are followed to the end."""
+    settings: Annotated[dict[str, float], Field(alias="set", default_factory=dict)]
+    """`set`: parameters held at other values during the fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitRow:
+    """One observation that counts: the measure that the model must give, its value, and its standard deviation."""
+
+    series: str
+    year: int
+    measure: Measure
+    observed: float
+    error: float
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """`[fit]`, checked: element names of parameters with their ranges and present values, and the rows."""
+
+    parameters: tuple[str, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    before: tuple[float, ...]
+    rows: tuple[FitRow, ...]
+    table: FitTable
+    base: dict[str, Measure]
+    """For each series that is relative to a year, the measure in that year."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables that must be saved."""
+        measures = [*(row.measure for row in self.rows), *self.base.values()]
+        return tuple(dict.fromkeys(split(name)[0] for measure in measures for name in measure.variables))
+
+
+YearStatistic = Literal["start", "end", "mean", "max", "min", "increase", "total"]
+"""What stands for a year: the value at its start or end, the mean, highest or lowest over its steps, the increase over the year,
+or the sum of a rate over it."""
+
+
+class YearlyRow(Table):
+    """`[[workbook.yearly]]`: one row of the yearly sheet."""
+
+    section: str = ""
+    """The heading it stands under; that of the row before when empty."""
+    label: str = ""
+    """The name shown; the variable's own when empty."""
+    variable: str
+    """A variable, or one element of it."""
+    statistic: YearStatistic
+    """What stands for a year."""
+    unit: str = ""
+    """The unit shown, after scaling."""
+    scale: float = 1.0
+    """What the value is multiplied by."""
+    percent: bool = False
+    """Shown as a percentage."""
+
+
+class LineChart(Table):
+    """`[[workbook.charts]]`: one chart of the charts sheet, over the saved times."""
+
+    title: str
+    """Title of the chart."""
+    variables: Annotated[Strings, Field(min_length=1)]
+    """The lines."""
+    shaded: Strings = ()
+    """Variables drawn as a filled area under the lines."""
+    limit: str | float | None = None
+    """A level line: a parameter's name, or a number."""
+    limit_label: str = ""
+    """What the level line is called."""
+    unit: str = ""
+    """Label of the axis; the first variable's unit when empty."""
+    percent: bool = False
+    """The axis is in per cent."""
+    scale: float = 1.0
+    """What the values are multiplied by."""
+
+
+class WorkbookTable(Table):
+    """`[workbook]`: what the live workbook shows."""
+
+    yearly: Annotated[tuple[YearlyRow, ...], Strict(False)] = ()
+    """Rows of the yearly sheet."""
+    charts: Annotated[tuple[LineChart, ...], Strict(False)] = ()
+    """Charts of the charts sheet."""
+    compare: Strings = ()
+    """Variables that are compared across scenarios."""
+    reconcile: Strings = ()
+    """Stocks whose opening and closing values are reconciled with their flows, year by year."""
+    discount_rate: str = ""
+    """The parameter that discounts."""
+    discount_factor: str = ""
+    """The variable that holds the discount factor."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A case file, checked against its model. All names are canonical; mappings are read-only and in file order.
@@ -202,6 +389,10 @@ class Case:
     targets: Mapping[str, Target]
     gates: Mapping[str, Gate]
     charts: tuple[Chart, ...]
+    laws: Laws | None = None
+    conclusions: Mapping[str, Conclusion] = field(default_factory=dict)
+    fit: FitPlan | None = None
+    workbook: WorkbookTable = field(default_factory=WorkbookTable)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
     path: Path | None = field(default=None, compare=False)

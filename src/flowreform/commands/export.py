@@ -277,7 +277,7 @@ def _kpis(source: Source) -> Dataset:
     import flowreform as fr
 
     if not source.experiment.kpis:
-        raise ExperimentError(error("no-kpis", "there are no KPIs", "define one in [kpi.<name>], or leave out --kpis"))
+        raise ExperimentError(error("no-kpis", "there are no KPIs", "define one in [kpis.<name>], or leave out --kpis"))
     return fr.kpis(source.ds, source.experiment)
 
 

@@ -9,15 +9,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from flowreform.case import read_case
-from flowreform.errors import ExperimentError, Finding, Level, ModelError, did_you_mean, error, shorten
+from flowreform.case import Case, read_case
+from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error, shorten
 from flowreform.experiment.copula import Correlation
 from flowreform.experiment.experiment import Experiment, build_experiment
 from flowreform.experiment.outside import add_settings
 from flowreform.experiment.settings import Points, Scenario, Setting
 from flowreform.experiment.tables import Origin
 from flowreform.model import Model
-from flowreform.toml import Document, Loc, read_document, required_table
+from flowreform.toml import Document, Loc, Source, read_document
 
 __all__ = [
     "Correlation",
@@ -71,26 +71,30 @@ def read_experiment(name_or_path: str | Path, model: Model | None = None) -> Exp
     `model` stands in for the one the file names. Raises ExperimentError with all faults of the file at once, and ModelError
     with those of its model or case file."""
     path = experiment_path(name_or_path)
-    document = read_document(path, ExperimentError)
-    findings: list[Finding] = []
+    source = Source(read_document(path, ExperimentError))
     if model is None:
-        model = _model_of(document, path)
-    case = read_case(model)
-    experiment = build_experiment(document, model, case, findings, path)
-    if experiment is None or any(finding.level is Level.ERROR for finding in findings):
-        raise ExperimentError(findings)
+        model = _model_of(source, path)
+    return _built(source, model, read_case(model), path)
+
+
+def _built(source: Source, model: Model, case: Case | None, path: Path | None) -> Experiment:
+    experiment = build_experiment(source, model, case, path)
+    if experiment is None or source.failed:
+        raise ExperimentError(source.findings)
     return experiment
 
 
-def _model_of(document: Document, path: Path) -> Model:
+def _model_of(source: Source, path: Path) -> Model:
     """The model that an experiment file names."""
     from flowreform.formats import is_bare, read_model
 
     loc: Loc = ("experiment", "model")
-    findings: list[Finding] = []
-    table = required_table(document, "experiment", "title, question and model", findings)
+    document = source.document
+    table = source.required("experiment", "title, question and model")
     if not isinstance(table, dict):
-        raise ExperimentError(findings or document.fault("schema", loc[:1], "a table is needed here", "write [experiment]"))
+        raise ExperimentError(
+            source.findings or document.fault("schema", loc[:1], "a table is needed here", "write [experiment]")
+        )
     name = table.get("model")
     if not isinstance(name, str) or not name.strip():
         raise ExperimentError(document.fault("schema", loc, "the model's name or path is needed", 'add model = "care_shift"'))
@@ -115,10 +119,7 @@ def experiment_of(model: Model, settings: Mapping[str, Setting] | None = None) -
     case = read_case(model)
     title = case.about.title if case and case.about.title else model.name
     table = {"title": title, "question": case.about.question if case else "", "model": model.name}
-    findings: list[Finding] = []
-    experiment = build_experiment(Document(model.file, {"experiment": table}, {}), model, case, findings, None)
-    if experiment is None or any(finding.level is Level.ERROR for finding in findings):
-        raise ExperimentError(findings)
+    experiment = _built(Source(Document(model.file, {"experiment": table}, {})), model, case, None)
     return with_settings(experiment, settings) if settings else experiment
 
 

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 class Correlation(Sourced):
-    """`[[correlation]]`: two uncertainties that are high together (above 0) or in turn (below 0)."""
+    """`[[correlations]]`: two uncertainties that are high together (above 0) or in turn (below 0)."""
 
     between: Annotated[tuple[str, str], Strict(False)]
     """The two uncertainties."""

@@ -7,66 +7,53 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from flowreform.case.uncertainty import Uncertainty
-from flowreform.errors import Finding, did_you_mean
+from flowreform.errors import did_you_mean
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
-from flowreform.experiment.named import canonical_name, warn
-from flowreform.toml import Document, Loc, parse
+from flowreform.experiment.named import canonical_name
+from flowreform.toml import Loc, Source
 
 SMALLEST = 1e-6
 """Smallest eigenvalue that a correlation matrix may have."""
 
 
-def correlations_of(
-    document: Document, uncertainties: Mapping[str, Uncertainty], varies: bool, findings: list[Finding]
-) -> tuple[Correlation, ...]:
+def correlations_of(source: Source, uncertainties: Mapping[str, Uncertainty], varies: bool) -> tuple[Correlation, ...]:
     """The correlations of an experiment file; every fault is added. `varies` is False where one draw runs the base values."""
-    raw = document.table.get("correlation", [])
-    if not isinstance(raw, list):
-        findings.append(document.fault("schema", ("correlation",), "a list of tables is needed here", "write [[correlation]]"))
-        return ()
     found: dict[frozenset[str], Correlation] = {}
-    for at, table in enumerate(raw):
-        loc: Loc = ("correlation", at)
-        item = parse(Correlation, table, document, loc, findings)
-        if item is None:
-            continue
+    for at, item in source.listed(Correlation, "correlations"):
+        loc: Loc = ("correlations", at)
         item = item.model_copy(update={"between": tuple(canonical_name(name) for name in item.between)})
         pair = frozenset(item.between)
         if len(pair) == 1:
             reason = f"{item.between[0]} cannot be correlated with itself"
-            findings.append(document.fault("correlation", (*loc, "between"), reason, "name two uncertainties"))
+            source.fault("correlation", (*loc, "between"), reason, "name two uncertainties")
         elif pair in found:
             reason = f"{' and '.join(item.between)} stand here already"
-            findings.append(document.fault("duplicate", (*loc, "between"), reason, "keep one of the two"))
+            source.fault("duplicate", (*loc, "between"), reason, "keep one of the two")
         elif not varies:
             reason = "one draw without uncertainties runs the base values, so nothing can move together"
-            warn(document, "unused", loc, reason, "set draws or uncertainties", findings)
-        elif _known(item, uncertainties, document, loc, findings):
+            source.warn("unused", loc, reason, "set draws or uncertainties")
+        elif _known(item, uncertainties, source, loc):
             found[pair] = item
     kept = tuple(found.values())
-    _possible(kept, document, findings)
+    _possible(kept, source)
     return kept
 
 
-def _known(
-    item: Correlation, uncertainties: Mapping[str, Uncertainty], document: Document, loc: Loc, findings: list[Finding]
-) -> bool:
+def _known(item: Correlation, uncertainties: Mapping[str, Uncertainty], source: Source, loc: Loc) -> bool:
     known = True
     for at, name in enumerate(item.between):
         place: Loc = (*loc, "between", at)
         if name not in uncertainties:
             hint = did_you_mean(name, uncertainties) or f"uncertainties are {', '.join(uncertainties) or 'none'}"
-            findings.append(
-                document.fault("unknown-uncertainty", place, "the experiment has no such uncertainty", hint, element=name)
-            )
+            source.fault("unknown-uncertainty", place, "the experiment has no such uncertainty", hint, element=name)
             known = False
         elif uncertainties[name].kind.stepped:
             reason = f"{name} has a few values, and equal values have no order: the rank correlation will be smaller"
-            warn(document, "correlation", place, reason, "give it a continuous distribution", findings)
+            source.warn("correlation", place, reason, "give it a continuous distribution")
     return known
 
 
-def _possible(correlations: Sequence[Correlation], document: Document, findings: list[Finding]) -> None:
+def _possible(correlations: Sequence[Correlation], source: Source) -> None:
     """Whether some numbers at all can be correlated like this: the matrix must be positive definite."""
     names = sorted(named_in(correlations))
     if not names or _smallest(names, correlations, 1.0) >= SMALLEST:
@@ -75,7 +62,7 @@ def _possible(correlations: Sequence[Correlation], document: Document, findings:
     enough = next(float(share) for share in shares if _smallest(names, correlations, float(share)) >= SMALLEST)
     reason = f"these cannot all hold at once: no numbers over {', '.join(names)} are correlated like that"
     repair = f"move them towards 0: all of them times {enough:g} would do"
-    findings.append(document.fault("correlation", ("correlation",), reason, repair))
+    source.fault("correlation", ("correlations",), reason, repair)
 
 
 def _smallest(names: Sequence[str], correlations: Sequence[Correlation], share: float) -> float:

@@ -22,13 +22,12 @@ from pydantic import ValidationError
 from flowreform.case import read_case
 from flowreform.case.tables import Case, Chart, Kpi, Lever
 from flowreform.case.uncertainty import Uncertainty
-from flowreform.errors import ExperimentError, Finding, Level, did_you_mean, error, shorten
+from flowreform.errors import ExperimentError, Finding, did_you_mean, error, shorten
 from flowreform.experiment.copula import Correlation
 from flowreform.experiment.correlations import correlations_of
 from flowreform.experiment.given import FILE, HEAD, Given, as_table, names_of, plain, same, scenario_table, set_over, setting_text
 from flowreform.experiment.horizon import horizon_of
 from flowreform.experiment.measures import kpis_of, saved
-from flowreform.experiment.named import warn
 from flowreform.experiment.settings import Scenario, SettingReader
 from flowreform.experiment.tables import (
     MAX_RUNS,
@@ -43,9 +42,9 @@ from flowreform.experiment.uncertainties import uncertainties_of
 from flowreform.files import write_text
 from flowreform.model import Model
 from flowreform.text import Manual, Shown, columns, number
-from flowreform.toml import Document, Loc, parse, required_table, table_of, unknown_keys
+from flowreform.toml import Document, Loc, Source
 
-KEYS = ("experiment", "scenarios", "uncertainty", "correlation", "kpi", "sweep")
+KEYS = ("experiment", "scenarios", "uncertainties", "correlations", "kpis", "sweep")
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -255,10 +254,10 @@ def _built(given: Mapping[str, Any], case: Case | None = None) -> dict[str, Any]
         reason = f"a model is a bundled name, a path or a Model, not {shorten(repr(model), 40)}"
         raise ExperimentError(error("model", reason, 'write fr.Experiment("care_shift")', file=FILE))
     case = case if case is not None else read_case(model)
-    findings: list[Finding] = []
-    built = build_experiment(Document(FILE, as_table(given, model, case), {}), model, case, findings, None)
-    if built is None or any(finding.level is Level.ERROR for finding in findings):
-        raise ExperimentError(findings)
+    source = Source(Document(FILE, as_table(given, model, case), {}))
+    built = build_experiment(source, model, case, None)
+    if built is None or source.failed:
+        raise ExperimentError(source.findings)
     built = dataclasses.replace(built, name=given["name"] or model.name)
     with suppress(ExperimentError):  # a model without a file: the experiment has no text, and so no hash
         text = toml_text(built, _reference(model, Path()))
@@ -275,8 +274,8 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
 
     case = experiment.case
     known: dict[str, Mapping[str, object]] = {
-        "uncertainty": case.uncertainties if case and not whole else {},
-        "kpi": case.kpis if case and not whole else {},
+        "uncertainties": case.uncertainties if case and not whole else {},
+        "kpis": case.kpis if case and not whole else {},
     }
     table: dict[str, Any] = {
         "experiment": {
@@ -296,11 +295,11 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
         },
         "sweep": plain(experiment.sweep),
         "scenarios": {name: scenario_table(scenario) for name, scenario in experiment.scenarios.items()},
-        "correlation": [item.model_dump(mode="json") for item in experiment.correlations],
+        "correlations": [item.model_dump(mode="json") for item in experiment.correlations],
     }
     if experiment.draws == 1 and not experiment.uncertainties:
         del table["experiment"]["uncertainties"]  # so that more draws vary everything, as in a file that does not say
-    for key, items in (("uncertainty", experiment.uncertainties), ("kpi", experiment.kpis)):
+    for key, items in (("uncertainties", experiment.uncertainties), ("kpis", experiment.kpis)):
         table[key] = {name: plain(item) for name, item in items.items() if not same(known[key].get(name), item)}
     head = f"# {experiment.name}, written out by flowreform.\n\n"
     return head + tomli_w.dumps({key: value for key, value in table.items() if value})
@@ -323,26 +322,24 @@ def _reference(model: Model, folder: Path) -> str:
 # --- checked ---------------------------------------------------------------------------------------------------------
 
 
-def build_experiment(
-    document: Document, model: Model, case: Case | None, findings: list[Finding], path: Path | None
-) -> Experiment | None:
-    """The experiment in a TOML document; every fault is added to `findings`. None when [experiment] itself is unusable."""
-    unknown_keys(document, KEYS, findings)
-    raw = required_table(document, "experiment", "title, question and model", findings)
-    table = parse(ExperimentTable, raw, document, ("experiment",), findings)
-    scenarios = _scenarios(document, model, case, findings)
+def build_experiment(source: Source, model: Model, case: Case | None, path: Path | None) -> Experiment | None:
+    """The experiment in a TOML file; every fault is added to `source`. None when [experiment] itself is unusable."""
+    source.only(KEYS)
+    raw = source.required("experiment", "title, question and model")
+    table = source.parse(ExperimentTable, raw, ("experiment",))
+    scenarios = _scenarios(source, model, case)
     settled = table or _usable(raw)
-    start, stop, every = horizon_of(settled, model, document, findings)
+    start, stop, every = horizon_of(settled, model, source)
     origins: dict[str, Origin] = {}
-    uncertainties = uncertainties_of(settled, document, model, case, origins, findings)
+    uncertainties = uncertainties_of(settled, source, model, case, origins)
     varies = settled.draws > 1 or settled.uncertainties is not None
-    correlations = correlations_of(document, uncertainties, varies, findings)
-    kpis = kpis_of(settled, document, model, case, (start, stop, every), origins, findings)
+    correlations = correlations_of(source, uncertainties, varies)
+    kpis = kpis_of(settled, source, model, case, (start, stop, every), origins)
     baseline = settled.baseline if settled.baseline is not None else next(iter(scenarios))
     if baseline not in scenarios:
         hint = did_you_mean(baseline, scenarios) or f"scenarios are {', '.join(scenarios)}"
-        findings.append(document.fault("baseline", ("experiment", "baseline"), f'there is no scenario "{baseline}"', hint))
-    _limits(settled, scenarios, uncertainties, document, findings)
+        source.fault("baseline", ("experiment", "baseline"), f'there is no scenario "{baseline}"', hint)
+    _limits(settled, scenarios, uncertainties, source)
     if table is None:
         return None
     return Experiment(
@@ -355,7 +352,7 @@ def build_experiment(
         start=start,
         stop=stop,
         dt=model.specs.dt,
-        save=saved(table, document, model, case, kpis, findings),
+        save=saved(table, source, model, case, kpis),
         save_every=every,
         draws=table.draws,
         design=table.design,
@@ -367,10 +364,10 @@ def build_experiment(
         kpis=MappingProxyType(kpis),
         charts=case.charts if case else (),
         origins=MappingProxyType(origins),
-        sweep=parse(SweepTable, table_of(document, "sweep", findings), document, ("sweep",), findings) or SweepTable(),
+        sweep=source.parse(SweepTable, source.table("sweep"), ("sweep",)) or SweepTable(),
         path=path,
-        sha256=document.sha256,
-        findings=tuple(finding for finding in findings if finding.level is Level.WARNING),
+        sha256=source.document.sha256,
+        findings=source.warnings,
     )
 
 
@@ -387,23 +384,23 @@ def _usable(raw: object) -> ExperimentTable:
     return ExperimentTable.model_validate(kept)
 
 
-def _scenarios(document: Document, model: Model, case: Case | None, findings: list[Finding]) -> dict[str, Scenario]:
-    reader = SettingReader(model, case.calendar if case else None, document, findings)
+def _scenarios(source: Source, model: Model, case: Case | None) -> dict[str, Scenario]:
+    reader = SettingReader(model, case.calendar if case else None, source)
     places = case.settings if case else {}
     found: dict[str, Scenario] = {}
-    for name, raw in table_of(document, "scenarios", findings).items():
+    for name, raw in source.table("scenarios").items():
         if not name.strip() or not name.isprintable() or len(name) > 100:
             reason = "a scenario's name is 1 to 100 printable characters"
-            findings.append(document.fault("scenario", ("scenarios", name), reason, "use label for longer text"))
+            source.fault("scenario", ("scenarios", name), reason, "use label for longer text")
             continue
-        table = parse(ScenarioTable, raw, document, ("scenarios", name), findings)
+        table = source.parse(ScenarioTable, raw, ("scenarios", name))
         if table is None:
             continue
         settings = reader.read(table.settings, ("scenarios", name, "set"))
         if table.setting and table.setting not in places:
             hint = did_you_mean(table.setting, places) or f"settings are {', '.join(places) or 'none'}"
             reason = f'the model has no setting "{table.setting}"'
-            findings.append(document.fault("setting", ("scenarios", name, "setting"), reason, hint))
+            source.fault("setting", ("scenarios", name, "setting"), reason, hint)
         elif table.setting:
             settings = MappingProxyType({**places[table.setting].values, **settings})
         found[name] = Scenario(name, table.label or name.replace("_", " "), settings)
@@ -414,26 +411,23 @@ def _limits(
     table: ExperimentTable,
     scenarios: Mapping[str, Scenario],
     uncertainties: Mapping[str, Uncertainty],
-    document: Document,
-    findings: list[Finding],
+    source: Source,
 ) -> None:
     if len(scenarios) > MAX_SCENARIOS:
         reason = f"{len(scenarios):,} scenarios are more than the limit of {MAX_SCENARIOS:,}"
-        findings.append(
-            document.fault("limit", ("scenarios",), reason, "make what varies an uncertainty, or split the experiment")
-        )
+        source.fault("limit", ("scenarios",), reason, "make what varies an uncertainty, or split the experiment")
     if table.draws * len(scenarios) >= MAX_RUNS:
         reason = f"{len(scenarios):,} scenarios x {table.draws:,} draws reach the limit of {MAX_RUNS:,} runs"
-        findings.append(document.fault("limit", ("experiment", "draws"), reason, "take fewer draws, or split the experiment"))
+        source.fault("limit", ("experiment", "draws"), reason, "take fewer draws, or split the experiment")
     if table.design == "sobol" and table.draws & (table.draws - 1):
         power = 1 << (table.draws - 1).bit_length()
         reason = f"a Sobol sequence is balanced at powers of two only, and {table.draws} is none"
-        warn(document, "sobol", ("experiment", "draws"), reason, f"take {power // 2} or {power} draws", findings)
+        source.warn("sobol", ("experiment", "draws"), reason, f"take {power // 2} or {power} draws")
     if table.draws > 1 and not uncertainties:
-        warn(document, "draws", ("experiment", "draws"), "nothing varies, so all draws are alike", "name uncertainties", findings)
+        source.warn("draws", ("experiment", "draws"), "nothing varies, so all draws are alike", "name uncertainties")
     for name, scenario in scenarios.items():
         for key in scenario.settings:
             if key in uncertainties:
                 reason = f"scenario {name} sets it, so its uncertainty does nothing there"
                 loc: Loc = ("scenarios", name, "set", key)
-                warn(document, "set-uncertainty", loc, reason, "leave it out of the scenario, or out of uncertainties", findings)
+                source.warn("set-uncertainty", loc, reason, "leave it out of the scenario, or out of uncertainties")

@@ -32,21 +32,21 @@ def as_table(given: Mapping[str, Any], model: Model, case: Case | None) -> dict[
     head = {"title": about.title if about else model.name, "question": about.question if about else ""} | head
     table: dict[str, Any] = {"experiment": head | {"model": model.name}}
     known = {"uncertainties": case.uncertainties if case else {}, "kpis": case.kpis if case else {}}
-    for key, single in (("uncertainties", "uncertainty"), ("kpis", "kpi")):
+    for key in ("uncertainties", "kpis"):
         value = given[key]
         if isinstance(value, Mapping):
             table["experiment"][key] = [str(name) for name in value]
             changed = {str(name): item for name, item in value.items() if item is not None}
-            table[single] = {name: plain(item) for name, item in changed.items() if not same(known[key].get(name), item)}
+            table[key] = {name: plain(item) for name, item in changed.items() if not same(known[key].get(name), item)}
         elif value is not None:
             table["experiment"][key] = plain(value)
-    for name, item in table.get("uncertainty", {}).items():
+    for name, item in table.get("uncertainties", {}).items():
         if name not in known["uncertainties"] and isinstance(item, dict):
-            table["uncertainty"][name] = _defaults(name, model) | item
+            table["uncertainties"][name] = _defaults(name, model) | item
     if given["scenarios"]:
         table["scenarios"] = {str(name): scenario_table(item) for name, item in given["scenarios"].items()}
     if given["correlations"]:
-        table["correlation"] = [plain(item) for item in given["correlations"]]
+        table["correlations"] = [plain(item) for item in given["correlations"]]
     if given["sweep"] is not None:
         table["sweep"] = plain(given["sweep"])
     return table

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flowreform.errors import Finding
 from flowreform.experiment.tables import MAX_STEPS, ExperimentTable
 from flowreform.model import Model
-from flowreform.toml import Document, Loc
+from flowreform.toml import Loc, Source
 
 
-def horizon_of(table: ExperimentTable, model: Model, document: Document, findings: list[Finding]) -> tuple[float, float, float]:
+def horizon_of(table: ExperimentTable, model: Model, source: Source) -> tuple[float, float, float]:
     """Start, stop and saving interval, all on the grid of dt."""
     specs = model.specs
     own = (specs.start, specs.stop, _interval(specs.start, specs.stop, model))
@@ -16,15 +15,15 @@ def horizon_of(table: ExperimentTable, model: Model, document: Document, finding
     stop = specs.stop if table.stop is None else table.stop
     key = "stop" if table.stop is not None else "start"
     if stop <= start:
-        findings.append(document.fault("horizon", ("experiment", key), f"stop {stop:g} does not come after start {start:g}", ""))
+        source.fault("horizon", ("experiment", key), f"stop {stop:g} does not come after start {start:g}", "")
         return own
     if (stop - start) / specs.dt > MAX_STEPS:
         reason = f"{(stop - start) / specs.dt:.3g} steps of dt {specs.dt:g} are more than the limit of {MAX_STEPS:,}"
-        findings.append(document.fault("limit", ("experiment", key), reason, "choose a nearer stop"))
+        source.fault("limit", ("experiment", key), reason, "choose a nearer stop")
         return own
     if not _multiple(stop - start, specs.dt):
         reason = f"start {start:g} to stop {stop:g} is not a whole number of steps of dt {specs.dt:g}"
-        findings.append(document.fault("horizon", ("experiment", key), reason, "move start or stop"))
+        source.fault("horizon", ("experiment", key), reason, "move start or stop")
         return own
     every = table.save_every
     if every is None:
@@ -32,13 +31,11 @@ def horizon_of(table: ExperimentTable, model: Model, document: Document, finding
     loc: Loc = ("experiment", "save_every")
     if every <= 0 or not _multiple(every, specs.dt):
         nearest = max(1, round(every / specs.dt)) * specs.dt
-        findings.append(
-            document.fault("save-every", loc, f"{every:g} is not a multiple of dt {specs.dt:g}", f"write {nearest:g}")
-        )
+        source.fault("save-every", loc, f"{every:g} is not a multiple of dt {specs.dt:g}", f"write {nearest:g}")
         return start, stop, _interval(start, stop, model)
     if not _multiple(stop - start, every):
         reason = f"the end of the run is not saved: {stop - start:g} is not a multiple of save_every {every:g}"
-        findings.append(document.fault("save-every", loc, reason, "choose a save_every that divides the horizon"))
+        source.fault("save-every", loc, reason, "choose a save_every that divides the horizon")
         return start, stop, _interval(start, stop, model)
     return start, stop, every
 

@@ -8,43 +8,42 @@ from typing import Any
 
 from flowreform.case.checks import check_measure
 from flowreform.case.tables import Case, Kpi
-from flowreform.errors import Finding
 from flowreform.experiment.named import case_origin, case_table, chosen
 from flowreform.experiment.tables import ExperimentTable, Origin
 from flowreform.model import Model, Role
 from flowreform.names import Unknown, find, split
-from flowreform.toml import Document, Loc, parse, table_of
+from flowreform.toml import Loc, Source
 
 
 def kpis_of(
     table: ExperimentTable,
-    document: Document,
+    source: Source,
     model: Model,
     case: Case | None,
     grid: tuple[float, float, float],
     origins: dict[str, Origin],
-    findings: list[Finding],
 ) -> dict[str, Kpi]:
     known = case.kpis if case else {}
     calendar = case.calendar if case else None
-    overrides = {text: (text, raw) for text, raw in table_of(document, "kpi", findings).items()}
-    names = chosen(table.kpis, known, overrides, "kpis", document, findings)
+    overrides = {text: (text, raw) for text, raw in source.table("kpis").items()}
+    names = chosen(table.kpis, known, overrides, "kpis", source)
     found: dict[str, Kpi] = {}
     for name in dict.fromkeys((*names, *overrides)):
         if name in overrides:
-            loc: Loc = ("kpi", name)
+            loc: Loc = ("kpis", name)
             raw = overrides[name][1]
             base = known.get(name)
-            item = parse(Kpi, _merged_kpi(raw, case_table(case, "kpis", name)), document, loc, findings)
+            item = source.parse(Kpi, _merged_kpi(raw, case_table(case, "kpis", name)), loc)
             if item is not None:
-                found[name] = check_measure(item, loc, model, calendar, document, findings, grid=grid)
-                origins[f"kpis.{name}"] = Origin(document.file, document.line(loc), tuple(raw) if base else ())
+                found[name] = check_measure(item, loc, model, calendar, source, grid=grid)
+                origins[f"kpis.{name}"] = Origin(source.document.file, source.document.line(loc), tuple(raw) if base else ())
         elif name in known:
             found[name] = known[name]
             origins[f"kpis.{name}"] = case_origin(case, "kpis", name)
-            place = replace(document, lines={("experiment", "kpis"): document.line(("experiment", "kpis"))})
+            lines: dict[Loc, int] = {("experiment", "kpis"): source.document.line(("experiment", "kpis"))}
+            place = Source(replace(source.document, lines=lines), source.findings)
             check = known[name].model_copy(update={"unit": None})  # names and unit were checked with the case; now the times
-            check_measure(check, ("experiment", "kpis", name), model, calendar, place, findings, grid=grid)
+            check_measure(check, ("experiment", "kpis", name), model, calendar, place, grid=grid)
     return found
 
 
@@ -57,9 +56,7 @@ def _merged_kpi(raw: object, base: Mapping[str, Any] | None) -> object:
     return {key: value for key, value in base.items() if key not in dropped} | raw
 
 
-def saved(
-    table: ExperimentTable, document: Document, model: Model, case: Case | None, kpis: Mapping[str, Kpi], findings: list[Finding]
-) -> tuple[str, ...]:
+def saved(table: ExperimentTable, source: Source, model: Model, case: Case | None, kpis: Mapping[str, Kpi]) -> tuple[str, ...]:
     """Whole variables in model order: those asked for, and those that KPIs, charts and reference series need."""
     wanted: set[str] = {split(name)[0] for kpi in kpis.values() for name in kpi.variables}
     if case:
@@ -75,9 +72,9 @@ def saved(
             loc: Loc = ("experiment", "save", at)
             found = find(model, text)
             if isinstance(found, Unknown):
-                findings.append(document.fault("unknown-variable", loc, found.reason, found.repair, element=text))
+                source.fault("unknown-variable", loc, found.reason, found.repair, element=text)
             elif found.variable.name in lookups:
-                findings.append(document.fault("lookup", loc, "a lookup has no course over time to save", "", element=text))
+                source.fault("lookup", loc, "a lookup has no course over time to save", "", element=text)
             else:
                 wanted.add(found.variable.name)
     return tuple(name for name in model.variables if name in wanted)

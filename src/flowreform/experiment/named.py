@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from flowreform.case.tables import Case
-from flowreform.errors import Finding, Level, did_you_mean
+from flowreform.errors import did_you_mean
 from flowreform.experiment.tables import Origin
 from flowreform.names import join, split
-from flowreform.toml import Document, Loc, table_of
+from flowreform.toml import Loc, Source
 
 
-def warn(document: Document, rule: str, loc: Loc, reason: str, repair: str, findings: list[Finding]) -> None:
-    findings.append(replace(document.fault(rule, loc, reason, repair), level=Level.WARNING))
-
-
-def chosen(
-    wanted: object, known: Iterable[str], own: Iterable[str], key: str, document: Document, findings: list[Finding]
-) -> tuple[str, ...]:
+def chosen(wanted: object, known: Iterable[str], own: Iterable[str], key: str, source: Source) -> tuple[str, ...]:
     """The names asked for, in order: those of the case, and those the experiment defines itself."""
     loc: Loc = ("experiment", key)
     every = tuple(dict.fromkeys((*known, *own)))
@@ -27,16 +20,16 @@ def chosen(
         return every
     if not isinstance(wanted, tuple):
         if wanted is not None:
-            findings.append(document.fault("schema", loc, '"all" or a list of names is needed', ""))
+            source.fault("schema", loc, '"all" or a list of names is needed', "")
         return tuple(own)
     found: list[str] = []
     for at, text in enumerate(wanted):
         name = text if text in every else canonical_name(text)
         if name not in every:
             hint = did_you_mean(name, every) or f"known are {', '.join(every) or 'none'}"
-            findings.append(document.fault(f"unknown-{key}", (*loc, at), "there is no such name", hint, element=text))
+            source.fault(f"unknown-{key}", (*loc, at), "there is no such name", hint, element=text)
         elif name in found:
-            findings.append(document.fault("duplicate", (*loc, at), "it is named twice", "name it once", element=text))
+            source.fault("duplicate", (*loc, at), "it is named twice", "name it once", element=text)
         else:
             found.append(name)
     return tuple(found)
@@ -47,16 +40,14 @@ def canonical_name(text: str) -> str:
     return join(*split(text))
 
 
-def overrides_of(document: Document, key: str, findings: list[Finding]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+def overrides_of(source: Source, key: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for text, raw in table_of(document, key, findings).items():
+    for text, raw in source.table(key).items():
         name = canonical_name(text)
         if not isinstance(raw, dict):
-            findings.append(document.fault("schema", (key, text), "a table is needed here", f"write [{key}.{text}]"))
+            source.fault("schema", (key, text), "a table is needed here", f"write [{key}.{text}]")
         elif name in found:
-            findings.append(
-                document.fault("duplicate", (key, text), f"it stands here already, spelt {found[name][0]}", "keep one")
-            )
+            source.fault("duplicate", (key, text), f"it stands here already, spelt {found[name][0]}", "keep one")
         else:
             found[name] = (text, raw)
     return found

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flowreform.errors import ExperimentError, Finding, Level, error
+from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment import with_settings
 from flowreform.experiment.experiment import Experiment, build_experiment, toml_text
-from flowreform.toml import Document, read_document
+from flowreform.toml import Document, Source, read_document
 
 
 def with_options(experiment: Experiment, options: Mapping[str, Any], settings: Sequence[str] = ()) -> Experiment:
@@ -48,10 +48,10 @@ def _again(found: Experiment, options: Mapping[str, Any]) -> Experiment:
     """The same experiment with other values in its [experiment] table, through the same checks."""
     document = _document(found)
     table = {**document.table, "experiment": {**document.table["experiment"], **options}}
-    findings: list[Finding] = []
-    built = build_experiment(replace(document, table=table), found.model, found.case, findings, found.path)
-    if built is None or any(finding.level is Level.ERROR for finding in findings):
-        raise ExperimentError([_of_option(finding, options) for finding in findings])
+    source = Source(replace(document, table=table))
+    built = build_experiment(source, found.model, found.case, found.path)
+    if built is None or source.failed:
+        raise ExperimentError([_of_option(finding, options) for finding in source.findings])
     return built
 
 

@@ -11,7 +11,7 @@ from flowreform.experiment.experiment import Experiment
 from flowreform.experiment.given import worded
 from flowreform.experiment.settings import Points, Setting, SettingReader
 from flowreform.names import Unknown, find
-from flowreform.toml import Document
+from flowreform.toml import Document, Source
 
 
 def add_settings(experiment: Experiment, settings: Mapping[str, Setting | str]) -> Experiment:
@@ -35,7 +35,7 @@ def add_settings(experiment: Experiment, settings: Mapping[str, Setting | str]) 
         else:
             raw[text] = value
     calendar = experiment.case.calendar if experiment.case else None
-    reader = SettingReader(experiment.model, calendar, Document("--set", {}, {}), findings)
+    reader = SettingReader(experiment.model, calendar, Source(Document("--set", {}, {}), findings))
     added = {**reader.read(raw, ()), **fixed}
     if findings:
         raise ExperimentError(findings)

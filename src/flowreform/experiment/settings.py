@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from flowreform.calendar import Calendar
 from flowreform.case.inputs import convert, in_range
-from flowreform.errors import Finding, shorten
+from flowreform.errors import shorten
 from flowreform.model import Model
 from flowreform.names import Named, Unknown, find
-from flowreform.toml import Document, Loc
+from flowreform.toml import Loc, Source
 
 MAX_POINTS = 10_000
 """Most points of one lever over time."""
@@ -50,10 +50,10 @@ class Scenario:
 
 
 class SettingReader:
-    """Reads the settings of one file: names, units and dates by the model and its calendar; faults go to `findings`."""
+    """Reads the settings of one file: names, units and dates by the model and its calendar; faults go to `source`."""
 
-    def __init__(self, model: Model, calendar: Calendar | None, document: Document, findings: list[Finding]) -> None:
-        self.model, self.calendar, self.document, self.findings = model, calendar, document, findings
+    def __init__(self, model: Model, calendar: Calendar | None, source: Source) -> None:
+        self.model, self.calendar, self.source = model, calendar, source
 
     def read(self, raw: object, loc: Loc) -> Mapping[str, Setting]:
         """The table at `loc`, `name = number | {value=, unit=} | {points=, unit=}`, by canonical name."""
@@ -64,9 +64,7 @@ class SettingReader:
         for text, value in raw.items():
             named = find(self.model, text, parameter=True)
             if isinstance(named, Unknown):
-                self.findings.append(
-                    self.document.fault("unknown-parameter", (*loc, text), named.reason, named.repair, element=text)
-                )
+                self.source.fault("unknown-parameter", (*loc, text), named.reason, named.repair, element=text)
                 continue
             if named.name in settings:
                 self._fault((*loc, text), f"{named.name} is set already, in another spelling", "keep one of them")
@@ -77,13 +75,13 @@ class SettingReader:
         return MappingProxyType(settings)
 
     def _fault(self, loc: Loc, reason: str, repair: str = "") -> None:
-        self.findings.append(self.document.fault("setting", loc, reason, repair))
+        self.source.fault("setting", loc, reason, repair)
 
     def _one(self, raw: object, named: Named, loc: Loc) -> Setting | None:
         if not isinstance(raw, dict):
             number = self._number(raw, loc)
             if number is not None:
-                in_range(number, named, self.document, loc, self.findings)
+                in_range(number, named, self.source, loc)
             return number
         factor = self._factor(raw, named, loc)
         if factor is None:
@@ -93,7 +91,7 @@ class SettingReader:
         number = self._number(raw["value"], (*loc, "value"))
         if number is not None:
             number = number * factor if factor != 1.0 else number
-            in_range(number, named, self.document, loc, self.findings)
+            in_range(number, named, self.source, loc)
         return number
 
     def _factor(self, raw: Mapping[str, Any], named: Named, loc: Loc) -> float | None:
@@ -107,7 +105,7 @@ class SettingReader:
         if unit is not None and not isinstance(unit, str):
             self._fault((*loc, "unit"), "a unit is text in quotes", "")
             return None
-        return None if extra else convert(unit, named, self.model, self.document, (*loc, "unit"), self.findings)
+        return None if extra else convert(unit, named, self.model, self.source, (*loc, "unit"))
 
     def _points(self, raw: object, factor: float, named: Named, loc: Loc) -> Points | None:
         if not isinstance(raw, list) or not raw or not all(isinstance(pair, list) and len(pair) == 2 for pair in raw):
@@ -123,7 +121,7 @@ class SettingReader:
             if time is None or number is None:
                 return None
             number = number * factor if factor != 1.0 else number
-            in_range(number, named, self.document, (*loc, at), self.findings)
+            in_range(number, named, self.source, (*loc, at))
             if times and time <= times[-1]:
                 self._fault(
                     (*loc, at), f"time {time:g} does not come after {times[-1]:g}", "put the points in order, one for each time"

@@ -7,7 +7,7 @@ to what, by which command) into the case file: no value stands in both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -15,9 +15,8 @@ import numpy as np
 
 from flowreform.analyse.fitting.identify import AT_BOUND, known
 from flowreform.analyse.fitting.search import Problem, next_step, search
-from flowreform.analyse.fitting.tables import Question, read_fit
 from flowreform.analyse.fitting.theil import Theil, theil
-from flowreform.case import Case, Lever, Parameter, Uncertainty, read_case
+from flowreform.case import Case, FitPlan, Lever, Parameter, Uncertainty, read_case
 from flowreform.errors import ModelError, error
 from flowreform.experiment import Subject, as_model
 from flowreform.model import Model
@@ -148,11 +147,11 @@ def fit(model: Subject, *, engine: str = "auto", seed: int | None = None, progre
     model = as_model(model)
     case, question = _asked(model)
     if seed is not None:
-        question = Question(**{**question.__dict__, "table": question.table.model_copy(update={"seed": seed})})
+        question = replace(question, table=question.table.model_copy(update={"seed": seed}))
     return _fit(model, case, question, engine, progress)
 
 
-def _asked(model: Model) -> tuple[Case, Question]:
+def _asked(model: Model) -> tuple[Case, FitPlan]:
     """The case of a model and what its [fit] asks for."""
     case = read_case(model)
     if case is None:
@@ -164,10 +163,13 @@ def _asked(model: Model) -> tuple[Case, Question]:
                 file=model.file,
             )
         )
-    return case, read_fit(model, case)
+    if case.fit is None:
+        repair = "add [fit] with parameters and [fit.series.<name>]"
+        raise ModelError(error("no-fit", "the case file does not say what to fit", repair, file=case.file))
+    return case, case.fit
 
 
-def _fit(model: Model, case: Case, question: Question, engine: str, progress: Callable[[str], None] | None) -> Fit:
+def _fit(model: Model, case: Case, question: FitPlan, engine: str, progress: Callable[[str], None] | None) -> Fit:
     problem = Problem(model, case, question, engine)
     found = search(problem, progress)
     ends = np.where(found.u < AT_BOUND, 0.0, np.where(found.u > 1 - AT_BOUND, 1.0, found.u))
@@ -232,7 +234,7 @@ def _fit(model: Model, case: Case, question: Question, engine: str, progress: Ca
     )
 
 
-def _data(question: Question) -> str:
+def _data(question: FitPlan) -> str:
     """The series and years of a fit in a few words."""
     parts = []
     for series in question.table.series:

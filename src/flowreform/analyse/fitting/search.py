@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.analyse.fitting.identify import known
-from flowreform.analyse.fitting.tables import Question, variables
 from flowreform.analyse.laws.runs import elements
 from flowreform.batch import Batch
-from flowreform.case import Case
+from flowreform.case import Case, FitPlan
 from flowreform.measure import Grid, evaluate, window
 from flowreform.model import Model
 from flowreform.results import dataset
@@ -56,7 +55,7 @@ class Found:
 class Problem:
     """The rows of a question for any number of parameter sets, one batch at a time."""
 
-    def __init__(self, model: Model, case: Case, question: Question, engine: str = "auto") -> None:
+    def __init__(self, model: Model, case: Case, question: FitPlan, engine: str = "auto") -> None:
         self.model, self.case, self.question = model, case, question
         self.low, self.high = np.array(question.low), np.array(question.high)
         self.observed = np.array([row.observed for row in question.rows])
@@ -65,7 +64,7 @@ class Problem:
         self.count = 0
         used = dict.fromkeys(part.setting for row in question.rows for part in row.measure.parts())
         self.settings = {name: case.settings[name].values if name else {} for name in used}
-        order = tuple(name for name in model.variables if name in variables(question))
+        order = tuple(name for name in model.variables if name in question.variables)
         expected = question.table.samples + 40 * len(question.parameters)
         self.model = replace(model, specs=replace(model.specs, stop=_last_look(model, case, question)))
         self.batch = Batch(self.model, order, model.specs.dt, engine, total=expected)
@@ -143,7 +142,7 @@ class Problem:
         return np.asarray((found[:, 0::2] - found[:, 1::2]) / (above - below))
 
 
-def _last_look(model: Model, case: Case, question: Question) -> float:
+def _last_look(model: Model, case: Case, question: FitPlan) -> float:
     """The last model time that a row looks at: what comes after costs time and changes nothing."""
     specs = model.specs
     grid = Grid(specs.start, specs.stop, specs.dt)

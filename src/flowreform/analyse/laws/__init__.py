@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterator
 from flowreform.analyse.laws import rules
 from flowreform.analyse.laws.rules import Outcome
 from flowreform.analyse.laws.runs import courses, drawn, nudged, standing, varied
-from flowreform.analyse.laws.tables import Conclusion, Laws, Rules, read_rules
-from flowreform.case import Case
+from flowreform.case import Case, Laws
 from flowreform.model import Model
 
-__all__ = ["LAWS", "Conclusion", "Laws", "Outcome", "Rules", "check_laws", "read_rules"]
+__all__ = ["LAWS", "Outcome", "check_laws"]
 
 LAWS = ("finite", "conserved", "never above", "never negative", "steady", "no demand", "halved dt", "scaling", "last digits")
 """Every law by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from flowreform.analyse.laws import LAWS, check_laws, read_rules
+from flowreform.analyse.laws import LAWS, check_laws
 from flowreform.case import read_case
 from flowreform.errors import FlowreformError
 from flowreform.formats import read_model
@@ -16,7 +16,7 @@ def main(name: str, draws: int = 9) -> int:
     try:
         model = read_model(name)
         case = read_case(model)
-        laws = read_rules(model, case).laws if case else None
+        laws = case.laws if case else None
     except FlowreformError as fault:
         print(fault)
         return fault.exit_code

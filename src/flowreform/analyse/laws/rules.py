@@ -9,8 +9,7 @@ from math import inf, isfinite
 import numpy as np
 
 from flowreform.analyse.laws.runs import Courses, Floats, Settings, columns, courses, elements, own
-from flowreform.analyse.laws.tables import Laws
-from flowreform.case import Case
+from flowreform.case import Case, Laws
 from flowreform.kpi import NEVER, NONE_NEEDED, VALUE, kpi_unit, kpis
 from flowreform.model import Model
 from flowreform.names import split

@@ -36,7 +36,7 @@ def parameters_of(experiment: Experiment, wanted: Sequence[str] | None, faults: 
     known = list(experiment.uncertainties)
     if not known:
         reason = "the experiment has no uncertainties, so nothing varies"
-        repair = 'write uncertainties = "all" under [experiment], or add [uncertainty.NAME]'
+        repair = 'write uncertainties = "all" under [experiment], or add [uncertainties.NAME]'
         faults.append(error("no-parameters", reason, repair, file=str(experiment.path or experiment.model.file)))
         return []
     if wanted is None:

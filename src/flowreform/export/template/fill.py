@@ -22,7 +22,7 @@ from flowreform.export.tidy import kept
 from flowreform.files import write_file
 from flowreform.formats.limits import from_environment
 from flowreform.measure import Measure
-from flowreform.toml import Loc
+from flowreform.toml import Loc, Source
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -78,16 +78,16 @@ def plan(template: Template, experiment: Experiment) -> Plan:
 
     Raises ExperimentError with every fault: unknown names, blocks of the wrong size, merged cells, formulas, years outside
     the run, variables and units."""
-    findings: list[Finding] = []
-    wanted = template.map.wanted(experiment, findings)
+    source = Source(template.map.document)
+    wanted = template.map.wanted(experiment, source)
     cells: dict[Loc, tuple[Sheet, tuple[Cell, ...]]] = {}
     overwrite = {item.loc: item.overwrite for item in wanted}
     for item in wanted:
-        _place(template, item.loc, (*item.loc, "cell"), item.cell, len(item.measures), cells, findings)
+        _place(template, item.loc, (*item.loc, "cell"), item.cell, len(item.measures), cells, source)
     if template.map.defaults.stamp is not None:
         overwrite[STAMP] = template.map.defaults.overwrite_formulas
-        _place(template, STAMP, STAMP, template.map.defaults.stamp, 1, cells, findings)
-    _twice(template, cells, findings)
+        _place(template, STAMP, STAMP, template.map.defaults.stamp, 1, cells, source)
+    _twice(template, cells, source)
     scans, notes = {}, []
     for sheet in template.workbook.sheets:
         entries = {loc: places for loc, (owner, places) in cells.items() if owner == sheet}
@@ -97,11 +97,11 @@ def plan(template: Template, experiment: Experiment) -> Plan:
             scans[sheet] = scan(part, asked, template.workbook.archive.file, sheet.part)
             for loc, places in entries.items():
                 for cell in places:
-                    _may_write(template, loc, sheet, scans[sheet], cell, overwrite[loc], findings)
+                    _may_write(template, loc, sheet, scans[sheet], cell, overwrite[loc], source)
             if scans[sheet].protected:
                 notes.append(f'the sheet "{sheet.name}" is protected: what was written there can be changed only without it')
-    if findings:
-        raise ExperimentError(findings)
+    if source.failed:
+        raise ExperimentError(source.findings)
     if template.workbook.signed:
         notes.append("the workbook was signed; its signature does not hold for the filled copy")
     return Plan(template, wanted, cells, scans, tuple(notes))
@@ -167,13 +167,12 @@ def _put(path: Path, content: bytes) -> None:
 
 def _place(
     template: Template, owner: Loc, loc: Loc, text: str, count: int,
-    cells: dict[Loc, tuple[Sheet, tuple[Cell, ...]]], findings: list[Finding],
+    cells: dict[Loc, tuple[Sheet, tuple[Cell, ...]]], source: Source,
 ) -> None:  # fmt: skip
     """The cells of one entry; a block must have one for each number, in one row or column."""
     found = template.workbook.target(text)
-    fault = template.map.document.fault
     if isinstance(found, Nowhere):
-        findings.append(fault("unknown-cell", loc, found.reason, found.repair, element=text))
+        source.fault("unknown-cell", loc, found.reason, found.repair, element=text)
         return
     sheet, block = found
     if block.count != count or min(block.bottom - block.top, block.right - block.left) > 0:
@@ -182,32 +181,30 @@ def _place(
         repair = (
             "give the block as many cells as there are years" if count > 1 else "name one cell, or give years = [FIRST, LAST]"
         )
-        findings.append(fault("cells", loc, f"{shape}, and {need} is needed", repair, element=text))
+        source.fault("cells", loc, f"{shape}, and {need} is needed", repair, element=text)
         return
     cells[owner] = (sheet, block.cells)
 
 
-def _twice(template: Template, cells: Mapping[Loc, tuple[Sheet, tuple[Cell, ...]]], findings: list[Finding]) -> None:
+def _twice(template: Template, cells: Mapping[Loc, tuple[Sheet, tuple[Cell, ...]]], source: Source) -> None:
     seen: dict[tuple[Sheet, Cell], Loc] = {}
     for loc, (sheet, places) in cells.items():
         for cell in places:
             if (sheet, cell) in seen:
                 line = template.map.document.line(seen[sheet, cell])
                 reason = f"{sheet.name}!{address(*cell)} is filled by the entry at line {line} already"
-                findings.append(template.map.document.fault("duplicate", (*loc, "cell"), reason, "keep one of them"))
+                source.fault("duplicate", (*loc, "cell"), reason, "keep one of them")
                 break
             seen[sheet, cell] = loc
 
 
-def _may_write(
-    template: Template, loc: Loc, sheet: Sheet, found: Scan, cell: Cell, overwrite: bool, findings: list[Finding]
-) -> None:
+def _may_write(template: Template, loc: Loc, sheet: Sheet, found: Scan, cell: Cell, overwrite: bool, source: Source) -> None:
     """Refuse cells that Excel or the workbook's owner would not have written to."""
     place = f"{sheet.name}!{address(*cell)}"
 
     def refuse(reason: str, repair: str) -> None:
         where = loc if loc == STAMP else (*loc, "cell")
-        findings.append(template.map.document.fault("cell", where, reason, repair, element=place))
+        source.fault("cell", where, reason, repair, element=place)
 
     for block in found.merged:
         if cell in block and cell != (block.top, block.left):

@@ -22,14 +22,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
 
 from flowreform.case.checks import check_measure
-from flowreform.errors import ExperimentError, Finding, did_you_mean
+from flowreform.errors import ExperimentError, did_you_mean
 from flowreform.measure import Measure, Year
-from flowreform.toml import Document, Loc, Table, parse, read_document, unknown_keys
+from flowreform.toml import Document, Loc, Source, Table, read_document
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -124,36 +124,34 @@ class Map:
         names = [name for _, entry in self.entries if isinstance(entry, Result) for name in entry.variables]
         return tuple(dict.fromkeys(name for name in (split(text)[0] for text in names) if name in experiment.model.variables))
 
-    def wanted(self, experiment: Experiment, findings: list[Finding]) -> tuple[Wanted, ...]:
-        """The entries against an experiment: variables, units, years, scenarios; every fault is added to `findings`."""
+    def wanted(self, experiment: Experiment, source: Source) -> tuple[Wanted, ...]:
+        """The entries against an experiment: variables, units, years, scenarios; every fault is added to `source`."""
         found: list[Wanted] = []
-        base = self._scenario(self.defaults.scenario, ("template", "scenario"), experiment, findings)
+        base = self._scenario(self.defaults.scenario, ("template", "scenario"), experiment, source)
         for loc, entry in self.entries:
-            scenario = (
-                base if entry.scenario is None else self._scenario(entry.scenario, (*loc, "scenario"), experiment, findings)
-            )
+            scenario = base if entry.scenario is None else self._scenario(entry.scenario, (*loc, "scenario"), experiment, source)
             percentile = self.defaults.percentile if entry.percentile is None else entry.percentile
             overwrite = self.defaults.overwrite_formulas if entry.overwrite_formulas is None else entry.overwrite_formulas
             measures: tuple[Measure | str, ...]
             if isinstance(entry, KpiEntry):
                 if entry.kpi not in experiment.kpis:
                     hint = did_you_mean(entry.kpi, experiment.kpis) or f"known are {', '.join(experiment.kpis) or 'none'}"
-                    findings.append(self.document.fault("unknown-kpi", (*loc, "kpi"), "there is no such KPI", hint, entry.kpi))
+                    source.fault("unknown-kpi", (*loc, "kpi"), "there is no such KPI", hint, entry.kpi)
                 measures = (entry.kpi,)
             else:
-                measures = tuple(self._measures(entry, loc, experiment, findings))
+                measures = tuple(self._measures(entry, loc, experiment, source))
             found.append(Wanted(loc, entry.cell, measures, scenario, percentile, overwrite))
         return tuple(found)
 
-    def _scenario(self, name: str | None, loc: Loc, experiment: Experiment, findings: list[Finding]) -> str:
+    def _scenario(self, name: str | None, loc: Loc, experiment: Experiment, source: Source) -> str:
         if name is None:
             return experiment.baseline
         if name not in experiment.scenarios:
             hint = did_you_mean(name, experiment.scenarios) or f"scenarios are {', '.join(experiment.scenarios)}"
-            findings.append(self.document.fault("unknown-scenario", loc, f'there is no scenario "{name}"', hint))
+            source.fault("unknown-scenario", loc, f'there is no scenario "{name}"', hint)
         return name
 
-    def _measures(self, entry: Result, loc: Loc, experiment: Experiment, findings: list[Finding]) -> Iterator[Measure]:
+    def _measures(self, entry: Result, loc: Loc, experiment: Experiment, source: Source) -> Iterator[Measure]:
         """One measure for each cell: the entry itself, or the entry in each of its years."""
         calendar = experiment.case.calendar if experiment.case else None
         grid = (experiment.start, experiment.stop, experiment.save_every)
@@ -163,22 +161,22 @@ class Map:
             when = [key for key in ("year", "date", "start", "stop") if getattr(entry, key) is not None]
             if when:
                 reason = f"years cannot stand beside {', '.join(when)}"
-                findings.append(self.document.fault("measure", (*loc, "years"), reason, "keep one of them"))
+                source.fault("measure", (*loc, "years"), reason, "keep one of them")
                 return
             if last < first:
-                findings.append(self.document.fault("measure", (*loc, "years"), f"{last} comes before {first}", "swap them"))
+                source.fault("measure", (*loc, "years"), f"{last} comes before {first}", "swap them")
                 return
             if last - first >= MOST_ENTRIES:
-                findings.append(self.document.fault("limit", (*loc, "years"), "these are too many years", "choose fewer"))
+                source.fault("limit", (*loc, "years"), "these are too many years", "choose fewer")
                 return
             several = [entry.model_copy(update={"year": year}) for year in range(first, last + 1)]
         document = self._years_at(loc) if entry.years is not None else self.document
         said: set[str] = set()
         for item in several:
-            faults: list[Finding] = []
-            yield check_measure(item, loc, experiment.model, calendar, document, faults, grid=grid)
-            findings.extend(fault for fault in faults if str(fault) not in said)
-            said |= {str(fault) for fault in faults}
+            here = Source(document)
+            yield check_measure(item, loc, experiment.model, calendar, here, grid=grid)
+            source.findings.extend(fault for fault in here.findings if str(fault) not in said)
+            said |= {str(fault) for fault in here.findings}
 
     def _years_at(self, loc: Loc) -> Document:
         """The document with a fault of one year shown at the key `years`."""
@@ -192,34 +190,20 @@ class Map:
 
 def read_map(path: Path) -> Map:
     """The map in a TOML file. Raises ExperimentError with every fault of it, with file and line."""
-    document = read_document(path, ExperimentError)
-    findings: list[Finding] = []
-    unknown_keys(document, KEYS, findings)
-    defaults = parse(Defaults, document.table.get("template", {}), document, ("template",), findings) or Defaults()
-    entries: list[tuple[Loc, Result | KpiEntry]] = []
+    source = Source(read_document(path, ExperimentError))
+    source.only(KEYS)
+    defaults = source.one(Defaults, "template") or Defaults()
     kinds: dict[str, type[Result] | type[KpiEntry]] = {"results": Result, "kpis": KpiEntry}
-    for key, kind in kinds.items():
-        for at, raw in enumerate(_list(document, key, findings)):
-            item = parse(kind, raw, document, (key, at), findings)
-            if isinstance(item, Result | KpiEntry):
-                entries.append(((key, at), item))
-    if not entries and not findings:
-        findings.append(
-            document.fault("schema", (), "the map names no result", "add [[results]] with cell, variable and statistic")
-        )
+    entries: list[tuple[Loc, Result | KpiEntry]] = [
+        ((key, number), item) for key, kind in kinds.items() for number, item in source.listed(kind, key)
+    ]
+    if not entries and not source.findings:
+        source.fault("schema", (), "the map names no result", "add [[results]] with cell, variable and statistic")
     if len(entries) > MOST_ENTRIES:
-        findings.append(document.fault("limit", (), f"these are more than {MOST_ENTRIES:,} entries", "split the map"))
-    if findings:
-        raise ExperimentError(findings)
-    return Map(document, defaults, tuple(entries))
-
-
-def _list(document: Document, key: str, findings: list[Finding]) -> list[Any]:
-    raw = document.table.get(key, [])
-    if isinstance(raw, list):
-        return raw
-    findings.append(document.fault("schema", (key,), "a list of tables is needed here", f"write [[{key}]]"))
-    return []
+        source.fault("limit", (), f"these are more than {MOST_ENTRIES:,} entries", "split the map")
+    if source.failed:
+        raise ExperimentError(source.findings)
+    return Map(source.document, defaults, tuple(entries))
 
 
 def value_of(measure: Measure | str, ds: Dataset, kpis: Dataset, wanted: Wanted, experiment: Experiment) -> float:

@@ -113,11 +113,8 @@ def _by_year(values: Floats, times: Floats, statistic: Statistic, years: tuple[P
 
 def _totals(experiment: Experiment) -> frozenset[str]:
     """The stocks that only add up: those that the laws say so of, and those whose reference series is their yearly increase."""
-    from flowreform.analyse.laws.tables import read_rules
-
     found: set[str] = set()
     if experiment.case is not None:
-        laws = read_rules(experiment.model, experiment.case).laws
-        found |= set(laws.running_totals) if laws is not None else set()
+        found |= set(experiment.case.laws.running_totals) if experiment.case.laws is not None else set()
         found |= {item.variable for item in experiment.case.reference.values() if item.statistic == "increase" and item.scale}
     return frozenset(found)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from flowreform.case.tables import LineChart
 from flowreform.export.workbook.book import (
     BLUE,
     DARK,
@@ -24,7 +25,6 @@ from flowreform.export.workbook.engine_sheet import describe
 from flowreform.export.workbook.layout import ACTIVE, INPUT_FIRST, Layout
 from flowreform.export.workbook.series_sheet import FIRST, Series, baseline_column, baseline_range
 from flowreform.export.workbook.source import Shown, Source
-from flowreform.export.workbook.tables import LineChart
 
 COLOURS = (BLUE, "#DA291C", "#009639", "#330072", "#ED8B00", "#00A9CE", "#7C2855", "#768692")
 WIDTH, HEIGHT = 700, 340

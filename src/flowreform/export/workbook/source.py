@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform import engine as engines
-from flowreform.analyse.laws.tables import Laws, read_rules
+from flowreform.case import Laws, WorkbookTable
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error
 from flowreform.experiment import Experiment, Points, Setting
 from flowreform.export.workbook.columns import Columns, choose
 from flowreform.export.workbook.flat import Flat, Kind, flatten
 from flowreform.export.workbook.printer import without_form
-from flowreform.export.workbook.tables import WorkbookTable, read_workbook_table
 from flowreform.lower import lower
 from flowreform.model import Method, Model, Role, Variable
 from flowreform.names import element_names, split
@@ -115,8 +114,8 @@ def read_source(
     if dt is not None and dt != own:
         model = _coarser(model, experiment, dt)
     timed = {split(n)[0] for s in experiment.scenarios.values() for n, v in s.settings.items() if isinstance(v, Points)}
-    table = read_workbook_table(model, experiment.case)
-    laws = read_rules(model, experiment.case).laws if experiment.case else None
+    table = experiment.case.workbook if experiment.case else WorkbookTable()
+    laws = experiment.case.laws if experiment.case else None
     flat = flatten(lower(model, timed, experiment.save_every))
     inputs = _inputs(flat.program, model, experiment)
     reconciled = _reconciled(model, experiment, table)

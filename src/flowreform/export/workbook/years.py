@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flowreform.case.tables import YearStatistic
 from flowreform.export.workbook.engine_sheet import spoken
 from flowreform.export.workbook.layout import Layout
 from flowreform.export.workbook.source import Floats, Shown, Source, moving
-from flowreform.export.workbook.tables import YearStatistic
 
 MOST_PERIODS = 100
 """Most columns of a yearly sheet."""
