@@ -32,6 +32,7 @@ WORKED: dict[str, list[tuple[float, float]]] = {
     "time_of_max": [(0.0, 2.5)],
     "first_above": [(12.0, 1.5), (9.5, 0.0), (20.0, nan)],
     "first_below": [(10.0, 1.0), (9.0, nan)],
+    "last_above": [(12.0, 2.5), (9.5, 2.5), (20.0, nan)],
 }
 """(threshold, value) by hand, over `RISE` at `TIMES`, by the name of the statistic."""
 

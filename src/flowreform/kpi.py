@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flowreform.case.tables import Kpi
 from flowreform.errors import ExperimentError, did_you_mean, error
 from flowreform.experiment import Experiment, Subject, as_experiment
-from flowreform.measure import evaluate
+from flowreform.measure import Measure, evaluate
 from flowreform.names import split
 from flowreform.statistics import STATISTICS
 
@@ -30,13 +30,19 @@ VALUE, NEVER, NONE_NEEDED, FAILED, UNDEFINED = range(5)
 MOST_BYTES = 2**29
 """KPIs of a sweep up to so many bytes are read at once, larger ones when they are used."""
 
+NOISE = 1e-9
+"""A difference under this share of what it is a difference of is rounding: it counts as 0."""
+
 Floats = NDArray[np.float64]
 
 
-def kpis(ds: Dataset, experiment: Subject) -> Dataset:
+def kpis(ds: Dataset, experiment: Subject, base: Dataset | None = None) -> Dataset:
     """Every KPI of the experiment for every run of its Dataset: dimensions (scenario, draw), or (run) of what `simulate` returns.
 
     `experiment` is an Experiment, a bundled name, a path, or a Model, whose own KPIs are taken.
+
+    KPIs against the baseline are of the difference, moment by moment, to the baseline's run of the same draw: `base`, or that
+    scenario of `ds` itself. Where there is neither, they are left out.
 
     Attributes of each: units, label (long_name), better, floor. Of a sweep (`open_sweep`) they are those it stored. Raises
     ExperimentError when a variable was not saved."""
@@ -50,10 +56,22 @@ def kpis(ds: Dataset, experiment: Subject) -> Dataset:
     failed = failures(ds)
     data: dict[str, DataArray] = {}
     coords: dict[str, DataArray] = {}
+    if base is None and "scenario" in ds.dims and experiment.baseline in ds["scenario"].values:
+        base = ds.sel(scenario=experiment.baseline, drop=True)
+    lost = None if base is None else failed | failures(base)
     for name, kpi in experiment.kpis.items():
-        raw = evaluate(kpi, ds, calendar)
-        outcome = outcomes(kpi, raw.values, failed.transpose(*raw.dims).values, experiment)
+        measure, runs_on = taken(kpi, experiment)
+        own = ds if runs_on else within(ds, experiment)
+        if kpi.against is not None:
+            if base is None:
+                continue
+            own = differences(own, base if runs_on else within(base, experiment), measure)
+        raw = evaluate(measure, own, calendar)
+        wrong = lost if kpi.against is not None and lost is not None else failed
+        outcome = outcomes(kpi, raw.values, wrong.transpose(*raw.dims).values, experiment)
         value = raw.where(outcome == VALUE).reset_coords(drop=True)
+        if kpi.against is not None:
+            value = value.where(~(abs(value) <= NOISE * kpi.floor), 0.0)
         value.attrs = kpi_attributes(name, kpi, experiment)
         data[name] = value
         flags = xr.DataArray(outcome.astype(np.int8), dims=raw.dims)
@@ -61,6 +79,40 @@ def kpis(ds: Dataset, experiment: Subject) -> Dataset:
         coords[f"{name}_outcome"] = flags
     keep = {name: coord for name, coord in ds.coords.items() if set(coord.dims) <= {"scenario", "draw", "run"} and coord.dims}
     return xr.Dataset(data, {**keep, **coords}, dict(ds.attrs))
+
+
+def taken(kpi: Kpi, experiment: Experiment) -> tuple[Measure, bool]:
+    """The measure of a KPI, and whether it is taken of runs that go on past the horizon."""
+    runs_on = kpi.run_on is not None and experiment.run_stop > experiment.stop
+    return (kpi.model_copy(update={"variable": kpi.run_on}) if runs_on else kpi), runs_on
+
+
+def within(ds: Dataset, experiment: Experiment) -> Dataset:
+    """The part of a Dataset up to the horizon."""
+    if experiment.run_stop <= experiment.stop or "time" not in ds.dims:
+        return ds
+    return ds.isel(time=slice(0, int(np.searchsorted(ds["time"].values, experiment.stop + experiment.dt / 2))))
+
+
+def difference(values: Floats, base: Floats) -> Floats:
+    """What is more than there was, 0 where that is under the size of rounding."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = values - base
+        return np.where(np.abs(found) <= NOISE * np.maximum(np.abs(values), np.abs(base)), 0.0, found)
+
+
+def differences(ds: Dataset, base: Dataset, measure: Measure) -> Dataset:
+    """The variables that a measure reads, less those of the baseline's runs: (scenario, draw, time, ...)."""
+    import xarray as xr
+
+    names = dict.fromkeys(split(name)[0] for part in measure.parts() for name in part.variables)
+    return xr.Dataset(
+        {
+            name: xr.apply_ufunc(difference, ds[name], base[name], keep_attrs=True).transpose(*ds[name].dims)
+            for name in names
+            if name in ds.data_vars and name in base.data_vars
+        }
+    )
 
 
 def _stored(ds: Dataset, experiment: Experiment) -> Dataset:
@@ -105,6 +157,8 @@ def kpi_attributes(name: str, kpi: Kpi, experiment: Experiment) -> dict[str, str
         "long_name": kpi.label or name.replace("_", " "),
         "better": kpi.better,
         "floor": kpi.floor,
+        **({"caution": kpi.caution} if kpi.caution else {}),
+        **({"against": kpi.against} if kpi.against else {}),
     }
 
 
@@ -124,7 +178,8 @@ def outcomes(kpi: Kpi, raw: Floats, failed: NDArray[np.bool_], experiment: Exper
     """The flag of every run: `raw` is the measure and `failed` which runs failed, in one shape."""
     values = np.asarray(raw, dtype=np.float64) / kpi.scale if kpi.scale else np.asarray(raw, dtype=np.float64)
     found = np.full(values.shape, VALUE, dtype=np.int8)
-    found[~np.isfinite(values)] = NEVER if STATISTICS[kpi.statistic].threshold else UNDEFINED
+    row = STATISTICS[kpi.statistic]
+    found[~np.isfinite(values)] = NONE_NEEDED if row.good_if_never else NEVER if row.threshold else UNDEFINED
     if kpi.never == "stop":
         found[values >= experiment.stop - experiment.dt * (1 + 1e-6)] = NEVER
     elif kpi.never is not None:
@@ -137,6 +192,8 @@ def outcomes(kpi: Kpi, raw: Floats, failed: NDArray[np.bool_], experiment: Exper
 
 def contrast(kpis: Dataset, baseline: str | None = None, *, relative: bool = False) -> Dataset:
     """Each scenario less the baseline, same draw against same draw: dimensions (scenario, draw) without the baseline.
+
+    A difference under the size of rounding is 0. KPIs against the same baseline are differences to it already, and stay.
 
     `baseline` is a scenario's name; the experiment's own when None. A difference where either side has no value is NaN; its
     outcome is the scenario's own cause, or else the baseline's. With `relative` the difference is divided by the baseline's
@@ -153,7 +210,14 @@ def contrast(kpis: Dataset, baseline: str | None = None, *, relative: bool = Fal
     data: dict[str, DataArray] = {}
     coords = {name: coord for name, coord in others.coords.items() if not str(name).endswith("_outcome")}
     for name in kpis.data_vars:
-        value = others[name].reset_coords(drop=True) - first[name].reset_coords(drop=True)
+        flag = f"{name}_outcome"
+        if kpis[name].attrs.get("against") and base == kpis.attrs.get("baseline") and not relative:
+            data[str(name)] = others[name].reset_coords(drop=True).assign_attrs(baseline=base)  # a difference to it already
+            if flag in kpis.coords:
+                coords[flag] = others[flag].reset_coords(drop=True)
+            continue
+        value = xr.apply_ufunc(difference, others[name].reset_coords(drop=True), first[name].reset_coords(drop=True))
+        value = value.transpose(*others[name].dims)
         attributes = dict(kpis[name].attrs)
         if relative:
             size = abs(first[name].reset_coords(drop=True)).clip(min=float(attributes.get("floor", 0.0)))
@@ -161,7 +225,6 @@ def contrast(kpis: Dataset, baseline: str | None = None, *, relative: bool = Fal
             attributes |= {"units": "dimensionless", "floor": 0.0}
         value.attrs = attributes | {"baseline": base}
         data[str(name)] = value
-        flag = f"{name}_outcome"
         if flag in kpis.coords:
             mine, theirs = others[flag].reset_coords(drop=True), first[flag].reset_coords(drop=True)
             coords[flag] = mine.where(mine != VALUE, theirs).transpose(*mine.dims).astype(np.int8).assign_attrs(mine.attrs)
@@ -172,8 +235,9 @@ def contrast(kpis: Dataset, baseline: str | None = None, *, relative: bool = Fal
 class Row:
     """One line of a summary: the quantiles of a KPI over the draws of a scenario that have a value, and how many have none.
 
-    `better_share` is the share of draws with a value in which the scenario beats the baseline; None outside a contrast or when
-    neither direction is better."""
+    Where something never happened, quantiles are those of all draws that have a value or never had the event: never is later
+    than any date, and infinite. What was not needed came before any date. `better_share` is the share of draws with a value in
+    which the scenario beats the baseline; None outside a contrast, when neither direction is better, or when nothing differs."""
 
     kpi: str
     label: str
@@ -190,6 +254,12 @@ class Row:
     failed: int
     undefined: int
     better_share: float | None = None
+    caution: str = ""
+
+    @property
+    def total(self) -> int:
+        """How many draws there are, with a value or without."""
+        return self.count + self.never + self.none_needed + self.failed + self.undefined
 
 
 def summary(kpis: Dataset) -> tuple[Row, ...]:
@@ -212,10 +282,11 @@ def _row(name: str, scenario: str, values: Floats, causes: NDArray[np.int8] | No
     kept = values[np.isfinite(values)]
     lost = len(values) - len(kept)
     counts = [int((causes == flag).sum()) for flag in (NEVER, NONE_NEEDED, FAILED)] if causes is not None else [0, 0, 0]
-    p10, p50, p90 = (float(part) for part in np.quantile(kept, (0.1, 0.5, 0.9))) if len(kept) else (np.nan,) * 3
+    ranked = np.concatenate([kept, np.full(counts[0], np.inf), np.full(counts[1] if counts[0] else 0, -np.inf)])
+    p10, p50, p90 = quantiles(ranked) if len(kept) else (np.nan,) * 3
     better = str(attributes.get("better", "neither"))
     share = None
-    if "baseline" in attributes and better != "neither" and len(kept):
+    if "baseline" in attributes and better != "neither" and kept.any():
         share = float(np.mean(kept < 0 if better == "lower" else kept > 0))
     return Row(
         kpi=name,
@@ -233,4 +304,12 @@ def _row(name: str, scenario: str, values: Floats, causes: NDArray[np.int8] | No
         failed=counts[2],
         undefined=lost - sum(counts),
         better_share=share,
+        caution=str(attributes.get("caution", "")),
     )
+
+
+def quantiles(values: Floats) -> tuple[float, float, float]:
+    """The 10th, 50th and 90th percentile, interpolated linearly; between a number and infinity lies infinity."""
+    if np.isfinite(values).all():
+        return tuple(float(part) for part in np.quantile(values, (0.1, 0.5, 0.9)))  # type: ignore[return-value]
+    return tuple(float(part) for part in np.quantile(values, (0.1, 0.5, 0.9), method="higher"))  # type: ignore[return-value]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Statistic = Annotated[str, AfterValidator(one_of(STATISTICS))]
 """The name of a statistic."""
-WHEN = ("year", "date", "start", "stop")
+WHEN = ("year", "date", "start", "stop", "last")
 Year = Annotated[int, Field(ge=2, le=9998)]
 
 Floats = NDArray[np.float64]
@@ -52,6 +52,8 @@ class Second(Table):
     """`to`: the last date of a window."""
     setting: str | None = None
     """Another setting of the case, so that two settings of one structure are compared; "" is the model as it stands."""
+    last: Annotated[float, Field(gt=0)] | None = None
+    """A window of so many time units before the end."""
 
 
 class Measure(Table):
@@ -62,9 +64,9 @@ class Measure(Table):
     statistic: Statistic
     """A name in `STATISTICS`: final (value at the end), at (value at a date, or at the end of a reporting year), min, max, mean
     (weighted by time), increase (last minus first), time_of_min, time_of_max, first_above, first_below (the first saved time
-    beyond the threshold; never is NaN)."""
+    beyond the threshold; never is NaN), last_above (the last saved time above it; NaN when it never is)."""
     threshold: float | None = None
-    """For first_above and first_below, in the variable's unit."""
+    """For first_above, first_below and last_above, in the variable's unit."""
     year: Year | None = None
     """A reporting year of the calendar."""
     date: datetime.date | None = None
@@ -76,6 +78,8 @@ class Measure(Table):
     setting: str = ""
     """The setting of the case that it is taken in; the model as it stands when missing. For targets, gates and reference
     series; a KPI is taken in every run."""
+    last: Annotated[float, Field(gt=0)] | None = None
+    """A window of so many time units before the end."""
     scale: float = 1.0
     """The result is multiplied by this."""
     over: Second | None = None
@@ -129,7 +133,7 @@ def shape_faults(measure: Measure, *, year_follows: bool = False) -> list[Measur
     for key, part in zip(("", "over" if measure.over else "minus"), measure.parts(), strict=False):
         prefix = f"{key}." if key else ""
         when = [name for name in WHEN if getattr(part, name) is not None]
-        window = "start" in when or "stop" in when
+        window = bool({"start", "stop", "last"} & set(when))
         row = STATISTICS[part.statistic]
         if row.threshold:
             if part.threshold is None:
@@ -138,10 +142,12 @@ def shape_faults(measure: Measure, *, year_follows: bool = False) -> list[Measur
                 )
         elif part.threshold is not None and not key:
             found.append(MeasureFault("threshold", f"{part.statistic} takes no threshold", "remove it"))
-        if len(when) > 1 and not (window and set(when) == {"start", "stop"}):
+        if len(when) > 1 and set(when) != {"start", "stop"}:
             words = ", ".join({"start": "from", "stop": "to"}.get(name, name) for name in when)
             found.append(
-                MeasureFault(f"{prefix}{when[1]}", f"{words} cannot stand together", "give year, or date, or from and to")
+                MeasureFault(
+                    f"{prefix}{when[1]}", f"{words} cannot stand together", "give year, or date, or last, or from and to"
+                )
             )
         elif row.looks == "end" and when:
             found.append(
@@ -204,6 +210,8 @@ def window(measure: Measure, grid: Grid, calendar: Calendar | None) -> tuple[int
     """
     if all(getattr(measure, name) is None for name in WHEN):
         return 0, grid.nearest(grid.stop)[0]
+    if measure.last is not None:
+        return _last(measure.last, grid)
     key = next({"start": "from", "stop": "to"}.get(name, name) for name in WHEN if getattr(measure, name) is not None)
     if calendar is None:
         raise MeasureFault(key, "there is no calendar to turn dates into model time", "add [calendar] to the case file")
@@ -231,6 +239,19 @@ def window(measure: Measure, grid: Grid, calendar: Calendar | None) -> tuple[int
             raise MeasureFault(key, reason, _finer(grid, time))
         found.append(at)
     return found[0], found[1]
+
+
+def _last(length: float, grid: Grid) -> tuple[int, int]:
+    """The numbers of the saved times of the last so many time units."""
+    guard = 1e-6 * max(1.0, grid.every)
+    if grid.stop - length < grid.start - guard:
+        reason = f"the last {length:g} are longer than the run, {grid.stop - grid.start:g}"
+        raise MeasureFault("last", reason, "choose a shorter window, or a later stop")
+    at, saved = grid.nearest(grid.stop - length)
+    if abs(saved - (grid.stop - length)) > guard:
+        reason = f"time {grid.stop - length:g} lies between two saved times, {grid.every:g} apart"
+        raise MeasureFault("last", reason, _finer(grid, grid.stop - length))
+    return at, grid.nearest(grid.stop)[0]
 
 
 def _finer(grid: Grid, time: float) -> str:

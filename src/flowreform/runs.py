@@ -70,7 +70,7 @@ def run(
 
     experiment = as_experiment(experiment)
 
-    specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
+    specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
     model = dataclasses.replace(experiment.model, specs=specs)
     drawn = draw(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed, experiment.correlations)
     scenarios = list(experiment.scenarios.values())

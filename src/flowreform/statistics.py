@@ -54,7 +54,7 @@ class Statistic:
     `array` gives the statistic of values float64[..., time], at those times, with a threshold; `cell` gives the formula. `looks`:
     at a "window" of saved times, at the "end" of the run, or at one "moment". `is_time`: the result is a model time, in the time
     unit; otherwise it has the unit of the variable. `threshold`: it needs one, and a run may never pass it (NaN, in the workbook
-    1E+99)."""
+    1E+99). `good_if_never`: that it never does says that there was nothing to measure, not that it did not happen."""
 
     label: str
     array: Callable[[Floats, Floats, float], Floats]
@@ -62,6 +62,7 @@ class Statistic:
     looks: str = "window"
     is_time: bool = False
     threshold: bool = False
+    good_if_never: bool = False
 
 
 def _mean(values: Floats, times: Floats, _: float) -> Floats:
@@ -78,6 +79,11 @@ def _mean(values: Floats, times: Floats, _: float) -> Floats:
 
 def _first(beyond: NDArray[np.bool_], times: Floats) -> Floats:
     return np.where(beyond.any(axis=-1), times[beyond.argmax(axis=-1)], np.nan)
+
+
+def _largest_time(cells: str) -> str:
+    """The largest of some times that is not 1E+99, or that where there is none."""
+    return f'IF(COUNTIF({cells},"<1E+99")=0,1E+99,SMALL({cells},COUNTIF({cells},"<1E+99")))'
 
 
 STATISTICS: dict[str, Statistic] = {
@@ -114,6 +120,14 @@ STATISTICS: dict[str, Statistic] = {
         lambda c: f"MIN({c.times_beyond('<')})",
         is_time=True,
         threshold=True,
+    ),
+    "last_above": Statistic(
+        "last time above a threshold",
+        lambda v, t, x: _first((v > x)[..., ::-1], t[::-1]),
+        lambda c: _largest_time(c.times_beyond(">")),
+        is_time=True,
+        threshold=True,
+        good_if_never=True,
     ),
 }
 """The statistics by the name that a file uses."""

@@ -212,15 +212,20 @@ def signs(
     save = rules.saved_for(model, case, laws)  # what the laws keep, so that one compiled kernel does for both
     samples: Sequence[Settings] = [{}, *drawn(case, draws, seed)]
     gates = tuple(dict.fromkeys(gate for item in items for gate in (item.gate, item.against)))
-    wanted = _only(experiment_of(model), {item.kpi for item in items})
+    wanted = replace(experiment_of(model), kpis={item.kpi: case.kpis[item.kpi] for item in items})
     values = {}
     for gate in gates:
         runs = [{**sample, **(case.gates[gate].settings if gate else {})} for sample in samples]
         given = {name: list(column) for name, column in columns(model, runs).items()}
-        values[gate] = kpis(simulate(model, given, save=save, engine=engine), wanted)
+        values[gate] = simulate(model, given, save=save, engine=engine)
     found = []
     for item in items:
-        differences = values[item.gate][item.kpi].values - values[item.against][item.kpi].values
+        only = _only(wanted, {item.kpi})
+        if case.kpis[item.kpi].against is None:
+            one, other = (kpis(values[gate], only)[item.kpi].values for gate in (item.gate, item.against))
+            differences = one - other
+        else:  # a KPI against the baseline: the gate it is held against is the baseline
+            differences = kpis(values[item.gate], only, values[item.against])[item.kpi].values
         known = differences[1:][np.isfinite(differences[1:])]
         right = known > 0 if item.sign == "higher" else known < 0
         found.append(Sign(float(differences[0]), float(right.mean()) if len(known) else nan, len(known)))

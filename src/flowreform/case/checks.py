@@ -13,7 +13,7 @@ from flowreform.case.inputs import check_uncertainty, convert, in_range
 from flowreform.case.observations import Observation
 from flowreform.case.tables import Case, Chart, FitPlan, FitRow, FitSeries, FitTable, Laws, WorkbookTable
 from flowreform.errors import did_you_mean
-from flowreform.measure import Measure, shape_faults, time_faults
+from flowreform.measure import Measure, Second, shape_faults, time_faults
 from flowreform.model import Model, Role, names_in
 from flowreform.names import Named, Unknown, base_values, element_names, find
 from flowreform.toml import Loc, Source
@@ -249,6 +249,13 @@ def check_measure(
             update[second] = getattr(item, second).model_copy(update={"variable": named.name})
         else:
             update["variable"] = named.name
+    run_on = getattr(item, "run_on", None)
+    if run_on is not None:
+        last = _named(run_on, model, source, (*loc, "run_on"))
+        if last is not None:
+            update["run_on"] = last.name
+            if item.statistic != "final" or second_of(item) is not None:
+                source.fault("measure", (*loc, "run_on"), "run_on goes with a plain final value", "remove it")
     wrong = shape_faults(item, year_follows=year_follows)
     if not wrong and not (year_follows and item.year is None and item.statistic == "at"):
         wrong = time_faults(item, *grid, calendar)
@@ -269,9 +276,14 @@ def _unit_scale(item: Measure, unit: str, named: Named, model: Model, source: So
     return 1.0 / convert(unit, named, model, source, loc)
 
 
+def second_of(item: Measure) -> Second | None:
+    """The second measure of a ratio or a difference."""
+    return item.over or item.minus
+
+
 def _variables(item: Measure) -> Iterator[tuple[str, str]]:
     yield "", item.variable
-    second = item.over or item.minus
+    second = second_of(item)
     if second is not None and second.variable is not None:
         yield "second", second.variable
 

@@ -92,6 +92,18 @@ class Kpi(Measure):
     never: Annotated[float | Literal["stop"] | None, BeforeValidator(_never)] = None
     """The value by which the model says that it did not happen (never paid back): a number, or "stop" for a value within
     one dt of the end of the run."""
+    against: Literal["baseline"] | None = None
+    """"baseline": taken of this run less the baseline's of the same draw, moment by moment. Such a KPI needs a baseline."""
+    run_on: str | None = None
+    """The variable to take instead, at the very end, where an experiment runs on to its appraisal_end."""
+    caution: str = ""
+    """What to say beside it: why it must not be read alone, where it may look better when people are worse off."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names it reads, elements included."""
+        read = tuple(dict.fromkeys(part.variable for part in self.parts()))
+        return read if self.run_on is None or self.run_on in read else (*read, self.run_on)
 
 
 class Reference(Measure):

@@ -210,6 +210,7 @@ def kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType
     """The KPIs by scenario, and what they are less than or over the baseline's, draw by draw."""
     import flowreform as fr
     from flowreform.export.describe import short
+    from flowreform.export.summary import alone
     from flowreform.export.tables import by_kpi, heading, spread
     from flowreform.kpi import summary
 
@@ -218,7 +219,9 @@ def kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType
     names = list(experiment.scenarios)
     labels = [short(experiment.scenarios[name].label) for name in names] if experiment.path or len(names) > 1 else ["value"]
     middle = ": median (10th to 90th percentile)" if experiment.draws > 1 else ""
-    rows = [[heading(next(iter(of.values()))), *(spread(of[name]) for name in names)] for of in by_kpi(summary(kpis)).values()]
+    rows = [
+        [heading(next(iter(of.values()))), *(spread(of[name]) for name in names)] for of in by_kpi(summary(alone(kpis))).values()
+    ]
     yield table(f"KPIs{middle}", ("KPI", *labels), rows)
     if len(names) < 2:
         return

@@ -26,7 +26,7 @@ from flowreform.errors import ExperimentError, Finding, did_you_mean, error, sho
 from flowreform.experiment.copula import Correlation
 from flowreform.experiment.correlations import correlations_of
 from flowreform.experiment.given import FILE, HEAD, Given, as_table, names_of, plain, same, scenario_table, set_over, setting_text
-from flowreform.experiment.horizon import horizon_of
+from flowreform.experiment.horizon import appraisal_end_of, horizon_of
 from flowreform.experiment.measures import kpis_of, saved
 from flowreform.experiment.settings import Scenario, SettingReader
 from flowreform.experiment.tables import (
@@ -95,6 +95,7 @@ class Experiment(Manual):
     path: Path | None = field(default=None, compare=False)
     sha256: str = ""
     findings: tuple[Finding, ...] = field(default=(), compare=False)
+    appraisal_end: float | None = None
     checked: bool = field(default=True, compare=False)
 
     def __init__(
@@ -108,6 +109,7 @@ class Experiment(Manual):
         question: str | None = None,
         start: float | None = None,
         stop: float | None = None,
+        appraisal_end: float | None = None,
         save: str | Sequence[str] | None = None,
         save_every: float | None = None,
         draws: int | None = None,
@@ -122,7 +124,8 @@ class Experiment(Manual):
     ) -> None:
         given: dict[str, Any] = {
             "model": model, "scenarios": scenarios, "uncertainties": uncertainties, "kpis": kpis, "title": title,
-            "question": question, "start": start, "stop": stop, "save": save, "save_every": save_every, "draws": draws,
+            "question": question, "start": start, "stop": stop, "appraisal_end": appraisal_end, "save": save,
+            "save_every": save_every, "draws": draws,
             "design": design, "seed": seed, "baseline": baseline, "correlations": correlations, "sweep": sweep, "name": name,
         }  # fmt: skip
         if not checked:
@@ -136,14 +139,19 @@ class Experiment(Manual):
             object.__setattr__(self, item.name, value)
 
     @property
+    def run_stop(self) -> float:
+        """Where runs end: appraisal_end, or stop without one."""
+        return self.stop if self.appraisal_end is None else self.appraisal_end
+
+    @property
     def runs(self) -> int:
         """Scenarios times draws; run r is scenario r // draws, draw r % draws."""
         return len(self.scenarios) * self.draws
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """The saved model times, ascending, from start to stop."""
-        return saved_times(self.start, self.stop, self.save_every)
+        """The saved model times, ascending, from start to where runs end."""
+        return saved_times(self.start, self.run_stop, self.save_every)
 
     @property
     def levers(self) -> Mapping[str, Lever]:
@@ -284,6 +292,7 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
             "model": model,
             "start": experiment.start,
             "stop": experiment.stop,
+            **({} if experiment.appraisal_end is None else {"appraisal_end": experiment.appraisal_end}),
             "save": list(experiment.save) or "stocks",
             "save_every": experiment.save_every,
             "draws": experiment.draws,
@@ -334,6 +343,7 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
     uncertainties = uncertainties_of(settled, source, model, case, origins)
     varies = settled.draws > 1 or settled.uncertainties is not None
     correlations = correlations_of(source, uncertainties, varies)
+    appraisal_end = appraisal_end_of(settled, (start, stop, every), model, source)
     kpis = kpis_of(settled, source, model, case, (start, stop, every), origins)
     baseline = settled.baseline if settled.baseline is not None else next(iter(scenarios))
     if baseline not in scenarios:
@@ -361,14 +371,28 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
         baseline=baseline,
         uncertainties=MappingProxyType(uncertainties),
         correlations=correlations,
-        kpis=MappingProxyType(kpis),
+        kpis=MappingProxyType(_with_baseline(kpis, scenarios, settled, source)),
         charts=case.charts if case else (),
         origins=MappingProxyType(origins),
         sweep=source.parse(SweepTable, source.table("sweep"), ("sweep",)) or SweepTable(),
         path=path,
         sha256=source.document.sha256,
         findings=source.warnings,
+        appraisal_end=appraisal_end,
     )
+
+
+def _with_baseline(
+    kpis: Mapping[str, Kpi], scenarios: Mapping[str, Scenario], table: ExperimentTable, source: Source
+) -> dict[str, Kpi]:
+    """KPIs against the baseline need a second scenario: without one they are left out, with a warning where they are named."""
+    if len(scenarios) > 1:
+        return dict(kpis)
+    for name, kpi in kpis.items():
+        if kpi.against is not None and isinstance(table.kpis, tuple) and name in table.kpis:
+            reason = f"{name} is a difference to the baseline, and there is one scenario only: it is left out"
+            source.warn("baseline", ("experiment", "kpis"), reason, "add the scenario to compare with")
+    return {name: kpi for name, kpi in kpis.items() if kpi.against is None}
 
 
 def _usable(raw: object) -> ExperimentTable:

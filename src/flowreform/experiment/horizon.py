@@ -40,6 +40,29 @@ def horizon_of(table: ExperimentTable, model: Model, source: Source) -> tuple[fl
     return start, stop, every
 
 
+def appraisal_end_of(table: ExperimentTable, grid: tuple[float, float, float], model: Model, source: Source) -> float | None:
+    """Where runs end when they go on past stop; `grid` is start, stop and saving interval."""
+    end = table.appraisal_end
+    if end is None:
+        return None
+    start, stop, every = grid
+    loc: Loc = ("experiment", "appraisal_end")
+    if end == stop:
+        return None
+    if end < stop:
+        reason = f"appraisal_end {end:g} comes before stop {stop:g}"
+        source.fault("horizon", loc, reason, "choose a later one, or leave it out")
+    elif (end - start) / model.specs.dt > MAX_STEPS:
+        reason = f"{(end - start) / model.specs.dt:.3g} steps of dt are more than the limit of {MAX_STEPS:,}"
+        source.fault("limit", loc, reason, "choose a nearer appraisal_end")
+    elif not _multiple(end - stop, every):
+        reason = f"stop {stop:g} to appraisal_end {end:g} is not a multiple of the saving interval {every:g}"
+        source.fault("save-every", loc, reason, "move appraisal_end")
+    else:
+        return end
+    return None
+
+
 def _interval(start: float, stop: float, model: Model) -> float:
     """The saving interval when none is given: the model's, or one time unit, or else dt; one that also saves the end."""
     for every in (model.specs.save_every, 1.0):

@@ -51,7 +51,7 @@ def _merged_kpi(raw: object, base: Mapping[str, Any] | None) -> object:
     """The case's definition with the experiment's keys over it; a new year, date or window replaces the old one whole."""
     if base is None or not isinstance(raw, dict):
         return raw
-    when = ("year", "date", "from", "to")
+    when = ("year", "date", "from", "to", "last")
     dropped = when if any(key in raw for key in when) else ()
     return {key: value for key, value in base.items() if key not in dropped} | raw
 

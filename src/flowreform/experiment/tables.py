@@ -43,6 +43,8 @@ class ExperimentTable(Table):
     """First model time; the model's own when missing."""
     stop: float | None = None
     """Last model time; the model's own when missing."""
+    appraisal_end: float | None = None
+    """Runs go on to this model time, with levers as they are, for KPIs that have a run_on; all else ends at stop."""
     save: AllOrNames = None
     """Variables kept over time: a list, "stocks" or "all". Those that KPIs, charts and reference series need are always kept."""
     save_every: float | None = None

@@ -70,13 +70,17 @@ def spread(row: Row, *, signed: bool = False) -> str:
 
     All three are shown to the same decimal, so that a trace of a number beside a large one is 0."""
     lost = without(row)
+    if signed and row.count and row.p10 == row.p90 == 0 and row.better_share in (None, 0.0):
+        return f"{lost}; no difference" if lost else "no difference"
     if not row.count:
         return lost if row.never + row.none_needed + row.failed + row.undefined > 1 else lost.partition(" ")[2] or "-"
-    parts = (row.p10, row.p50, row.p90)
+    parts = [part for part in (row.p10, row.p50, row.p90) if part - part == 0] or [0.0]
     factor, word = scale(*parts)
     decimals = decimals_of(max(abs(part) for part in parts) / factor)
 
     def text(value: float) -> str:
+        if value - value != 0:
+            return "never" if value > 0 else "not needed"
         shown = fixed(value / factor, decimals) if decimals <= MOST_DECIMALS else number(value)
         return f"+{shown}" if signed and value > 0 and shown != "0" else shown
 
@@ -85,6 +89,8 @@ def spread(row: Row, *, signed: bool = False) -> str:
         middle += f" ({text(row.p10)} to {text(row.p90)})"
     if word:
         middle += f" {word}"
+    if row.never:  # how many never, before any median, which is of all of them
+        return f"{lost} of {row.total:,}; {middle}"
     return f"{middle}; {lost}" if lost else middle
 
 
@@ -99,4 +105,5 @@ def by_kpi(rows: tuple[Row, ...]) -> dict[str, dict[str, Row]]:
 def heading(row: Row) -> str:
     """The KPI of a row with its unit: `Open beds at the end [bed]`."""
     unit = shown_unit(row.unit)
-    return f"{row.label} [{unit}]" if unit else row.label
+    name = f"{row.label} [{unit}]" if unit else row.label
+    return f"{name} ({row.caution})" if row.caution else name

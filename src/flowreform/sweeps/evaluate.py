@@ -20,7 +20,7 @@ from flowreform.batch import Batch, drive_of, matrix_of
 from flowreform.engine.prepared import Check, Prepared
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Points
-from flowreform.kpi import VALUE, outcomes
+from flowreform.kpi import VALUE, difference, outcomes, taken
 from flowreform.measure import taker
 from flowreform.names import split
 from flowreform.sampling import Drawer
@@ -58,7 +58,7 @@ class Block:
 
 def batch_of(experiment: Experiment, columns: bool) -> Batch:
     """The experiment's model lowered once for all scenarios; with `columns` every saved variable, else what KPIs need."""
-    specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
+    specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
     model = dataclasses.replace(experiment.model, specs=specs)
     scenarios = experiment.scenarios.values()
     timed = {split(name)[0] for s in scenarios for name, value in s.settings.items() if isinstance(value, Points)}
@@ -98,7 +98,12 @@ class Evaluator:
         )
         calendar = experiment.case.calendar if experiment.case else None
         times = np.array(self.prepared.made.times)
-        self.takers = {name: taker(kpi, times, calendar) for name, kpi in experiment.kpis.items()}
+        short = times[: int(np.searchsorted(times, experiment.stop + experiment.dt / 2))]
+        self.takers = {}
+        for name, kpi in experiment.kpis.items():
+            measure, runs_on = taken(kpi, experiment)
+            self.takers[name] = taker(measure, times if runs_on else short, calendar)
+        self.against = tuple(name for name, kpi in experiment.kpis.items() if kpi.against is not None)
         self.picks = {name: self._pick(name) for kpi in experiment.kpis.values() for name in kpi.variables}
         self.times = len(times)
         self.series = {
@@ -175,7 +180,7 @@ class Evaluator:
     ) -> Block:
         """Draws from number `first` on, with values float64[draw] in `drawn`, in one scenario."""
         size = len(next(iter(drawn.values()))) if drawn else len(self.layout.draws_of(first // self.layout.draws_per_part))
-        return self.runs_of(scenario, self.inputs(scenario, drawn), np.arange(first, first + size), check, courses=courses)
+        return self.runs_of(scenario, drawn, np.arange(first, first + size), check, courses=courses)
 
     def inputs(self, scenario: str, drawn: Mapping[str, Floats]) -> dict[str, Floats | float]:
         """What a scenario's runs are given, by parameter: what it sets wins over what was drawn."""
@@ -186,11 +191,14 @@ class Evaluator:
         return {**found, **fixed}
 
     def runs_of(
-        self, scenario: str, inputs: Mapping[str, Floats | float], draws: NDArray[np.int_], check: Check | None, *, courses: bool
+        self, scenario: str, drawn: Mapping[str, Floats], draws: NDArray[np.int_], check: Check | None, *, courses: bool
     ) -> Block:
-        """Runs of one scenario; `draws` are their numbers, `inputs` float64[run] or one number for all, by parameter."""
+        """Runs of one scenario; `draws` are their numbers, `drawn` float64[run] of what is drawn, by parameter."""
         size, names = len(draws), list(self.takers)
-        columns = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (size,)) for name, value in inputs.items()}
+        columns = self._columns(scenario, drawn, size)
+        base = self.experiment.baseline if self.against and scenario != self.experiment.baseline else None
+        base_columns = None if base is None else self._columns(base, drawn, size)
+        base_buffer = None if base is None else np.empty((len(self.prepared.slots), self.times, min(BLOCK, size)))
         block = Block(
             np.empty((size, len(names))),
             np.empty((size, len(names)), dtype=np.int8),
@@ -212,21 +220,36 @@ class Evaluator:
             for table, row in zip(self.program.tables, strays, strict=True):
                 if row.any():
                     block.strays.setdefault(table.name, np.zeros(size))[part] += row
-            self._keep(values, block, part)
+            against, lost = values, np.zeros(part.stop - begin, dtype=bool)
+            if base is not None and base_columns is not None and base_buffer is not None:
+                against = base_buffer[:, :, : part.stop - begin]
+                given = {name: column[part] for name, column in base_columns.items()}
+                other = matrix_of(self.program, self.model, given, part.stop - begin)
+                lost = ~self.prepared.run(other, self.series[base], against, check)[0]
+            self._keep(values, against, lost, block, part)
             self._name_failures(scenario, columns, matrix, draws, begin, finite, slow, block)
         block.kpis[block.outcomes != VALUE] = np.nan
         return block
 
-    def _keep(self, values: Floats, block: Block, part: slice) -> None:
-        """KPIs and courses of a few runs."""
+    def _columns(self, scenario: str, drawn: Mapping[str, Floats], size: int) -> dict[str, Floats]:
+        given = self.inputs(scenario, drawn)
+        return {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (size,)) for name, value in given.items()}
+
+    def _keep(self, values: Floats, against: Floats, lost: NDArray[np.bool_], block: Block, part: slice) -> None:
+        """KPIs and courses of a few runs; `against` are the baseline's of the same draws, `lost` which of those failed."""
 
         def course(name: str) -> Floats:
             return np.moveaxis(values[self.picks[name]], -2, -1)
 
+        def more(name: str) -> Floats:
+            return difference(course(name), np.moveaxis(against[self.picks[name]], -2, -1))
+
         for at, (name, take) in enumerate(self.takers.items()):
-            raw = take.of(course)
+            compared = name in self.against
+            raw = take.of(more if compared else course)
+            failed = block.failed[part] | lost if compared else block.failed[part]
             block.kpis[part, at] = raw
-            block.outcomes[part, at] = outcomes(self.experiment.kpis[name], raw, block.failed[part], self.experiment)
+            block.outcomes[part, at] = outcomes(self.experiment.kpis[name], raw, failed, self.experiment)
         if block.courses is not None:
             block.courses[:, :, part] = values[self.columns]
 

@@ -18,7 +18,7 @@ from flowreform.experiment import Experiment, Points, Setting
 from flowreform.formats.writer import plain as plain_model
 from flowreform.model import Variable
 
-WORDS = {"label", "source", "status", "note"}
+WORDS = {"label", "source", "status", "note", "caution"}
 """Keys of an uncertainty or KPI that change no number."""
 SHA256 = "sha256"
 _COLUMN = re.compile(r", column=\d+\)")
@@ -33,6 +33,8 @@ def identity_of(experiment: Experiment) -> dict[str, Any]:
         "dt": experiment.dt,
         "start": experiment.start,
         "stop": experiment.stop,
+        **({"baseline": experiment.baseline} if any(kpi.against for kpi in experiment.kpis.values()) else {}),
+        **({"appraisal_end": experiment.appraisal_end} if experiment.appraisal_end is not None else {}),
         "method": str(specs.method),
         "seed": experiment.seed,
         "design": experiment.design,

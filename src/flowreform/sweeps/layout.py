@@ -194,7 +194,7 @@ def layout_of(experiment: Experiment, assignments: int) -> Layout:
 
 
 def _draws_per_part(made: Layout, experiment: Experiment, assignments: int) -> int:
-    steps = max(1, round((experiment.stop - experiment.start) / experiment.dt))
+    steps = max(1, round((experiment.run_stop - experiment.start) / experiment.dt))
     count = len(made.scenarios)
     draws = min(SECONDS * RATE / (max(1, assignments) * steps), MOST_RUNS) / count
     course = max(1, len(made.columns) * made.times * 8)

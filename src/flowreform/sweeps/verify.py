@@ -136,7 +136,7 @@ class _Check:
             if not len(chosen):
                 continue
             some = {name: column[chosen - draws.start] for name, column in drawn.items()}
-            block = self.worker.runs_of(scenario, self.worker.inputs(scenario, some), chosen, None, courses=keep)
+            block = self.worker.runs_of(scenario, some, chosen, None, courses=keep)
             for place, draw in enumerate(chosen.tolist()):
                 where, row = f"scenario {scenario}, draw {draw}", draw * count + at - first
                 self.runs += 1

@@ -228,6 +228,8 @@ def halved(
     whole, half = results
     interval = laws.save_every or model.specs.save_every or model.specs.dt
     for name, kpi in case.kpis.items():
+        if kpi.against is not None:
+            continue  # it is of two runs; its own test halves the step of both
         a, b = (np.broadcast_to(np.asarray(one[name].values, dtype=float), len(runs)) for one in (whole, half))
         flags = [np.broadcast_to(np.asarray(one.coords[f"{name}_outcome"].values), len(runs)) for one in (whole, half)]
         both = (flags[0] == VALUE) & (flags[1] == VALUE)

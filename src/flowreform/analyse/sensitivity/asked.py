@@ -94,10 +94,12 @@ def wanted_of(
     if method == "regional":
         names, courses = [], []
     needed = {*names, *(target.name for target in read if not target.when)}
-    narrowed = dataclasses.replace(experiment, kpis={name: kpi for name, kpi in experiment.kpis.items() if name in needed})
+    kept = {name: kpi for name, kpi in experiment.kpis.items() if name in needed}
+    end = experiment.appraisal_end if any(kpi.run_on for kpi in kept.values()) else None
+    narrowed = dataclasses.replace(experiment, kpis=kept, appraisal_end=end)
     if not names and not courses and not read and not faults and method != "regional":
         faults.append(error("nothing-asked", "there is no KPI, variable or target to explain", "name at least one"))
-    return narrowed, Wanted(tuple(names), tuple(courses), np.arange(len(experiment.times)), read)
+    return narrowed, Wanted(tuple(names), tuple(courses), np.arange(len(narrowed.times)), read)
 
 
 def _courses(experiment: Experiment, texts: Sequence[str], faults: list[Finding]) -> list[str]:

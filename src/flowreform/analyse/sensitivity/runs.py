@@ -71,11 +71,13 @@ class Runner:
         engine: str,
         progress: Progress | None,
     ) -> None:
-        specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
+        specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
         self.experiment, self.values, self.wanted = experiment, values, wanted
         self.model = dataclasses.replace(experiment.model, specs=specs)
         self.rows = len(next(iter(values.values())))
-        chosen = [experiment.scenarios[name] for name in scenarios]
+        against = any(experiment.kpis[name].against for name in wanted.kpis)
+        base = [experiment.scenarios[experiment.baseline]] if against else []
+        chosen = [*(experiment.scenarios[name] for name in scenarios), *base]
         timed = {split(n)[0] for s in chosen for n, setting in s.settings.items() if isinstance(setting, Points)}
         save = _saved(experiment, wanted)
         total = self.rows * len(chosen)
@@ -91,9 +93,7 @@ class Runner:
 
     def run(self, scenario: Scenario) -> Outcome:
         """All rows of the design in one scenario: what it sets wins over a sample of the same parameter."""
-        fixed = {name: value for name, value in scenario.settings.items() if not isinstance(value, Points)}
-        moving = {name: value for name, value in scenario.settings.items() if isinstance(value, Points)}
-        wanted = self.wanted
+        wanted, base = self.wanted, self._base(scenario)
         kept = Outcome(
             np.empty((self.rows, len(wanted.kpis) + len(wanted.targets))),
             np.empty((self.rows, len(wanted.variables) * len(wanted.times))),
@@ -101,17 +101,30 @@ class Runner:
             np.empty((self.rows, len(wanted.kpis))),
         )
         for rows in self._chunks():
-            size = rows.stop - rows.start
-            columns = {name: column[rows] for name, column in self.values.items() if not _covered(name, fixed)}
-            columns |= {name: np.full(size, value) for name, value in fixed.items()}
-            found = self.batch.run(columns, moving, size)
-            if self.batch.engine == "auto":
-                self.batch.engine = self.engine = found.engine  # one choice for all chunks
-            ds = results.dataset(
-                self.model, found.times, found.values, scenarios={scenario.name: scenario.label}, failed={"failed": found.failed}
-            )
-            keep(ds, kpis_of(ds, self.experiment), scenario.name, wanted, kept, rows)
+            ds = self._run(scenario, rows)
+            other = None if base is None else self._run(base, rows).sel(scenario=base.name, drop=True)
+            keep(ds, kpis_of(ds, self.experiment, other), scenario.name, wanted, kept, rows)
         return without_failed(kept)
+
+    def _base(self, scenario: Scenario) -> Scenario | None:
+        """The baseline, where a KPI is a difference to it and it is not this scenario itself."""
+        needed = any(self.experiment.kpis[name].against for name in self.wanted.kpis)
+        return (
+            self.experiment.scenarios[self.experiment.baseline] if needed and scenario.name != self.experiment.baseline else None
+        )
+
+    def _run(self, scenario: Scenario, rows: slice) -> Dataset:
+        fixed = {name: value for name, value in scenario.settings.items() if not isinstance(value, Points)}
+        moving = {name: value for name, value in scenario.settings.items() if isinstance(value, Points)}
+        size = rows.stop - rows.start
+        columns = {name: column[rows] for name, column in self.values.items() if not _covered(name, fixed)}
+        columns |= {name: np.full(size, value) for name, value in fixed.items()}
+        found = self.batch.run(columns, moving, size)
+        if self.batch.engine == "auto":
+            self.batch.engine = self.engine = found.engine  # one choice for all chunks
+        return results.dataset(
+            self.model, found.times, found.values, scenarios={scenario.name: scenario.label}, failed={"failed": found.failed}
+        )
 
     def _chunks(self) -> Iterator[slice]:
         for first in range(0, self.rows, self.chunk):

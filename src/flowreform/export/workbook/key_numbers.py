@@ -28,8 +28,9 @@ def key_number(series: Series, kpi: Kpi, value: float | str) -> Live:
     number = _measure(series, kpi)
     scaled = f"({number})*{kpi.scale!r}" if kpi.scale != 1.0 else number
     raw = f"({number})"
-    if STATISTICS[kpi.statistic].threshold:
-        scaled = f'IF({raw}>=1E+99,"{NEVER}",{scaled})'
+    row = STATISTICS[kpi.statistic]
+    if row.threshold:
+        scaled = f'IF({raw}>=1E+99,"{NONE_NEEDED if row.good_if_never else NEVER}",{scaled})'
     if kpi.never == "stop":
         limit = series.source.program.stop - series.source.program.dt * (1 + 1e-6)
         scaled = f'IF({raw}>={limit!r},"{NEVER}",{scaled})'
@@ -67,7 +68,8 @@ def _in_words(source: Source, kpi: Kpi, found: float) -> float | str:
     if isinstance(kpi.never, int | float) and np.isclose(raw, kpi.never, rtol=1e-9, atol=1e-9):
         return NEVER
     if not math.isfinite(found):
-        return NEVER if STATISTICS[kpi.statistic].threshold else UNDEFINED
+        row = STATISTICS[kpi.statistic]
+        return NONE_NEEDED if row.good_if_never else NEVER if row.threshold else UNDEFINED
     return found
 
 

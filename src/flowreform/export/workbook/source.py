@@ -105,7 +105,10 @@ def read_source(
 ) -> Source:
     """Lower the model, refuse what no spreadsheet can do, choose the columns and run the engine for every scenario.
 
-    Raises ModelError for the model and ExperimentError for the rest, before anything is written."""
+    KPIs against the baseline are of two runs, and a workbook holds one; it ends at the horizon. Raises ModelError for the model
+    and ExperimentError for the rest, before anything is written."""
+    alone = {name: kpi for name, kpi in experiment.kpis.items() if kpi.against is None}
+    experiment = dataclasses.replace(experiment, kpis=alone, appraisal_end=None)
     model = dataclasses.replace(
         experiment.model, specs=dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
     )

@@ -1,0 +1,316 @@
+"""What the lines of money of a shift must keep in care_shift, each against a closed form, an identity or a result of its own.
+
+The lines: overlap (A), stranded (B), re-opening (R), one-off (C), capital (K), receipts; what is left of the difference to
+business as usual is recurrent. `docs/decisions/money_of_a_shift.md` says what each is, and why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import flowreform as fr
+from flowreform.formats import bundled
+from flowreform.model import Model
+from flowreform.sampling import draw
+from mutating import mutants, mutated
+
+Values = Mapping[str, float]
+Courses = dict[str, np.ndarray]
+
+GROWTH = (0.0, 0.005, 0.01, 0.015, 0.02)
+BAU: Values = {"share_of_growth_for_beds": 1}
+PLAN: Values = BAU | {
+    "planned_bed_reduction": 0.08, "pace_of_bed_closure": 0.06, "transition_fund_size": 30e6, "transition_fund_length": 48,
+    "share_of_savings_reinvested": 0.8, "training_investment": 350e3, "diversion_effectiveness": 0.4, "leadership_continuity": 48,
+}  # fmt: skip
+BUILD: Values = PLAN | {"lead_time_of_community_care": 24}
+CLOSE: Values = PLAN | {"lead_time_of_community_care": -24}
+BLIND: Values = CLOSE | {"closure_occupancy_limit": 1}
+CLOSE_ONLY: Values = BAU | {"planned_bed_reduction": 0.08, "pace_of_bed_closure": 0.06, "closure_occupancy_limit": 1}
+LINES = ("total_overlap_cost", "total_stranded_cost", "total_reopening_cost", "total_one_off_revenue_cost")
+BRIDGE = {
+    "total_new_service_cost": 1, "total_one_off_revenue_cost": 1, "total_stranded_cost": 1, "total_reopening_cost": 1,
+    "total_gross_release": -1, "total_capital": 1, "total_receipts": -1, "total_busier_wards": 1, "total_growth_bed_cost": 1,
+}  # fmt: skip
+KEPT = (
+    *dict.fromkeys((*BRIDGE, *LINES)), "cumulative_spend", "present_cost", "present_cost_with_annuity", "present_spend",
+    "days_from_referral_to_discharge", "unmet_need", "staffed_beds", "total_growth_bed_cost", "harm_cost",
+)  # fmt: skip
+
+
+def world(growth: float = 0.005, winter: float = 0.04) -> Values:
+    return {"annual_demand_growth": growth, "annual_residential_care_growth": growth, "winter_amplitude": winter}
+
+
+@cache
+def own() -> Model:
+    return fr.read_model("care_shift")
+
+
+def runs(
+    model: Model, settings: Sequence[Values], *, save: Sequence[str] = KEPT, stop: float = 120.0, dt: float | None = None,
+    every: float = 1.0,
+) -> Courses:  # fmt: skip
+    """float64[run, time] of each variable, one run for each of `settings`."""
+    specs = replace(model.specs, stop=stop, dt=dt or model.specs.dt)
+    names = dict.fromkeys(name for one in settings for name in one)
+    base = fr.simulate(replace(model, specs=replace(specs, stop=specs.dt * 16)), save=list(names) or ["need_growth"])
+    columns = {name: [float(one.get(name, base[name].values[0, 0])) for one in settings] for name in names}
+    ds = fr.simulate(replace(model, specs=specs), columns, save=list(save), save_every=every)
+    return {name: np.asarray(ds[name].values) for name in save} | {"time": np.asarray(ds["time"].values)}
+
+
+def sampled(count: int, seed: int = 3, **fixed: float) -> list[Values]:
+    """Samples of everything that the bundled experiment calls uncertain."""
+    experiment = fr.read_experiment("care_shift_build_or_close_first")
+    found = draw(experiment.uncertainties, count, "latin_hypercube", seed, experiment.correlations)
+    return [{name: float(column[at]) for name, column in found.items()} | fixed for at in range(count)]
+
+
+# --- the laws, each saying by how much a model breaks it ---------------------------------------------------------------
+
+
+def no_shift(model: Model) -> float:
+    """1. Without a shift all lines and every contrast are 0, exactly, and no shift against itself is no difference."""
+    found = runs(model, [world(), world() | {"training_length": 60.0}, world(0.0)])
+    lines = max(float(np.abs(found[name][:, -1]).max()) for name in LINES[:3])
+    contrast = max(float(np.abs(found[name][0] - found[name][1]).max()) for name in KEPT)
+    return max(lines, contrast, float(np.abs(found["total_one_off_revenue_cost"][2]).max()) / 1e3)
+
+
+def steady(model: Model) -> float:
+    """2. The start stands still for any sample: every stock but running totals, to 1e-9 of its size."""
+    samples = sampled(12, annual_demand_growth=0.0, annual_residential_care_growth=0.0, winter_amplitude=0.0)
+    kept = ("beds_in_closure", "stranded_beds", "open_staffed_beds", "diverted_caseload", "hospital_wte", "transition_fund")
+    kept += ("community_places_open", "skilled_community_wte", "community_caseload", "treated_in_bed", "delayed_for_community")
+    found = runs(model, samples, save=kept)
+    return max(float((np.abs(found[n] - found[n][:, :1]) / np.maximum(np.abs(found[n][:, :1]), 1.0)).max()) for n in kept) / 1e-9
+
+
+def pure_growth(model: Model) -> float:
+    """3. Growth alone, 0 to 2 per cent: A, B and R are 0 and C is under 0.03 per cent of spend."""
+    found = runs(model, [BAU | world(growth) for growth in GROWTH])
+    lines = max(float(np.abs(found[name]).max()) for name in LINES[:3])
+    one_off = float((found["total_one_off_revenue_cost"][:, -1] / found["cumulative_spend"][:, -1]).max())
+    return max(lines / 1e-6, one_off / 0.0003)
+
+
+def nothing_closed(model: Model) -> float:
+    """4. Build and close nothing: A and B are 0, and all of it is recurrent or one-off."""
+    found = runs(model, [BUILD | world() | {"planned_bed_reduction": 0}])
+    built = float(found["total_new_service_cost"][0, -1])
+    return max(float(np.abs(found[name]).max()) for name in LINES[:2]) if built > 1e6 else np.inf
+
+
+def beds_first(model: Model) -> float:
+    """5. Beds first: no overlap until the share of places ready exceeds that of beds closed."""
+    kept = ("overlap_cost", "share_of_places_ready", "share_of_beds_closed")
+    found = runs(model, [CLOSE | world(0.0), BLIND | world(0.0), BLIND | world()], save=kept)
+    behind = found["share_of_places_ready"] <= found["share_of_beds_closed"]
+    return float(np.abs(found["overlap_cost"][behind]).max()) if behind[:, 24:].any() else np.inf
+
+
+def stocks_and_flows(model: Model) -> float:
+    """7. In closure and stranded: people-time is flow times stay, so the bed-months are the completions times the time."""
+    kept = (
+        "total_stranded_cost",
+        "beds_in_closure",
+        "stranded_beds",
+        "bed_closure_completion",
+        "building_disposal",
+        "disposed_beds",
+    )
+    found = runs(model, [BUILD | world(0.0), BLIND | world()], save=kept, every=model.specs.dt)
+    dt = model.specs.dt
+    closing = found["beds_in_closure"][:, :-1].sum(axis=1) * dt
+    completed = found["bed_closure_completion"][:, :-1].sum(axis=1) * dt
+    stranded = found["stranded_beds"][:, :-1].sum(axis=1) * dt
+    return max(
+        float(np.abs(closing / (3.0 * completed) - 1).max()),
+        float(np.abs(stranded / (72.0 * found["disposed_beds"][:, -1]) - 1).max()),
+    ) / 1e-9  # fmt: skip
+
+
+def bridge(model: Model) -> float:
+    """8. The parts of the difference to business as usual add up to it, in every month, to 1e-6 of spend, for any sample."""
+    plans = (BAU, {}, BUILD, CLOSE, BLIND, CLOSE_ONLY)
+    samples = sampled(8)
+    found = runs(model, [sample | plan for plan in plans for sample in samples])
+    base = {name: values[: len(samples)] for name, values in found.items()}
+    worst = 0.0
+    for at in range(1, len(plans)):
+        part = slice(at * len(samples), (at + 1) * len(samples))
+        parts = sum(sign * (found[name][part] - base[name]) for name, sign in BRIDGE.items())
+        net = found["cumulative_spend"][part] - base["cumulative_spend"]
+        worst = max(worst, float((np.abs(net - parts)[:, 1:] / base["cumulative_spend"][:, 1:]).max()))
+    return worst / 1e-9
+
+
+def training_without_money(model: Model) -> float:
+    """9. A million a month of training with no fund, no savings and no growth changes nothing."""
+    found = runs(model, [world(0.0), world(0.0) | {"training_investment": 1e6, "share_of_savings_reinvested": 1.0}])
+    return max(float(np.abs(found[name][0] - found[name][1]).max()) for name in KEPT)
+
+
+def growth_once(model: Model) -> float:
+    """10. Growth is spent once: what beds ask for beyond what community care leaves is not there."""
+    shares = ({"share_of_growth_for_beds": 1, "share_of_growth_for_community": 1},
+              {"share_of_growth_for_beds": 0, "share_of_growth_for_community": 1})  # fmt: skip
+    found = runs(model, [BUILD | world() | share for share in shares])
+    return max(float(np.abs(found[name][0] - found[name][1]).max()) for name in KEPT)
+
+
+def naming(model: Model) -> float:
+    """11. Naming beds to close where no bed can close moves cost between lines, and never the whole."""
+    common = BUILD | world(0.02) | {"share_of_growth_for_beds": 0}
+    found = runs(model, [common, common | {"planned_bed_reduction": 0.0}])
+    if abs(found["total_overlap_cost"][1, -1] - found["total_overlap_cost"][0, -1]) < 1e3:
+        return np.inf
+    if found["total_gross_release"][:, -1].max() > 0:
+        return np.inf
+    return max(float(np.abs(found[n][0] - found[n][1]).max()) for n in ("cumulative_spend", "present_cost", "unmet_need"))
+
+
+def nobody_hidden(model: Model) -> float:
+    """12. Shutting people out, at either door, never lowers days from referral to discharge."""
+    tight = [BAU | world() | {"beds_at_start": 1750.0}]
+    shut = [tight[0] | CLOSE_ONLY | {"pace_of_bed_closure": pace, "planned_bed_reduction": share}
+            for pace in (0.06, 0.5) for share in (0.04, 0.08, 0.2)]  # fmt: skip
+    found = runs(model, [*tight, *shut])
+    days = found["days_from_referral_to_discharge"][:, 1:].mean(axis=1)
+    return float(max(0.0, (days[0] - days[1:]).max()))
+
+
+LAWS: dict[str, Callable[[Model], float]] = {
+    "no shift": no_shift,
+    "steady": steady,
+    "pure growth": pure_growth,
+    "nothing closed": nothing_closed,
+    "beds first": beds_first,
+    "stocks and flows": stocks_and_flows,
+    "bridge": bridge,
+    "training without money": training_without_money,
+    "growth once": growth_once,
+    "naming": naming,
+    "nobody hidden": nobody_hidden,
+}
+"""By how much each is broken: at most 1 of what is allowed, or an absolute figure of under a penny or a second."""
+LIMIT = {"no shift": 0.0, "nothing closed": 0.0, "beds first": 1e-3, "training without money": 0.0, "growth once": 0.0,
+         "naming": 0.01, "nobody hidden": 1e-9}  # fmt: skip
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_care_shift_keeps_the_law(law: str) -> None:
+    assert LAWS[law](own()) <= LIMIT.get(law, 1.0)
+
+
+@pytest.mark.parametrize(("model", "item"), mutants("care_shift", "money"))
+def test_a_mutant_is_caught_by_its_law(model: str, item: dict[str, str], tmp_path: Path) -> None:
+    broken = fr.read_model(mutated(model, item, tmp_path))
+    law = item["money"]
+    assert LAWS[law](broken) > LIMIT.get(law, 1.0), "the mutant lives"
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert {item.values[1]["money"] for item in mutants("care_shift", "money")} == set(LAWS)
+
+
+# --- 6: a model whose figures can be worked out by hand ----------------------------------------------------------------
+
+OVERLAP = ("share_of_beds_closed", "overlap_share", "overlap_cost")
+BY_HAND = """<?xml version="1.0"?>
+<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
+  <header><vendor>t</vendor><product version="1">t</product><name>t</name></header>
+  <sim_specs method="Euler" time_units="month"><start>0</start><stop>2000</stop><dt>0.0625</dt></sim_specs>
+  <model><variables>
+    <aux name="lead"><eqn>24</eqn></aux>
+    <aux name="beds"><eqn>100</eqn></aux>
+    <aux name="pace"><eqn>0.06</eqn></aux>
+    <aux name="service_cost_per_bed"><eqn>7000</eqn></aux>
+    <aux name="planned_bed_reduction"><eqn>0.1</eqn></aux>
+    <aux name="beds_at_start"><eqn>beds/planned_bed_reduction</eqn></aux>
+    <aux name="new_service_cost"><eqn>beds*service_cost_per_bed</eqn></aux>
+    <aux name="share_of_places_ready"><eqn>1</eqn></aux>
+    <aux name="smallest_share"><eqn>0.001</eqn></aux>
+    <aux name="closure_start"><eqn>lead</eqn></aux>
+    <aux name="closure_programme_length"><eqn>2400</eqn></aux>
+    <aux name="ward_closure_time"><eqn>3</eqn></aux>
+    <aux name="building_disposal_time"><eqn>72</eqn></aux>
+    <aux name="cost_of_a_bed"><eqn>9980</eqn></aux>
+    <aux name="estate_left"><eqn>1500</eqn></aux>
+    <stock name="open"><eqn>beds</eqn><outflow>closing</outflow></stock>
+    <flow name="closing"><eqn>STEP(1, closure_start)*open*pace</eqn></flow>
+    <stock name="beds_in_closure"><eqn>0</eqn><inflow>closing</inflow><outflow>closed</outflow></stock>
+    <flow name="closed"><eqn>beds_in_closure/ward_closure_time</eqn></flow>
+    <stock name="stranded_beds"><eqn>0</eqn><inflow>closed</inflow><outflow>disposed</outflow></stock>
+    <flow name="disposed"><eqn>stranded_beds/building_disposal_time</eqn></flow>
+    <stock name="disposed_beds"><eqn>0</eqn><inflow>disposed</inflow></stock>
+    <aux name="closed_beds"><eqn>beds_in_closure + stranded_beds + disposed_beds</eqn></aux>
+    EQUATIONS
+    <stock name="a"><eqn>0</eqn><inflow>overlap_cost</inflow></stock>
+    <flow name="b_rate"><eqn>beds_in_closure*cost_of_a_bed + stranded_beds*estate_left</eqn></flow>
+    <stock name="b"><eqn>0</eqn><inflow>b_rate</inflow></stock>
+  </variables></model>
+</xmile>
+"""
+
+
+def test_lead_pace_and_closure_cost_what_can_be_worked_out_by_hand(tmp_path: Path) -> None:
+    """6. N beds replaced at c each, ready at once: A = N*c*(L + 1/p); B = N*(bed*closure time + estate left*disposal time).
+
+    The equations of overlap are those of care_shift, word for word."""
+    text = bundled("models")["care_shift"].read_text()
+    parts = [re.search(rf'<(aux|flow) name="{name}">.*?</\1>', text, re.DOTALL) for name in OVERLAP]
+    equations = "\n".join(part[0] for part in parts if part)
+    path = tmp_path / "model.xmile"
+    path.write_text(BY_HAND.replace("EQUATIONS", equations))
+    ds = fr.simulate(fr.read_model(path), {"lead": [0.0, 24.0, 24.0], "pace": [0.06, 0.06, 0.5]}, save=["a", "b"], save_every=1.0)
+    a, b = (ds[name].values[:, -1] for name in ("a", "b"))
+    for value, (lead, pace) in zip(a, ((0, 0.06), (24, 0.06), (24, 0.5)), strict=True):
+        assert value == pytest.approx(100 * 7000 * (lead + 1 / pace), abs=100 * 7000 * 0.0625)
+    assert b == pytest.approx(100 * (9980 * 3 + 1500 * 72), rel=1e-6)
+
+
+# --- 13 to 15: results ---------------------------------------------------------------------------------------------------
+
+
+def contrasts(settings: Sequence[Values], name: str = "present_cost", stop: float = 240.0, dt: float | None = None) -> np.ndarray:
+    found = runs(own(), settings, save=(name,), stop=stop, dt=dt)[name][:, -1]
+    return np.asarray(found[1:] - found[0])
+
+
+@pytest.mark.parametrize("growth", GROWTH)
+def test_the_order_of_net_present_cost(growth: float) -> None:
+    """13. Building first costs patients and taxpayers together least, then closing first, then closing blind; doing nothing
+    costs more than business as usual as soon as need grows."""
+    nothing, build, close, blind = contrasts(
+        [BAU | world(growth), world(growth), *(p | world(growth) for p in (BUILD, CLOSE, BLIND))]
+    )
+    assert build < close < blind
+    assert nothing > 1e8 if growth >= 0.005 else nothing == 0.0
+
+
+def test_skills_that_come_later_cost_more() -> None:
+    """14. One-off cost rises with the time that it takes to train people."""
+    times = (6.0, 12.0, 24.0, 36.0)
+    cost = runs(own(), [BUILD | world() | {"training_time": time, "training_investment": 350e3 * time / 12} for time in times])
+    assert (np.diff(cost["total_one_off_revenue_cost"][:, -1]) > 0).all()
+
+
+def test_half_the_step_gives_the_same_lines() -> None:
+    """15. Half the step: A, B and C within 1 per cent, net present cost within 0.5 per cent, of their size over samples."""
+    samples = sampled(10)
+    plans = [sample | plan for plan in (BAU, BUILD, CLOSE) for sample in samples]
+    whole, half = (runs(own(), plans, stop=240.0, dt=own().specs.dt * share) for share in (1.0, 0.5))
+    for name in ("total_overlap_cost", "total_stranded_cost", "total_one_off_revenue_cost"):
+        one, other = (found[name][10:20, 120] for found in (whole, half))
+        assert abs(other.mean() / one.mean() - 1) < 0.01, name
+    one, other = (found["present_cost"][10:, -1] - np.tile(found["present_cost"][:10, -1], 2) for found in (whole, half))
+    assert np.abs(other - one).mean() / np.abs(one).mean() < 0.005
