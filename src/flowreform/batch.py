@@ -67,6 +67,8 @@ class Batch:
 
     def run(self, columns: Mapping[str, np.ndarray], moving: Mapping[str, Points], runs: int) -> Found:
         """Run with parameters set to `columns` (float64[run] by name) and levers over time set to `moving`."""
+        import numpy as np
+
         if self.program is None:
             return _pysd(self.model, self.save, self.save_every, columns, moving, runs)
         _fits(self.program, len(self.keep), self.every, max(self.total, runs), self.model)
@@ -80,7 +82,8 @@ class Batch:
         )
         self.done += runs
         failures = _trace(self.program, found, matrix, drive)
-        return Found(*self._named(self.program, found), failures, ~found.finite, _strays(self.program, found), found.engine)
+        named = self.named(found.values, found.slots)
+        return Found(np.array(found.times), named, failures, ~found.finite, _strays(self.program, found), found.engine)
 
     def _report(self, runs: int) -> Progress | None:
         if self.progress is None:
@@ -88,17 +91,17 @@ class Batch:
         report, done, total = self.progress, self.done, self.total or runs
         return lambda count, _: report(done + count, total)
 
-    def _named(self, program: Program, found: Trajectories) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        import numpy as np
-
-        row = {slot: i for i, slot in enumerate(found.slots)}
-        values = {}
+    def named(self, values: np.ndarray, slots: Sequence[int]) -> dict[str, np.ndarray]:
+        """What an engine gave, float64[slot, time, run] in the order of `slots`, by variable: float64[*elements, time, run]."""
+        assert self.program is not None
+        row = {slot: i for i, slot in enumerate(slots)}
+        found = {}
         for name in self.save:
-            place = program.places[name]
+            place = self.program.places[name]
             first = row[place.base]  # a variable's slots are all kept at the same moment, so they stand together
-            block = found.values[first : first + place.size]
-            values[name] = block.reshape(*place.shape, *block.shape[1:])
-        return np.array(found.times), values
+            block = values[first : first + place.size]
+            found[name] = block.reshape(*place.shape, *block.shape[1:])
+        return found
 
 
 def joined(parts: Sequence[Found]) -> Found:

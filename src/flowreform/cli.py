@@ -239,6 +239,11 @@ def fit(
     write: Annotated[bool, typer.Option("--write", help="Write the values into the model, their origin into its case.")] = False,
     chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw fit against data as a PNG.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only ask whether the model's own values are still a best fit.")] = False,
+    posterior: Annotated[
+        bool, typer.Option("--posterior", help="Sample what the data leave open, from the case's uncertainties and ranges.")
+    ] = False,
+    draws: Annotated[int, typer.Option(min=16, max=100_000, help="With --posterior: how many draws are kept.")] = 512,
+    iterations: Annotated[int, typer.Option(min=250, help="With --posterior: the most moves of every walker.")] = 8_000,
     json: Json = False,
 ) -> int | None:
     """Fit the parameters that [fit] of the case file names to its series, by least squares within their ranges.
@@ -249,6 +254,13 @@ def fit(
     from flowreform.commands.fit import check as still_best
     from flowreform.commands.fit import fit
 
+    if posterior:
+        from flowreform.commands.fit import check_posterior
+        from flowreform.commands.fit import posterior as sample
+
+        if check:
+            return check_posterior(name, as_json=json)
+        return sample(name, write=write, chart=chart, draws=draws, iterations=iterations, as_json=json)
     return still_best(name, as_json=json) if check else fit(name, write=write, chart=chart, as_json=json)
 
 

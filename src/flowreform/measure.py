@@ -7,7 +7,7 @@ Measures select and compare; they never integrate. A total is a stock of the mod
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +31,8 @@ WHEN = ("year", "date", "start", "stop", "last")
 Year = Annotated[int, Field(ge=2, le=9998)]
 
 Floats = NDArray[np.float64]
+Course = Callable[[str], Floats]
+"""float64[..., time] of a variable, or of one of its elements, by name."""
 
 
 class Second(Table):
@@ -345,9 +347,15 @@ class Taker:
     measure: Measure
     cuts: tuple[Cut, ...]
 
-    def of(self, course: Callable[[str], Floats]) -> Floats:
+    def of(self, course: Course) -> Floats:
         """The measure of every run; `course` gives float64[..., time] of a variable or of one of its elements by name."""
-        values = [cut.of(course(cut.measure.variable)) for cut in self.cuts]
+        return self._joined([cut.of(course(cut.measure.variable)) for cut in self.cuts])
+
+    def in_settings(self, courses: Mapping[str, Course]) -> Floats:
+        """The same where each part is taken in its own setting of the case."""
+        return self._joined([cut.of(courses[cut.measure.setting](cut.measure.variable)) for cut in self.cuts])
+
+    def _joined(self, values: list[Floats]) -> Floats:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = values[0]
             if self.measure.over is not None:

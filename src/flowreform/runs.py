@@ -13,7 +13,7 @@ from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment import Points, Setting, Subject, as_experiment, as_model
 from flowreform.model import Model, Role
 from flowreform.names import Named, Unknown, base_values, find, split
-from flowreform.sampling import draw
+from flowreform.sampling import samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,7 @@ def run(
 
     specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
     model = dataclasses.replace(experiment.model, specs=specs)
-    drawn = draw(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed, experiment.correlations)
+    drawn = samples(experiment)
     scenarios = list(experiment.scenarios.values())
     timed = {split(n)[0] for s in scenarios for n, setting in s.settings.items() if isinstance(setting, Points)}
     batch = Batch(model, experiment.save, experiment.save_every, engine, progress, timed, experiment.runs)

@@ -12,6 +12,9 @@ can draw a part without the rest. Only a Latin hypercube is re-ordered, by the r
 sample in each stratum. Inputs that are correlated with none are drawn as they are without; correlated ones are exempt from
 the rule that adding an uncertainty moves no other, because one added between two of them moves the later.
 
+Draws of an experiment whose model has a posterior are rows of that, in an order that the seed gives, over again when there are
+more draws than rows; what the posterior does not hold is drawn from its distribution.
+
 Only raw words of PCG64 are used, which numpy keeps the same for ever; samples are values of the unit interval without its
 ends (multiples of 2^-52, plus half of one) put through the inverse of the distribution function.
 """
@@ -26,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.case.distributions import standard_normal
+from flowreform.case.ensemble import Ensemble
 from flowreform.case.uncertainty import Uncertainty
-from flowreform.experiment import Subject, as_experiment
+from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
 
 if TYPE_CHECKING:
@@ -72,6 +76,18 @@ def draw(
     return {name: item.quantile(unit[name]) for name, item in uncertainties.items()}
 
 
+def samples(experiment: Experiment) -> dict[str, Floats]:
+    """Every draw of an experiment by parameter, each float64[draw]: rows of its ensemble, and the rest from distributions."""
+    return drawer(experiment).part(0, experiment.draws)
+
+
+def drawer(experiment: Experiment) -> Drawer:
+    """The same by the stretch."""
+    known = experiment.ensemble.names if experiment.ensemble else ()
+    alone = {name: item for name, item in experiment.uncertainties.items() if name not in known}
+    return Drawer(alone, experiment.draws, experiment.design, experiment.seed, experiment.correlations, experiment.ensemble)
+
+
 def correlated(unit: Mapping[str, Floats], correlations: Sequence[Correlation], *, reorder: bool = False) -> dict[str, Floats]:
     """Independent samples of the unit interval with rank correlations put in: a Gaussian copula (Nelsen 2006, 2.3).
 
@@ -114,10 +130,13 @@ class Drawer:
         design: str,
         seed: int,
         correlations: Sequence[Correlation] = (),
+        ensemble: Ensemble | None = None,
     ) -> None:
         if design not in ("random", "latin_hypercube", "sobol"):
             raise ValueError(f"unknown design {design!r}")
         self.uncertainties, self.n, self.design, self.seed, self.correlations = uncertainties, n, design, seed, correlations
+        self._ensemble = ensemble
+        self._places = _order(seed, "ensemble", len(ensemble)).astype(np.int64) if ensemble else np.zeros(0, dtype=np.int64)
         self._orders = {name: _order(seed, name, n) for name in uncertainties} if design == "latin_hypercube" else {}
         self._ordered: dict[str, Floats] = {}
         if design == "latin_hypercube" and correlations:  # a rank needs all draws
@@ -131,7 +150,10 @@ class Drawer:
             unit |= {name: column[first:last] for name, column in self._ordered.items()}
         else:
             unit = correlated(unit, self.correlations)
-        return {name: item.quantile(unit[name]) for name, item in self.uncertainties.items()}
+        found = {name: item.quantile(unit[name]) for name, item in self.uncertainties.items()}
+        if self._ensemble is None:
+            return found
+        return found | self._ensemble.columns(self._places[np.arange(first, last) % len(self._ensemble)])
 
     def _samples(self, first: int, last: int) -> list[Floats]:
         names = tuple(self.uncertainties)

@@ -25,6 +25,7 @@ from flowreform.text import Manual, Shown, columns, number
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from xarray import Dataset
 
     from flowreform.engine.reference import Reference
@@ -35,6 +36,9 @@ AGREEMENT = 1e-9
 PYSD_STEPS = 48
 """So many steps of a model are compared with PySD unless a full comparison is asked for."""
 
+SHARED, TOGETHER = 256, 64
+"""So many draws of each ensemble are asked whether all targets hold, so many of them at a time."""
+
 SAME_SHAPE = 0.01
 """Two series of one shape: after scaling they differ by less than this share of their range."""
 
@@ -43,7 +47,7 @@ SAME_SHAPE = 0.01
 class Row:
     """One line of an assessment.
 
-    `kind` is target, gate, reference or witness; `verdict` is pass, miss, given, declared miss, unexpected pass, does not
+    `kind` is target, draws, gate, reference or witness; `verdict` is pass, miss, given, declared miss, unexpected pass, does not
     fail (a target that its gate leaves standing), differs, not run, or empty for what is only shown. `ok` is False for
     what must not be so."""
 
@@ -65,6 +69,7 @@ class Row:
 TITLES = {
     "test": "The standard battery of model tests",
     "target": "Targets",
+    "draws": "Targets over draws of the uncertain inputs, before and after the data",
     "gate": "Gates: a mechanism is switched off",
     "reference": "Reference series",
 }
@@ -129,6 +134,7 @@ def assess(model: Subject, *, witnesses: Sequence[str] = ("pysd", "pysimlin"), f
     ds = _simulate(model, case, runs)
     rows = [
         *_targets(model, case, ds, runs),
+        *_shares(model, case),
         *_gates(case, ds, runs),
         *_references(case, ds),
         *_witnesses(model, witnesses, full, runs),
@@ -158,15 +164,26 @@ def _simulate(model: Model, case: Case, runs: Mapping[str, Mapping[str, float]])
 
 
 def in_settings(
-    model: Model, case: Case, runs: Sequence[Mapping[str, float]], save: Sequence[str] | None, engine: str = "auto"
+    model: Model,
+    case: Case,
+    runs: Sequence[Mapping[str, float]],
+    save: Sequence[str] | None,
+    engine: str = "auto",
+    *,
+    setting_first: bool = True,
 ) -> Dataset:
     """Every run in every setting of the case, a Dataset (setting, run, time, ...): what a run sets goes over its setting.
 
+    For draws that is so for fitted parameters only (`setting_first=False`): what a setting says of another is not drawn there.
     The setting "" is the model as it stands."""
     import xarray as xr
 
     places: dict[str, Mapping[str, float]] = {"": {}, **{name: item.values for name, item in case.settings.items()}}
-    every = {f"{at} {name}": {**place, **run} for name, place in places.items() for at, run in enumerate(runs)}
+    fitted = set(case.fit.parameters) if case.fit and not setting_first else set()
+    every: dict[str, Mapping[str, float]] = {}
+    for name, place in places.items():
+        over = {} if setting_first else {key: value for key, value in place.items() if key not in fitted}
+        every |= {f"{at} {name}": {**place, **run, **over} for at, run in enumerate(runs)}
     ds = _together(model, every, save, engine)
     apart = [ds.isel(run=slice(at * len(runs), (at + 1) * len(runs))) for at in range(len(places))]
     kept = [block.drop_vars("run", errors="ignore") for block in apart]
@@ -257,6 +274,62 @@ def same_course(ds: Dataset, one: str, other: str) -> bool:
     a, b = a / a[0], b / b[0]
     spread = max(np.ptp(a), np.ptp(b))
     return bool(spread > SAME_SHAPE and np.abs(a - b).max() < SAME_SHAPE * spread)
+
+
+# --- targets over draws ----------------------------------------------------------------------------------------------
+
+
+def _shares(model: Model, case: Case) -> Iterator[Row]:
+    """In what share of draws every target holds that is expected to, before and after the data; nothing without a posterior."""
+    targets = {name: target for name, target in case.targets.items() if target.expected == "pass"}
+    if case.ensemble is None or not targets:
+        return
+    import numpy as np
+
+    label = f"All {len(targets)} targets hold" if len(targets) > 1 else "The target holds"
+    if not case.ensemble.current:
+        repair = f"flowreform fit {model.name} --posterior --write"
+        note = f"posterior.csv was made from other equations, data or priors: {repair}"
+        yield Row("draws", "conditioned", f"{label}, conditioned draws", "", math.nan, "old posterior", False, note)
+        return
+    for name, words, draws in _ensembles(model, case):
+        held = targets_held(model, case, draws)
+        worst = min(targets, key=lambda target: held[target].mean())
+        every = float(np.logical_and.reduce(list(held.values())).mean())
+        note = f"least often: {targets[worst].label}, {100 * held[worst].mean():.0f} %"
+        yield Row("draws", name, f"{label}, share of {len(draws)} {words}", "", every, "", True, note)
+
+
+def _ensembles(model: Model, case: Case) -> Iterator[tuple[str, str, list[dict[str, float]]]]:
+    """SHARED draws from the priors of everything that was sampled, and as many from the posterior."""
+    import numpy as np
+
+    from flowreform.sampling import draw
+
+    assert case.ensemble is not None
+    count = min(SHARED, len(case.ensemble))
+    columns = draw(case.fit.priors if case.fit else case.uncertainties, count, "random", 1)
+    yield "prior", "prior draws", [{name: float(column[at]) for name, column in columns.items()} for at in range(count)]
+    columns = case.ensemble.columns(np.arange(count))
+    yield "conditioned", "conditioned draws", [{n: float(column[at]) for n, column in columns.items()} for at in range(count)]
+
+
+def targets_held(model: Model, case: Case, draws: Sequence[Mapping[str, float]]) -> dict[str, NDArray[np.bool_]]:
+    """bool[draw] for each target that is expected to pass: whether all its checks hold with the parameters of each draw.
+
+    A setting of the case goes over a draw, but for what is fitted."""
+    import numpy as np
+
+    targets = {name: target for name, target in case.targets.items() if target.expected == "pass"}
+    checks = [check for target in targets.values() for check in target.checks]
+    save = list(dict.fromkeys(split(part.variable)[0] for check in checks for part in check.parts()))
+    found: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in targets}
+    for first in range(0, len(draws), TOGETHER):
+        ds = in_settings(model, case, draws[first : first + TOGETHER], save, setting_first=False)
+        for name, target in targets.items():
+            each = [[_within(check, value) for value in _values(check, ds, case)] for check in target.checks]
+            found[name].append(np.logical_and.reduce(np.array(each, dtype=bool)))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 # --- gates, references -----------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from flowreform.calendar import Calendar, CalendarTable
 from flowreform.case.checks import check_case, check_fit
+from flowreform.case.ensemble import NAME as POSTERIOR
+from flowreform.case.ensemble import Ensemble, read_ensemble
+from flowreform.case.fingerprint import fingerprint
 from flowreform.case.observations import Observation, read_observations
 from flowreform.case.tables import (
     About,
@@ -32,7 +35,7 @@ from flowreform.case.tables import (
     written_settings,
 )
 from flowreform.case.uncertainty import Uncertainty
-from flowreform.errors import ModelError
+from flowreform.errors import Finding, ModelError
 from flowreform.model import Model
 from flowreform.toml import Source, read_document
 
@@ -42,6 +45,7 @@ __all__ = [
     "Chart",
     "Check",
     "Conclusion",
+    "Ensemble",
     "Exogenous",
     "FitPlan",
     "Gate",
@@ -101,9 +105,22 @@ def read_case(model: Model) -> Case | None:
     series = path.with_name("reference.csv")
     observations = read_observations(series, source.findings) if series.is_file() else ()
     case = build_case(source, model, observations, path)
+    if case is not None and not source.failed:
+        case = _with_ensemble(case, model, path.with_name(POSTERIOR), source.findings)
     if case is None or source.failed:
         raise ModelError(source.findings)
     return case
+
+
+def _with_ensemble(case: Case, model: Model, path: Path, findings: list[Finding]) -> Case:
+    """The case with the draws of `posterior.csv`, if there is one; whether they still belong to these files is noted."""
+    if not path.is_file():
+        return case
+    found = read_ensemble(path, findings)
+    if found is None:
+        return case
+    current = found.about.get("made_from") == fingerprint(model, case)
+    return replace(case, ensemble=replace(found, current=current))
 
 
 def build_case(source: Source, model: Model, observations: tuple[Observation, ...] = (), path: Path | None = None) -> Case | None:

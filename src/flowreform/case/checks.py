@@ -12,6 +12,7 @@ from flowreform.calendar import DAYS, MONTHS, Calendar, unit_of_time
 from flowreform.case.inputs import check_uncertainty, convert, in_range
 from flowreform.case.observations import Observation
 from flowreform.case.tables import Case, Chart, FitPlan, FitRow, FitSeries, FitTable, Laws, WorkbookTable
+from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import did_you_mean
 from flowreform.measure import Measure, Second, shape_faults, time_faults
 from flowreform.model import Model, Role, names_in
@@ -452,6 +453,7 @@ def check_fit(table: FitTable, case: Case, model: Model, source: Source) -> FitP
     base: dict[str, Measure] = {}
     for name, series in table.series.items():
         rows.extend(_rows(name, series, model, case, source, base))
+    priors = _priors(table, case, fitted, model, source)
     if not source.failed and len(rows) < 2:
         source.fault("no-data", ("fit", "series"), "there are fewer than two rows to fit to", "add data")
     return FitPlan(
@@ -461,8 +463,31 @@ def check_fit(table: FitTable, case: Case, model: Model, source: Source) -> FitP
         before=tuple(base_values(model, item)[0] for item in fitted.values()),
         rows=tuple(rows),
         table=table.model_copy(update={"settings": settings}),
+        priors=priors,
         base=base,
     )
+
+
+def _priors(table: FitTable, case: Case, fitted: Mapping[str, Named], model: Model, source: Source) -> dict[str, Uncertainty]:
+    """The case's uncertainties as they are; what is fitted and not among them by [fit.priors], or anywhere in its range."""
+    found = dict(case.uncertainties)
+    for text, item in table.priors.items():
+        loc: Loc = ("fit", "priors", text)
+        named = find(model, text, parameter=True)
+        name = text if isinstance(named, Unknown) else named.name
+        if name not in fitted or name in case.uncertainties:
+            reason = "it is not fitted" if name not in fitted else "its distribution stands in [uncertainties] already"
+            source.fault("prior", loc, reason, "a prior belongs to a name in parameters", element=text)
+            continue
+        found[name] = check_uncertainty(item, name, model, source, loc)
+    for name, place in fitted.items():
+        if name not in found:
+            low, high = place.variable.range
+            found[name] = Uncertainty(
+                distribution="uniform", low=low, high=high, unit=place.variable.units or "1", source="the range in the model",
+                status="assumption",
+            )  # fmt: skip
+    return found
 
 
 def _rows(name: str, series: FitSeries, model: Model, case: Case, source: Source, base: dict[str, Measure]) -> list[FitRow]:

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, Strict
 
 from flowreform.calendar import Calendar
+from flowreform.case.ensemble import Ensemble
 from flowreform.case.observations import Observation
 from flowreform.case.uncertainty import Sourced, Status, Uncertainty
 from flowreform.errors import Finding
@@ -259,6 +260,8 @@ class Conclusion(Table):
 class FitSeries(Table):
     """`[fit.series.<name>]`: a series of [reference] that the fit must come close to."""
 
+    because: str = ""
+    """Where the error comes from, so that it stands before anything is fitted: how the series was counted, rounded or quoted."""
     error: Annotated[float, Field(gt=0)] = 0.05
     """One standard deviation of a row, as a share of its value: the weight of a row is one over its square."""
     first: Year | None = None
@@ -286,6 +289,8 @@ class FitTable(Table):
     """Where their randomness starts."""
     starts: Annotated[int, Field(ge=1, le=50)] = 2
     """How many of the best are followed to the end."""
+    priors: Annotated[dict[str, Uncertainty], Field(default_factory=dict)]
+    """`[fit.priors.<parameter>]`: for the posterior, a distribution of a fitted parameter; anywhere in its range when missing."""
     settings: Annotated[dict[str, float], Field(alias="set", default_factory=dict)]
     """`set`: parameters held at other values during the fit."""
 
@@ -300,10 +305,22 @@ class FitRow:
     observed: float
     error: float
 
+    @property
+    def when(self) -> str:
+        """What it is measured over, in a word."""
+        return str(self.year)
+
+    @property
+    def at(self) -> float:
+        """Where it stands on an axis of years."""
+        return float(self.year)
+
 
 @dataclass(frozen=True)
 class FitPlan:
-    """`[fit]`, checked: element names of parameters with their ranges and present values, and the rows."""
+    """`[fit]`, checked: element names of parameters with their ranges and present values, and the rows.
+
+    `priors` are those of everything that is sampled for a posterior: the case's uncertainties, and what is fitted."""
 
     parameters: tuple[str, ...]
     low: tuple[float, ...]
@@ -311,6 +328,7 @@ class FitPlan:
     before: tuple[float, ...]
     rows: tuple[FitRow, ...]
     table: FitTable
+    priors: dict[str, Uncertainty]
     base: dict[str, Measure]
     """For each series that is relative to a year, the measure in that year."""
 
@@ -387,7 +405,8 @@ class WorkbookTable(Table):
 class Case:
     """A case file, checked against its model. All names are canonical; mappings are read-only and in file order.
 
-    `observations` are the rows of `reference.csv` beside it. `findings` holds the warnings, `document` the file as written.
+    `observations` are the rows of `reference.csv` beside it, `ensemble` the draws of `posterior.csv`, if there.
+    `findings` holds the warnings, `document` the file as written.
     """
 
     about: About
@@ -407,6 +426,7 @@ class Case:
     workbook: WorkbookTable = field(default_factory=WorkbookTable)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
+    ensemble: Ensemble | None = field(default=None, compare=False)
     path: Path | None = field(default=None, compare=False)
     sha256: str = ""
     findings: tuple[Finding, ...] = field(default=(), compare=False)

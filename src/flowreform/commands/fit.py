@@ -30,6 +30,42 @@ def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
     return DONE
 
 
+def posterior(name: str, *, write: bool, chart: Path | None, draws: int, iterations: int, as_json: bool) -> int:
+    """Sample the posterior, print, and where asked write the draws beside the model, and the chart."""
+    import flowreform as fr
+    from flowreform.analyse.fitting.posterior import write_posterior
+
+    with at_work("sampling"):
+        model = fr.read_model(name)
+        found = fr.fit(model, posterior=True, draws=draws, iterations=iterations)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        show(*found.manual())
+    if chart is not None:
+        from flowreform.analyse.fitting.chart import write_bands
+
+        write_bands(found, chart)
+        say(f"wrote {chart}")
+    if write:
+        say(f"wrote {len(found.ensemble):,} draws to {write_posterior(model, found)}")
+    return DONE
+
+
+def check_posterior(name: str, *, as_json: bool) -> int:
+    """Whether the draws beside a model still belong to its files; 4 when they do not."""
+    import flowreform as fr
+    from flowreform.analyse.fitting.posterior import belongs
+
+    with at_work("comparing"):
+        found = belongs(fr.read_model(name))
+    if as_json:
+        print_json({"model": found.model, "ok": found.ok, "same_files": found.same_files, "largest_difference": found.largest})
+    else:
+        show(str(found))
+    return DONE if found.ok else DIFFERENT
+
+
 def check(name: str, *, as_json: bool) -> int:
     """Whether the values in the model are still a best fit; 4 when a step from them gains more than the limit."""
     import flowreform as fr

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from flowreform.case import read_case
+from flowreform.case.ensemble import Ensemble
 from flowreform.case.tables import Case, Chart, Kpi, Lever
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import ExperimentError, Finding, did_you_mean, error, shorten
@@ -38,7 +39,7 @@ from flowreform.experiment.tables import (
     ScenarioTable,
     SweepTable,
 )
-from flowreform.experiment.uncertainties import uncertainties_of
+from flowreform.experiment.uncertainties import ensemble_of, uncertainties_of
 from flowreform.files import write_text
 from flowreform.model import Model
 from flowreform.text import Manual, Shown, columns, number
@@ -66,6 +67,8 @@ class Experiment(Manual):
     `kpis` are "all" of the case, a list of its names, or a mapping of names to tables as a file holds them (None: as the case has
     it). The other arguments are the keys of `[experiment]`. Raises ExperimentError with every fault.
 
+    `ensemble` holds draws of several inputs together that have seen the data (`fit --posterior`); the rest is drawn from
+    `uncertainties`. As an argument it is "conditioned", "prior" or a list of inputs, as in a file, or an Ensemble.
     `save` names whole variables in model order; a run is saved at `times`, `save_every` apart in the model's time unit. `origins`
     has a key "uncertainties.<name>" or "kpis.<name>" for each. `findings` holds the warnings. `sha256` is of the file's bytes, or
     of what `to_toml` would write. `checked=True` takes the fields as they are (`dataclasses.replace` does).
@@ -90,6 +93,7 @@ class Experiment(Manual):
     kpis: Mapping[str, Kpi]
     correlations: tuple[Correlation, ...] = ()
     charts: tuple[Chart, ...] = ()
+    ensemble: Ensemble | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict)
     sweep: SweepTable = field(default_factory=SweepTable)
     path: Path | None = field(default=None, compare=False)
@@ -117,6 +121,7 @@ class Experiment(Manual):
         seed: int | None = None,
         baseline: str | None = None,
         correlations: Sequence[object] | None = None,
+        ensemble: str | Sequence[str] | Ensemble | None = None,
         sweep: object = None,
         name: str | None = None,
         checked: bool = False,
@@ -125,8 +130,8 @@ class Experiment(Manual):
         given: dict[str, Any] = {
             "model": model, "scenarios": scenarios, "uncertainties": uncertainties, "kpis": kpis, "title": title,
             "question": question, "start": start, "stop": stop, "appraisal_end": appraisal_end, "save": save,
-            "save_every": save_every, "draws": draws,
-            "design": design, "seed": seed, "baseline": baseline, "correlations": correlations, "sweep": sweep, "name": name,
+            "save_every": save_every, "draws": draws, "design": design, "seed": seed, "baseline": baseline,
+            "correlations": correlations, "ensemble": ensemble, "sweep": sweep, "name": name,
         }  # fmt: skip
         if not checked:
             if fields:
@@ -167,6 +172,7 @@ class Experiment(Manual):
         uncertainties: Given = None,
         kpis: Given = None,
         correlations: Sequence[object] | None = None,
+        ensemble: str | Sequence[str] | Ensemble | None = None,
         sweep: object = None,
         **keys: Any,
     ) -> Experiment:
@@ -196,6 +202,7 @@ class Experiment(Manual):
             "uncertainties": (self.uncertainties or None) if uncertainties is None else uncertainties,
             "kpis": self.kpis if kpis is None else kpis,
             "correlations": self.correlations if correlations is None else correlations,
+            "ensemble": _asked_ensemble(self) if ensemble is None else ensemble,
             "sweep": self.sweep if sweep is None else sweep,
         }  # fmt: skip
         if uncertainties is not None and correlations is None:
@@ -262,15 +269,27 @@ def _built(given: Mapping[str, Any], case: Case | None = None) -> dict[str, Any]
         reason = f"a model is a bundled name, a path or a Model, not {shorten(repr(model), 40)}"
         raise ExperimentError(error("model", reason, 'write fr.Experiment("care_shift")', file=FILE))
     case = case if case is not None else read_case(model)
+    drawn = given["ensemble"] if isinstance(given["ensemble"], Ensemble) else None
+    given = {**given, "ensemble": "prior"} if drawn is not None else given
     source = Source(Document(FILE, as_table(given, model, case), {}))
     built = build_experiment(source, model, case, None)
     if built is None or source.failed:
         raise ExperimentError(source.findings)
+    if drawn is not None:
+        built = dataclasses.replace(built, ensemble=drawn)
     built = dataclasses.replace(built, name=given["name"] or model.name)
     with suppress(ExperimentError):  # a model without a file: the experiment has no text, and so no hash
         text = toml_text(built, _reference(model, Path()))
         built = dataclasses.replace(built, sha256=hashlib.sha256(text.encode()).hexdigest())
     return {item.name: getattr(built, item.name) for item in dataclasses.fields(built)}
+
+
+def _asked_ensemble(experiment: Experiment) -> str | list[str] | Ensemble | None:
+    """What an argument would say so that the same draws are taken again."""
+    own, known = experiment.ensemble, experiment.case.ensemble if experiment.case else None
+    if own is None:
+        return "prior" if known is not None and (experiment.draws > 1 or experiment.uncertainties) else None
+    return list(own.names) if known is not None and known.only(set(own.names)).digest == own.digest else own
 
 
 # --- written as a file -----------------------------------------------------------------------------------------------
@@ -306,6 +325,12 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
         "scenarios": {name: scenario_table(scenario) for name, scenario in experiment.scenarios.items()},
         "correlations": [item.model_dump(mode="json") for item in experiment.correlations],
     }
+    ensemble = _asked_ensemble(experiment)
+    if isinstance(ensemble, Ensemble):
+        reason = "its draws stand in no file beside the model"
+        raise ExperimentError(error("no-file", reason, "write them with `flowreform fit MODEL --posterior --write`"))
+    if ensemble is not None:
+        table["experiment"]["ensemble"] = ensemble
     if experiment.draws == 1 and not experiment.uncertainties:
         del table["experiment"]["uncertainties"]  # so that more draws vary everything, as in a file that does not say
     for key, items in (("uncertainties", experiment.uncertainties), ("kpis", experiment.kpis)):
@@ -342,6 +367,7 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
     origins: dict[str, Origin] = {}
     uncertainties = uncertainties_of(settled, source, model, case, origins)
     varies = settled.draws > 1 or settled.uncertainties is not None
+    ensemble = ensemble_of(settled, source, case, uncertainties) if varies else None
     correlations = correlations_of(source, uncertainties, varies)
     appraisal_end = appraisal_end_of(settled, (start, stop, every), model, source)
     kpis = kpis_of(settled, source, model, case, (start, stop, every), origins)
@@ -349,7 +375,7 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
     if baseline not in scenarios:
         hint = did_you_mean(baseline, scenarios) or f"scenarios are {', '.join(scenarios)}"
         source.fault("baseline", ("experiment", "baseline"), f'there is no scenario "{baseline}"', hint)
-    _limits(settled, scenarios, uncertainties, source)
+    _limits(settled, scenarios, {*uncertainties, *(ensemble.names if ensemble else ())}, source)
     if table is None:
         return None
     return Experiment(
@@ -373,6 +399,7 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
         correlations=correlations,
         kpis=MappingProxyType(_with_baseline(kpis, scenarios, settled, source)),
         charts=case.charts if case else (),
+        ensemble=ensemble,
         origins=MappingProxyType(origins),
         sweep=source.parse(SweepTable, source.table("sweep"), ("sweep",)) or SweepTable(),
         path=path,
@@ -434,7 +461,7 @@ def _scenarios(source: Source, model: Model, case: Case | None) -> dict[str, Sce
 def _limits(
     table: ExperimentTable,
     scenarios: Mapping[str, Scenario],
-    uncertainties: Mapping[str, Uncertainty],
+    uncertainties: set[str],
     source: Source,
 ) -> None:
     if len(scenarios) > MAX_SCENARIOS:

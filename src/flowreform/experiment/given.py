@@ -43,6 +43,8 @@ def as_table(given: Mapping[str, Any], model: Model, case: Case | None) -> dict[
     for name, item in table.get("uncertainties", {}).items():
         if name not in known["uncertainties"] and isinstance(item, dict):
             table["uncertainties"][name] = _defaults(name, model) | item
+    if given["ensemble"] is not None:
+        table["experiment"]["ensemble"] = plain(given["ensemble"])
     if given["scenarios"]:
         table["scenarios"] = {str(name): scenario_table(item) for name, item in given["scenarios"].items()}
     if given["correlations"]:

@@ -27,6 +27,15 @@ def _all_or_names(given: object) -> object:
     raise ValueError('"all" or a list of names is needed')
 
 
+def _conditioned_prior_or_names(given: object) -> object:
+    if given in ("conditioned", "prior") or given is None:
+        return given
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        return tuple(given)
+    raise ValueError('"conditioned", "prior" or a list of names is needed')
+
+
+Ensembles = Annotated[Any, BeforeValidator(_conditioned_prior_or_names)]
 AllOrNames = Annotated[Any, BeforeValidator(_all_or_names)]
 
 
@@ -57,6 +66,9 @@ class ExperimentTable(Table):
     """Where randomness starts: the same seed gives the same draws."""
     baseline: str | None = None
     """The scenario that the others are contrasted with; the first one when missing."""
+    ensemble: Ensembles = None
+    """Where draws come from: "conditioned", the model's posterior (posterior.csv beside it), or a list of those inputs that come
+    from it; "prior", each input's own distribution. When missing: the posterior where there is one."""
     uncertainties: AllOrNames = None
     """Which inputs vary: "all" those of the case, or a list. When missing: all when there is more than one draw."""
     kpis: AllOrNames = "all"

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowreform.case.distributions import DISTRIBUTIONS, NUMBERS
+from flowreform.case.ensemble import Ensemble
 from flowreform.case.inputs import check_uncertainty
 from flowreform.case.tables import Case
 from flowreform.case.uncertainty import Uncertainty
+from flowreform.errors import did_you_mean
 from flowreform.experiment.named import case_origin, case_table, chosen, overrides_of
 from flowreform.experiment.tables import ExperimentTable, Origin
 from flowreform.model import Model
@@ -52,6 +54,45 @@ def uncertainties_of(
             origins[f"uncertainties.{name}"] = case_origin(case, "uncertainties", name)
     _no_overlap(names, model, source)
     return {name: found[name] for name in names if name in found}
+
+
+def ensemble_of(
+    table: ExperimentTable, source: Source, case: Case | None, uncertainties: Mapping[str, Uncertainty]
+) -> Ensemble | None:
+    """The draws of the model's posterior that this experiment takes: all of them, or those of the inputs that it names.
+
+    An input whose distribution stands in the experiment is drawn from that, and not from the posterior."""
+    loc: Loc = ("experiment", "ensemble")
+    found = case.ensemble if case else None
+    if table.ensemble == "prior":
+        return None
+    if case is None or found is None:
+        if table.ensemble is not None:
+            repair = "write it with `flowreform fit MODEL --posterior --write`, or remove this line"
+            source.fault("no-posterior", loc, "there is no posterior.csv beside the model", repair)
+        return None
+    if not found.current:
+        reason = "posterior.csv was made from other equations, data or priors than the model's files hold now"
+        repair = 'write it anew with `flowreform fit MODEL --posterior --write`, delete it, or set ensemble = "prior"'
+        source.fault("old-posterior", loc, reason, repair)
+        return None
+    if isinstance(table.ensemble, tuple):
+        for name in table.ensemble:
+            if name not in found.names:
+                hint = did_you_mean(name, found.names) or f"it has {', '.join(found.names)}"
+                source.fault("unknown-parameter", loc, "posterior.csv has no such input", hint, element=name)
+        return found.only(set(table.ensemble))
+    own = {name for name, item in uncertainties.items() if _numbers(item) != _numbers(case.uncertainties.get(name))}
+    for name in sorted(own & set(found.names)):
+        reason = f"{name} is drawn as this file says, apart from what the data say of it together with other inputs"
+        source.warn("own-distribution", ("uncertainties", name), reason, "leave it out to draw from the posterior")
+    everything = table.uncertainties in (None, "all")
+    kept = found.only((set(found.names) if everything else set(uncertainties)) - own)
+    return kept if kept.names else None
+
+
+def _numbers(item: Uncertainty | None) -> object:
+    return None if item is None else item.model_dump(exclude={"label", "source", "status", "note", "extensive"})
 
 
 def _no_overlap(names: Iterable[str], model: Model, source: Source) -> None:

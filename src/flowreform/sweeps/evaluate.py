@@ -23,7 +23,7 @@ from flowreform.experiment import Experiment, Points
 from flowreform.kpi import VALUE, difference, outcomes, taken
 from flowreform.measure import taker
 from flowreform.names import split
-from flowreform.sampling import Drawer
+from flowreform.sampling import Drawer, drawer
 from flowreform.sweeps import chunks
 from flowreform.sweeps.identity import machine
 from flowreform.sweeps.layout import FAILED, OK, Layout
@@ -300,7 +300,7 @@ def drawer_of(experiment: Experiment) -> Drawer:
     if experiment.design == "latin_hypercube" and size > MOST_ORDER_BYTES:
         reason = f"the order of a Latin hypercube of {experiment.draws:,} draws would take {size / 2**30:.1f} GiB"
         raise ExperimentError(error("too-large", reason, 'set design = "random" or "sobol"', element="experiment.design"))
-    return Drawer(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed, experiment.correlations)
+    return drawer(experiment)
 
 
 def _moving(settings: Mapping[str, Any]) -> dict[str, Points]:

@@ -58,6 +58,8 @@ def identity_of(experiment: Experiment) -> dict[str, Any]:
         found[f"macro {macro.name}"] = _digest(repr((macro.parameters, macro.result, said)))
     for name, item in experiment.uncertainties.items():
         found[f"uncertainty {name}"] = _plain(item.model_dump(mode="json", exclude_none=True))
+    if experiment.ensemble is not None:
+        found["ensemble"] = experiment.ensemble.digest
     for pair in experiment.correlations:
         found[f"correlation of {' and '.join(sorted(pair.between))}"] = pair.rank_correlation
     for name, kpi in experiment.kpis.items():

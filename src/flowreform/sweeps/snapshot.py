@@ -90,12 +90,12 @@ def _models(model: Model) -> list[tuple[str, bytes]]:
 
 
 def _case(experiment: Experiment) -> dict[str, bytes]:
-    """The case file and the observed series beside it."""
+    """The case file, and the observed series and draws from the posterior beside it."""
     path = experiment.case.path if experiment.case else None
     if path is None or not path.is_file():
         return {}
     files = {f"{MODEL}/{MODEL}.toml": path.read_bytes()}
-    series = path.with_name("reference.csv")
-    if series.is_file():
-        files[f"{MODEL}/reference.csv"] = series.read_bytes()
+    for name in ("reference.csv", "posterior.csv"):
+        if path.with_name(name).is_file():
+            files[f"{MODEL}/{name}"] = path.with_name(name).read_bytes()
     return files

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from flowreform.analyse.fitting.estimate import Fit
+    from flowreform.analyse.fitting.posterior import Posterior
 
 AFTER, BEFORE, OBSERVED = "#0072B2", "#8a8a8a", "#1a1a1a"
 
@@ -51,3 +52,61 @@ def write_chart(fit: Fit, path: Path) -> None:
     from flowreform.files import write_file
 
     write_file(path, lambda temporary: chart(fit).savefig(temporary, dpi=130, format="png", metadata={"Software": None}))
+
+
+PRIOR_BAND, BAND = "#d9d9d9", "#8fc1e3"
+
+
+def bands(found: Posterior) -> Figure:
+    """The figure of a posterior: a panel for each series, 80 % bands before and after, data with two standard errors."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    names = list(dict.fromkeys(row.series for row in found.rows))
+    across = min(4, len(names))
+    figure = Figure(figsize=(3.6 * across, 2.7 * ceil(len(names) / across) + 0.6), layout="constrained")
+    grid = figure.subplots(ceil(len(names) / across), across, squeeze=False).ravel()
+    for axes, name in zip(grid, names, strict=False):
+        rows = sorted((row for row in found.rows if row.series == name), key=lambda row: row.at)
+        at = [row.at for row in rows]
+        if len(rows) > 1:
+            axes.fill_between(at, *zip(*((row.prior[0], row.prior[2]) for row in rows), strict=True), color=PRIOR_BAND, lw=0)
+            axes.fill_between(at, *zip(*((row.posterior[0], row.posterior[2]) for row in rows), strict=True), color=BAND, lw=0)
+            axes.plot(at, [row.posterior[1] for row in rows], color=AFTER, lw=1.4)
+        else:
+            row = rows[0]
+            axes.bar([row.at - 0.5], [row.prior[2] - row.prior[0]], 0.3, [row.prior[0]], color=PRIOR_BAND)
+            axes.bar([row.at + 0.5], [row.posterior[2] - row.posterior[0]], 0.3, [row.posterior[0]], color=BAND)
+            axes.hlines(row.posterior[1], row.at + 0.35, row.at + 0.65, color=AFTER, lw=1.4)
+            axes.set_xlim(row.at - 1.5, row.at + 1.5)
+            axes.set_xticks([row.at], [row.when])
+        observed, errors = [row.observed for row in rows], [2 * row.error for row in rows]
+        axes.errorbar(at, observed, errors, color=OBSERVED, fmt="o", markersize=3.5, lw=1, fillstyle="none")
+        axes.set_title(name.replace("_", " "), loc="left", fontsize=9)
+        axes.use_sticky_edges = False
+        axes.margins(y=0.08)
+        values = [value for row in rows for value in (*row.prior, *row.posterior, row.observed) if value == value]
+        if len(rows) > 1:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}" if max(map(abs, values)) >= 100 else "{x:g}"))
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[len(names) :]:
+        axes.set_visible(False)
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(color=PRIOR_BAND, label="prior, 80 % of draws"),
+        Patch(color=BAND, label="posterior, 80 % of draws"),
+        Line2D([], [], color=OBSERVED, marker="o", fillstyle="none", label="observed, two standard errors"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle(f"{found.model}: before and after the data", x=0.01, ha="left")
+    return figure
+
+
+def write_bands(found: Posterior, path: Path) -> None:
+    """The figure as a PNG. Raises ExperimentError where it cannot be written."""
+    from flowreform.files import write_file
+
+    write_file(path, lambda temporary: bands(found).savefig(temporary, dpi=130, format="png", metadata={"Software": None}))

@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from flowreform.analyse.fitting.identify import AT_BOUND, known
-from flowreform.analyse.fitting.search import Problem, next_step, search
+from flowreform.analyse.fitting.search import Problem, asked, next_step, search
 from flowreform.analyse.fitting.theil import Theil, theil
 from flowreform.case import Case, FitPlan, Lever, Parameter, Uncertainty, read_case
 from flowreform.errors import ModelError, error
-from flowreform.experiment import Subject, as_model
+from flowreform.experiment import Experiment, Subject, as_model
 from flowreform.model import Model
 from flowreform.names import split
 from flowreform.text import Manual, Shown
+
+if TYPE_CHECKING:
+    from flowreform.analyse.fitting.posterior import Posterior
 
 DIGITS = 4
 """Significant digits of a fitted value: data of a few per cent say no more."""
@@ -130,7 +133,7 @@ def settled(model: Model, *, engine: str = "auto") -> Settled:
     """Whether the model's own values are a local optimum of its `[fit]`; two runs for each parameter, nothing is written.
 
     Raises ModelError as `fit` does."""
-    case, question = _asked(model)
+    case, question = asked(model)
     problem = Problem(model, case, question, engine)
     u = np.clip(problem.share(np.array(question.before)), 0.0, 1.0)
     step = next_step(problem, u)
@@ -140,33 +143,49 @@ def settled(model: Model, *, engine: str = "auto") -> Settled:
     return Settled(model.name, cost, step.gain, dict(zip(question.parameters, map(float, moves), strict=True)))
 
 
-def fit(model: Subject, *, engine: str = "auto", seed: int | None = None, progress: Callable[[str], None] | None = None) -> Fit:
+@overload
+def fit(
+    model: Subject, *, posterior: Literal[False] = False, engine: str = "auto", seed: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Fit: ...  # fmt: skip
+@overload
+def fit(
+    model: Subject, *, posterior: Literal[True], engine: str = "auto", seed: int | None = None,
+    draws: int = 512, iterations: int = 8_000, progress: Callable[[str], None] | None = None,
+) -> Posterior: ...  # fmt: skip
+def fit(
+    model: Subject,
+    *,
+    posterior: bool = False,
+    engine: str = "auto",
+    seed: int | None = None,
+    draws: int = 512,
+    iterations: int = 8_000,
+    progress: Callable[[str], None] | None = None,
+) -> Fit | Posterior:
     """Fit the parameters that `[fit]` of the case file names; nothing is written.
 
-    `seed` stands in for the file's. Raises ModelError when there is no case file or no [fit], with every fault of it."""
+    With `posterior` the values in the model file are not searched for anew but where sampling starts: all uncertainties of the
+    case and all fitted parameters are drawn by how likely the data are with them, `draws` of them kept, after at most
+    `iterations` moves of every walker. An experiment brings its own distributions and correlations, and what its baseline
+    sets. `seed` stands in for the file's. Raises ModelError when there is no case file or no [fit], with every fault of it, and
+    for a sampler that has not converged."""
+    experiment = model if isinstance(model, Experiment) else None
     model = as_model(model)
-    case, question = _asked(model)
+    case, question = asked(model)
     if seed is not None:
         question = replace(question, table=question.table.model_copy(update={"seed": seed}))
-    return _fit(model, case, question, engine, progress)
+    if not posterior:
+        return _fit(model, case, question, engine, progress)
+    from flowreform.analyse.fitting.posterior import condition
 
-
-def _asked(model: Model) -> tuple[Case, FitPlan]:
-    """The case of a model and what its [fit] asks for."""
-    case = read_case(model)
-    if case is None:
-        raise ModelError(
-            error(
-                "no-case",
-                "there is no model.toml beside the model, so nothing to fit to",
-                "write one with [fit]",
-                file=model.file,
-            )
-        )
-    if case.fit is None:
-        repair = "add [fit] with parameters and [fit.series.<name>]"
-        raise ModelError(error("no-fit", "the case file does not say what to fit", repair, file=case.file))
-    return case, case.fit
+    own: dict[str, Any] = {}
+    if experiment is not None:
+        baseline = experiment.scenarios[experiment.baseline].settings
+        own["priors"] = question.priors | dict(experiment.uncertainties)
+        own["correlations"] = experiment.correlations
+        own["held"] = {name: value for name, value in baseline.items() if isinstance(value, float | int)}
+    return condition(model, case, question, draws=draws, iterations=iterations, engine=engine, progress=progress, **own)
 
 
 def _fit(model: Model, case: Case, question: FitPlan, engine: str, progress: Callable[[str], None] | None) -> Fit:

@@ -9,6 +9,7 @@ from flowreform.text import Shown, columns
 
 if TYPE_CHECKING:
     from flowreform.analyse.fitting.estimate import Fit
+    from flowreform.analyse.fitting.posterior import Posterior
 
 ESTIMATES = ("parameter", "unit", "range", "before", "fitted", "standard error", "95 % interval", "note")
 ERRORS = ("series", "rows", "error (root mean square)", "of the mean", "bias", "variation", "covariation")
@@ -53,3 +54,40 @@ def number(value: float) -> str:
 
 def _percent(share: float) -> str:
     return "-" if share != share else f"{100 * share:.1f} %"
+
+
+DRAWN = ("parameter", "unit", "prior: median (10th to 90th percentile)", "posterior", "narrower by", "R-hat", "effective size")
+SEEN = ("series", "when", "observed", "standard error", "prior: median (10th to 90th percentile)", "posterior")
+
+
+def shown_posterior(found: Posterior) -> Iterator[Shown]:
+    """What the data say of every parameter, most first; data beside both ensembles; how it was sampled."""
+    yield columns(f"Posterior of {found.model}", DRAWN, _drawn(found), right=(5, 6))
+    yield columns("Data, and what the model gives", SEEN, _seen(found), right=(2, 3))
+    yield (
+        f"{len(found.ensemble):,} draws kept of {found.iterations:,} iterations; {found.runs:,} runs; "
+        f"R-hat at most {found.r_hat:.4f}, effective size at least {found.effective:,.0f}; "
+        f"{100 * found.accepted:.0f} % of moves accepted. Mean squared residual {found.misfit:.2g} in stated standard errors"
+        + _misfit(found.misfit)
+    )
+
+
+def _drawn(found: Posterior) -> Iterator[list[str]]:
+    for item in sorted(found.parameters, key=lambda item: -item.narrowed):
+        narrower, r_hat = f"{100 * item.narrowed:.0f} %", f"{item.r_hat:.4f}"
+        yield [item.name, item.unit, _spread(item.prior), _spread(item.posterior), narrower, r_hat, f"{item.effective:,.0f}"]
+
+
+def _seen(found: Posterior) -> Iterator[list[str]]:
+    for row in found.rows:
+        yield [row.series, row.when, number(row.observed), number(row.error), _spread(row.prior), _spread(row.posterior)]
+
+
+def _misfit(value: float) -> str:
+    if value <= 1.5:
+        return ": the model meets the data as closely as they are known"
+    return ": the model cannot meet the data as closely as they are known, so its bands are narrower than what is known"
+
+
+def _spread(band: tuple[float, float, float]) -> str:
+    return f"{number(band[1])} ({number(band[0])} to {number(band[2])})"

@@ -6,24 +6,23 @@ differences, all of them in one batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform import engine as engines
 from flowreform.analyse.fitting.identify import known
 from flowreform.analyse.laws.runs import elements
-from flowreform.batch import Batch
-from flowreform.case import Case, FitPlan
-from flowreform.measure import Grid, evaluate, window
+from flowreform.batch import Batch, matrix_of
+from flowreform.case import Case, FitPlan, read_case
+from flowreform.engine.prepared import Prepared
+from flowreform.errors import ModelError, error
+from flowreform.measure import Course, Grid, taker, window
 from flowreform.model import Model
-from flowreform.results import dataset
+from flowreform.names import element_names, split
 from flowreform.sampling import unit_samples
-
-if TYPE_CHECKING:
-    from xarray import Dataset
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +30,8 @@ STEP = 1e-3
 """The step of a slope, as a share of the range: models with thresholds have no slope at a smaller one."""
 FAR = 1e3
 """What a residual counts, in standard deviations, where the model has no value."""
+TOGETHER = 256
+"""Runs whose trajectories are held at a time."""
 TOLERANCE = 1e-9
 """The search ends when neither the parameters nor the sum of squares move by more than this share."""
 
@@ -52,10 +53,28 @@ class Found:
         return 0.5 * float(self.residuals @ self.residuals)
 
 
+def asked(model: Model) -> tuple[Case, FitPlan]:
+    """The case of a model and what its [fit] asks for."""
+    case = read_case(model)
+    if case is None:
+        raise ModelError(
+            error(
+                "no-case",
+                "there is no model.toml beside the model, so nothing to fit to",
+                "write one with [fit]",
+                file=model.file,
+            )
+        )
+    if case.fit is None:
+        repair = "add [fit] with parameters and [fit.series.<name>]"
+        raise ModelError(error("no-fit", "the case file does not say what to fit", repair, file=case.file))
+    return case, case.fit
+
+
 class Problem:
     """The rows of a question for any number of parameter sets, one batch at a time."""
 
-    def __init__(self, model: Model, case: Case, question: FitPlan, engine: str = "auto") -> None:
+    def __init__(self, model: Model, case: Case, question: FitPlan, engine: str = "auto", runs: int = 0) -> None:
         self.model, self.case, self.question = model, case, question
         self.low, self.high = np.array(question.low), np.array(question.high)
         self.observed = np.array([row.observed for row in question.rows])
@@ -64,10 +83,27 @@ class Problem:
         self.count = 0
         used = dict.fromkeys(part.setting for row in question.rows for part in row.measure.parts())
         self.settings = {name: case.settings[name].values if name else {} for name in used}
+        held = (element for name in question.table.settings for element in elements(model, name))
+        self.over = {*question.parameters, *held}
         order = tuple(name for name in model.variables if name in question.variables)
-        expected = question.table.samples + 40 * len(question.parameters)
+        expected = runs or question.table.samples + 40 * len(question.parameters)
         self.model = replace(model, specs=replace(model.specs, stop=_last_look(model, case, question)))
         self.batch = Batch(self.model, order, model.specs.dt, engine, total=expected)
+        self.times = model.specs.start + model.specs.dt * np.arange(self.model.specs.steps + 1, dtype=np.float64)
+        self.takers = [taker(row.measure, self.times, case.calendar) for row in question.rows]
+        self.bases = {name: taker(measure, self.times, case.calendar) for name, measure in question.base.items()}
+        measures = [*(row.measure for row in question.rows), *question.base.values()]
+        named = {name for measure in measures for name in measure.variables if split(name)[1]}
+        self.places = {name: element_names(model, model.variables[split(name)[0]]).index(name) for name in named}
+        self.ready = self._prepared(expected)
+
+    def _prepared(self, runs: int) -> Prepared | None:
+        """The program with its kernel, made once for all batches; None with PySD as engine."""
+        batch = self.batch
+        if batch.program is None:
+            return None
+        made = engines.plan(batch.program, batch.keep, batch.every)
+        return Prepared(made, engines.choose(made, runs) if batch.engine == "auto" else batch.engine)
 
     def share(self, values: Floats) -> Floats:
         """Parameter values as shares of their ranges."""
@@ -79,41 +115,62 @@ class Problem:
 
     def simulate(self, u: Floats) -> Floats:
         """Rows as the model gives them, float64[row, run], for shares float64[run, parameter]; NaN where a run has none."""
-        import xarray as xr
-
-        runs = len(u)
         values = self.values(u)
+        return self.rows({name: values[:, at] for at, name in enumerate(self.question.parameters)}, len(u))
+
+    def rows(self, columns: Mapping[str, Floats], runs: int) -> Floats:
+        """The same for parameters set to `columns`, float64[run] by name; what [fit] holds is held."""
         held = {
             element: np.full(runs, value)
             for name, value in self.question.table.settings.items()
             for element in elements(self.model, name)
         }
-        columns = held | {name: values[:, at] for at, name in enumerate(self.question.parameters)}
-        ds = xr.concat(
-            [self._in_setting(columns, name, runs) for name in self.settings], xr.Variable("setting", list(self.settings))
-        )
-        rows = np.empty((len(self.question.rows), runs))
-        base = {name: evaluate(measure, ds, self.case.calendar).values for name, measure in self.question.base.items()}
-        for at, row in enumerate(self.question.rows):
-            rows[at] = evaluate(row.measure, ds, self.case.calendar).values
+        given = {**held, **columns}
+        parts = (range(first, min(first + TOGETHER, runs)) for first in range(0, runs, TOGETHER))
+        rows = np.concatenate([self._rows({name: given[name][part] for name in given}, len(part)) for part in parts], axis=1)
+        return self._levelled(rows)
+
+    def _rows(self, columns: Mapping[str, Floats], runs: int) -> Floats:
+        """A few runs, so that their trajectories stay in the processor's memory."""
+        courses = {setting: self.courses(columns, runs, setting) for setting in self.settings}
+        base = {name: take.in_settings(courses) for name, take in self.bases.items()}
+        rows = np.empty((len(self.takers), runs))
+        for at, (row, take) in enumerate(zip(self.question.rows, self.takers, strict=True)):
+            rows[at] = take.in_settings(courses)
             if row.series in base:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     rows[at] = np.where(base[row.series] != 0, rows[at] / base[row.series], np.nan)
-        return self._levelled(rows)
+        return rows
 
-    def _in_setting(self, columns: dict[str, Floats], setting: str, runs: int) -> Dataset:
-        """The runs of one setting of the case; what is fitted or held goes over it."""
+    def courses(self, columns: Mapping[str, Floats], runs: int, setting: str = "") -> Course:
+        """Variables and elements of them by name as float64[run, time], for parameters set to `columns`.
+
+        What a setting of the case says goes over them, but for what is fitted or held."""
         place = {
             element: np.full(runs, value)
             for name, value in self.settings[setting].items()
             for element in elements(self.model, name)
+            if element not in self.over
         }
-        found = self.batch.run(place | columns, {}, runs)
+        columns = {**columns, **place}
         self.count += runs
-        failed = {
-            "failed": found.failed, "failed_variable": np.full(runs, "", dtype=np.str_), "failed_time": np.full(runs, np.nan)
-        }  # fmt: skip
-        return dataset(self.model, found.times, found.values, failed=failed)
+        if self.ready is None:
+            found = self.batch.run(columns, {}, runs).values
+        else:
+            assert self.batch.program is not None
+            matrix = matrix_of(self.batch.program, self.model, columns, runs)
+            values = np.empty((len(self.ready.slots), len(self.times), runs))
+            self.ready.run(matrix, self.ready.series(None), values)
+            found = self.batch.named(values, self.ready.slots)
+
+        def course(name: str) -> Floats:
+            base, inside = split(name)
+            block = found[base]
+            if not inside:
+                return np.moveaxis(block, -2, -1)
+            return np.moveaxis(block.reshape(-1, *block.shape[-2:])[self.places[name]], -2, -1)
+
+        return course
 
     def _levelled(self, rows: Floats) -> Floats:
         """Series with a level of their own, times the factor that brings them closest to the data."""

@@ -1,0 +1,118 @@
+"""Draws that have seen the data: `posterior.csv` beside a model, written by `flowreform fit NAME --posterior --write`.
+
+The file is a line `# flowreform posterior`, a line `# ` with one JSON object on how it was made, then comma-separated columns:
+`log_likelihood` and a column for each parameter, in the model's units, one row a draw. Rows stand in random order, so any first
+of them are a sample too. `made_from` of the object is the fingerprint of everything that the draws depend on; where the files
+say something else by now, the draws are refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flowreform.errors import Finding, error
+
+Floats = NDArray[np.float64]
+
+NAME = "posterior.csv"
+"""The file's name, beside the model's."""
+TITLE = "# flowreform posterior"
+LIKELIHOOD = "log_likelihood"
+DIGITS = 7
+"""Significant digits that are kept of a parameter."""
+MAX_BYTES = 200_000_000
+"""Largest file read, in bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Draws of several parameters together: `values` float64[draw, parameter] in the order of `names`, in the model's units.
+
+    `about` says how they were made; `current` whether the files that they were made from still say the same."""
+
+    names: tuple[str, ...]
+    values: Floats
+    likelihood: Floats
+    about: Mapping[str, Any] = field(default_factory=dict)
+    current: bool = True
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"<Ensemble: {len(self):,} draws of {len(self.names)} parameters>"
+
+    def only(self, names: set[str]) -> Ensemble:
+        """The same draws of fewer parameters."""
+        kept = [at for at, name in enumerate(self.names) if name in names]
+        return replace(self, names=tuple(self.names[at] for at in kept), values=self.values[:, kept])
+
+    def columns(self, places: NDArray[np.int_]) -> dict[str, Floats]:
+        """Some draws by parameter, each float64[draw]."""
+        return {name: self.values[places, at].copy() for at, name in enumerate(self.names)}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the numbers: draws of two ensembles are alike when it is."""
+        names = json.dumps(self.names).encode()
+        return hashlib.sha256(names + np.ascontiguousarray(self.values, dtype="<f8").tobytes()).hexdigest()
+
+
+def write_text(ensemble: Ensemble) -> str:
+    """The file's content."""
+    out = io.StringIO(newline="")
+    out.write(f"{TITLE}\n# {json.dumps(dict(ensemble.about), ensure_ascii=True)}\n")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([LIKELIHOOD, *ensemble.names])
+    for likelihood, row in zip(ensemble.likelihood, ensemble.values, strict=True):
+        writer.writerow([f"{likelihood:.5g}", *(f"{value:.{DIGITS}g}" for value in row)])
+    return out.getvalue()
+
+
+def read_ensemble(path: Path, findings: list[Finding]) -> Ensemble | None:
+    """The draws of a file; every fault is added to `findings`, with the file and line."""
+
+    def fault(reason: str, repair: str, line: int = 0) -> None:
+        findings.append(error("posterior", reason, repair, file=str(path), line=line))
+
+    again = "write it anew with `flowreform fit MODEL --posterior --write`"
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            fault(f"the file is larger than {MAX_BYTES:,} bytes", again)
+            return None
+        text = path.read_bytes().decode("ascii")
+    except OSError as failed:
+        fault(f"the file cannot be read: {failed.strerror or 'unknown reason'}", "check the path")
+        return None
+    except UnicodeDecodeError:
+        fault("the file is not plain text", again)
+        return None
+    lines = text.split("\n")
+    if lines[0].rstrip("\r") != TITLE or len(lines) < 4 or not lines[1].startswith("# {"):
+        fault(f'the file does not begin with "{TITLE}" and a line on how it was made', again, 1)
+        return None
+    try:
+        about = json.loads(lines[1][2:])
+        rows = list(csv.reader(lines[2:], strict=True))
+        names = tuple(rows[0])
+        numbers = np.array([[float(cell) for cell in row] for row in rows[1:] if row], dtype=np.float64)
+    except (ValueError, RecursionError, csv.Error) as failed:
+        fault(f"the file cannot be read: {failed}", again)
+        return None
+    if numbers.ndim != 2 or numbers.shape[1] != len(names) or names[0] != LIKELIHOOD or len(set(names)) < len(names):
+        fault("rows and columns do not fit the names above them", again, 3)
+        return None
+    if not np.isfinite(numbers).all():
+        fault("there is a number that is not finite", again)
+        return None
+    return Ensemble(names[1:], numbers[:, 1:], numbers[:, 0], about)
