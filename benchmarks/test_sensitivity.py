@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import flowreform as fr
 from flowreform.analyse.sensitivity import designs, estimators, sensitivity
+from flowreform.analyse.sensitivity.methods import make
 
 SAMPLES, PARAMETERS, COLUMNS, MONTHS = 1024, 12, 10, 120
 TIMED = 3
@@ -26,7 +27,7 @@ def experiment() -> Any:
 @pytest.fixture(scope="module")
 def sample() -> tuple[designs.Design, NDArray[np.float64]]:
     """A design and a made-up output for each month of each column."""
-    design = designs.make("sobol", PARAMETERS, SAMPLES, 1, second_order=True)
+    design = make("sobol", PARAMETERS, SAMPLES, 1, second_order=True)
     weights = np.random.default_rng(1).uniform(0, 1, (PARAMETERS, COLUMNS * MONTHS))
     return design, (design.unit @ weights) ** 2
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.analyse.sensitivity import designs
 from flowreform.analyse.sensitivity.designs import Design, problem
 from flowreform.analyse.sensitivity.estimators import Settings
+from flowreform.analyse.sensitivity.methods import make
 
 Floats = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ WIDTHS = {
 
 def compare(method: str, estimate: Callable[[Design, Floats, Settings | None], Any]) -> None:
     """Assert that an estimator gives SALib's indices (1e-12) and, given its resampling, its intervals (1e-9), pairs included."""
-    design = designs.make(method, 3, SAMPLES[method], seed=5, second_order=method == "sobol")
+    design = make(method, 3, SAMPLES[method], seed=5, second_order=method == "sobol")
     settings = QUICK if method == "delta" else SETTINGS
     values = outputs(design.unit)[:, : 2 if method == "delta" else None]
     found = estimate(design, values, settings)

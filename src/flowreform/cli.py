@@ -9,9 +9,10 @@ from __future__ import annotations
 import gc
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from flowreform.commands.surroundings import leave_settings_unread
 from flowreform.commands.terminal import command, outcome
@@ -49,19 +50,28 @@ app = typer.Typer(
 )
 
 
-class Sensitivity(StrEnum):
-    """How what matters is found."""
+def _methods() -> list[str]:
+    """The methods of sensitivity analysis: read from their table when somebody asks, since it brings numpy."""
+    from flowreform.analyse.sensitivity.methods import METHODS
 
-    SOBOL = "sobol"
-    MORRIS = "morris"
-    FAST = "fast"
-    RBD_FAST = "rbd_fast"
-    DELTA = "delta"
-    PAWN = "pawn"
-    DGSM = "dgsm"
-    FF = "ff"
-    TORNADO = "tornado"
-    REGIONAL = "regional"
+    return list(METHODS)
+
+
+def _method(name: str) -> str:
+    """A method's name. Raises BadParameter, which ends with 2, for any other."""
+    if name not in _methods():
+        raise typer.BadParameter(f"'{name}' is not one of {', '.join(_methods())}.")
+    return name
+
+
+class WithMethods(TyperCommand):
+    """A command whose help names the methods that there are."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        for option in self.params:
+            if option.name == "method":
+                option.metavar = "|".join(_methods())
+        super().format_help(ctx, formatter)
 
 
 class Engine(StrEnum):
@@ -297,6 +307,7 @@ def run(
 
 
 @app.command(
+    cls=WithMethods,
     short_help="What matters to an experiment's KPIs, and when.",
     epilog="Examples: flowreform sensitivity va_beds_to_community --scenario as_was; "
     "flowreform sensitivity care_shift_build_or_close_first --contrast build_first close_first -o out; "
@@ -306,7 +317,8 @@ def run(
 def sensitivity(
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT|DIR", help="An experiment, or the folder of a sweep.")],
     method: Annotated[
-        Sensitivity | None, typer.Option(help="How what matters is found; sobol when missing, of a sweep rbd_fast.")
+        str | None,
+        typer.Option(parser=_method, metavar="METHOD", help="How inputs are ranked; sobol when missing, of a sweep rbd_fast."),
     ] = None,
     samples: Annotated[
         int | None,
@@ -345,7 +357,7 @@ def sensitivity(
     from flowreform.commands.sensitivity import Asked, sensitivity
 
     asked = Asked(
-        method=method.value if method else None,
+        method=method,
         samples=samples,
         scenario=scenario,
         contrast=contrast,

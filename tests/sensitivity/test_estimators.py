@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowreform.analyse.sensitivity import designs
 from flowreform.analyse.sensitivity.designs import Design
 from flowreform.analyse.sensitivity.estimators import Indices, Settings
-from flowreform.analyse.sensitivity.methods import METHODS
+from flowreform.analyse.sensitivity.methods import METHODS, make
 from salib_witness import NAMES, SAMPLES, SETTINGS, Floats, G, compare, ishigami, outputs, salib, sobol_g
 
 AT_ONCE = ("sobol", "morris", "fast", "rbd_fast", "dgsm")
@@ -40,7 +39,7 @@ def test_every_method_gives_what_salib_gives_on_the_same_sample(method: str) -> 
 
 
 def test_second_order_and_its_intervals_are_those_of_salib() -> None:
-    design = designs.make("sobol", 4, 128, seed=3, second_order=True)
+    design = make("sobol", 4, 128, seed=3, second_order=True)
     values, found = estimate(design)
     assert found.pairs is not None
     assert found.pair_half_widths is not None
@@ -52,7 +51,7 @@ def test_second_order_and_its_intervals_are_those_of_salib() -> None:
 
 
 def test_pairs_of_the_fractional_factorial_are_those_of_salib() -> None:
-    design = designs.make("ff", 3, 0, seed=1)
+    design = make("ff", 3, 0, seed=1)
     values, found = estimate(design)
     witness = salib(design, values[:, 0])
     assert found.pairs is not None
@@ -68,13 +67,13 @@ def test_nothing_but_delta_goes_through_salib_column_by_column(method: str, monk
 
     for name in ("sobol", "morris", "fast", "rbd_fast", "dgsm", "pawn", "ff", "delta"):
         monkeypatch.setattr(f"SALib.analyze.{name}.analyze", refuse)
-    estimate(designs.make(method, 3, SAMPLES[method], seed=5))
+    estimate(make(method, 3, SAMPLES[method], seed=5))
     with pytest.raises(AssertionError, match="was called"):  # the guard itself works
-        estimate(designs.make("delta", 3, 100, seed=5))
+        estimate(make("delta", 3, 100, seed=5))
 
 
 def test_columns_do_not_hang_on_what_lies_beside_them() -> None:
-    design = designs.make("sobol", 3, 64, seed=5, second_order=True)
+    design = make("sobol", 3, 64, seed=5, second_order=True)
     one = ishigami(design.unit)[:, None]
     estimator = METHODS["sobol"].estimate
     many = estimator(design, np.repeat(one, 300, axis=1), SETTINGS)
@@ -96,13 +95,13 @@ G_TOTAL = np.array([G_PARTS[at] * np.prod(np.delete(1 + G_PARTS, at)) for at in 
 
 
 def test_sobol_finds_the_indices_of_ishigami_and_of_the_g_function() -> None:
-    design = designs.make("sobol", 3, 4096, seed=11, second_order=True)
+    design = make("sobol", 3, 4096, seed=11, second_order=True)
     found = METHODS["sobol"].estimate(design, ishigami(design.unit)[:, None], SETTINGS)
     np.testing.assert_allclose(found.values["S1"][:, 0], ISHIGAMI_FIRST, atol=0.01)
     np.testing.assert_allclose(found.values["ST"][:, 0], ISHIGAMI_TOTAL, atol=0.01)
     assert found.pairs is not None
     np.testing.assert_allclose(found.pairs[[0, 0, 1], [1, 2, 2], 0], [0, ISHIGAMI_PAIR, 0], atol=0.02)
-    design = designs.make("sobol", 4, 4096, seed=11)
+    design = make("sobol", 4, 4096, seed=11)
     found = METHODS["sobol"].estimate(design, sobol_g(design.unit)[:, None], SETTINGS)
     np.testing.assert_allclose(found.values["S1"][:, 0], G_FIRST, atol=0.01)
     np.testing.assert_allclose(found.values["ST"][:, 0], G_TOTAL, atol=0.01)
@@ -112,7 +111,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     """Independent samples of the g-function: nearly all of the 95 % intervals hold the true index."""
     held = []
     for seed in range(1, 31):
-        design = designs.make("sobol", 4, 128, seed=seed)
+        design = make("sobol", 4, 128, seed=seed)
         found = METHODS["sobol"].estimate(design, sobol_g(design.unit)[:, None], Settings(100, 0.95, seed))
         held.append(np.abs(found.values["ST"][:, 0] - G_TOTAL) <= found.half_widths["ST"][:, 0])
     assert np.mean(held) > 0.85
@@ -120,7 +119,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 @pytest.mark.parametrize(("method", "index", "tolerance"), [("fast", "S1", 0.03), ("fast", "ST", 0.06), ("rbd_fast", "S1", 0.05)])
 def test_fourier_methods_find_the_indices_of_ishigami(method: str, index: str, tolerance: float) -> None:
-    design = designs.make(method, 3, 2049, seed=2)
+    design = make(method, 3, 2049, seed=2)
     found = METHODS[method].estimate(design, ishigami(design.unit)[:, None], None)
     truth = ISHIGAMI_FIRST if index == "S1" else ISHIGAMI_TOTAL
     np.testing.assert_allclose(found.values[index][:, 0], truth, atol=tolerance)
@@ -128,22 +127,22 @@ def test_fourier_methods_find_the_indices_of_ishigami(method: str, index: str, t
 
 def test_screening_of_a_straight_line_gives_its_slopes() -> None:
     slopes = np.array([3.0, -2.0, 0.0])
-    design = designs.make("morris", 3, 20, seed=1)
+    design = make("morris", 3, 20, seed=1)
     found = METHODS["morris"].estimate(design, (design.unit @ slopes)[:, None], SETTINGS)
     np.testing.assert_allclose(found.values["mu"][:, 0], slopes, atol=1e-12)
     np.testing.assert_allclose(found.values["mu_star"][:, 0], np.abs(slopes), atol=1e-12)
     np.testing.assert_allclose(found.values["sigma"][:, 0], 0, atol=1e-12)
-    design = designs.make("tornado", 3, 0, seed=1)
+    design = make("tornado", 3, 0, seed=1)
     found = METHODS["tornado"].estimate(design, (design.unit @ slopes)[:, None], None)
     np.testing.assert_allclose(found.values["low"][:, 0], -0.45 * slopes, atol=1e-12)
     np.testing.assert_allclose(found.values["swing"][:, 0], 0.9 * np.abs(slopes), atol=1e-12)
-    design = designs.make("ff", 3, 0, seed=1)
+    design = make("ff", 3, 0, seed=1)
     found = METHODS["ff"].estimate(design, (design.unit @ slopes)[:, None], None)
     np.testing.assert_allclose(found.values["ME"][:, 0], slopes / 2, atol=1e-12)
 
 
 def test_derivative_measures_bound_the_total_index() -> None:
-    design = designs.make("dgsm", 3, 2048, seed=1)
+    design = make("dgsm", 3, 2048, seed=1)
     found = METHODS["dgsm"].estimate(design, ishigami(design.unit)[:, None], SETTINGS)
     assert (found.values["dgsm"][:, 0] >= ISHIGAMI_TOTAL).all()
     np.testing.assert_allclose(
@@ -152,7 +151,7 @@ def test_derivative_measures_bound_the_total_index() -> None:
 
 
 def test_filtering_finds_the_input_that_decides() -> None:
-    design = designs.make("regional", 3, 400, seed=1)
+    design = make("regional", 3, 400, seed=1)
     met = (design.unit[:, 1] > 0.7).astype(float)[:, None]
     found = METHODS["regional"].estimate(design, met, None)
     np.testing.assert_allclose(found.values["distance"][1, 0], 1.0)

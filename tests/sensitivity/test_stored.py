@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 import flowreform as fr
 from flowreform.analyse.sensitivity import METHODS, designs, sensitivity, sensitivity_of, warnings_of
 from flowreform.analyse.sensitivity.designs import problem
+from flowreform.analyse.sensitivity.methods import make
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.cli import app
 from flowreform.errors import ExperimentError
@@ -198,7 +199,7 @@ def test_other_methods_take_them_and_say_so(correlated: Experiment, method: str)
 def test_a_share_counts_what_comes_with_a_partner() -> None:
     """Of y = z1 with normal z1 and z2 of correlation r, z2 alone explains r^2 of the variance."""
     item = Correlation(between=("a", "b"), rank_correlation=0.7, source="test", status="assumption")
-    design = designs.mixed(designs.make("rbd_fast", 2, 4096, seed=3), ["a", "b"], [item])
+    design = designs.mixed(make("rbd_fast", 2, 4096, seed=3), ["a", "b"], [item])
     from scipy.special import ndtri
 
     found = METHODS["rbd_fast"].estimate(design, ndtri(design.unit[:, :1]), None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flowreform.analyse.sensitivity import asked, columns, designs, notes
 from flowreform.analyse.sensitivity.assemble import Findings, assemble
 from flowreform.analyse.sensitivity.estimators import Settings
-from flowreform.analyse.sensitivity.methods import METHODS
+from flowreform.analyse.sensitivity.methods import METHODS, make
 from flowreform.analyse.sensitivity.runs import Outcome, Runner
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, Finding
@@ -66,7 +66,7 @@ def sensitivity(
         raise ExperimentError(faults)
     seed = experiment.seed if seed is None else seed
     settings = Settings(resamples or (SLOW_RESAMPLES if chosen.slow else RESAMPLES), confidence, seed)
-    design = designs.make(method, len(names), samples, seed, second_order=second_order)
+    design = make(method, len(names), samples, seed, second_order=second_order)
     uncertainties = {name: experiment.uncertainties[name] for name in names}
     design = designs.mixed(design, names, asked.correlated(experiment, names))
     values = designs.values_of(design, uncertainties)

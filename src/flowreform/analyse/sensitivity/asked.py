@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from flowreform.analyse.sensitivity.methods import METHODS, Method
+from flowreform.analyse.sensitivity.methods import METHODS, Method, Request
 from flowreform.analyse.sensitivity.runs import Wanted
 from flowreform.analyse.sensitivity.targets import Target, read_targets
 from flowreform.errors import ExperimentError, Finding, did_you_mean, error
 from flowreform.experiment import Correlation, Experiment
 from flowreform.model import Role
 from flowreform.names import Unknown, element_names, find
-
-MOST_FF = 256
-"""Most parameters of a fractional factorial."""
 
 
 def method_of(name: str, samples: int, faults: list[Finding]) -> Method | None:
@@ -30,6 +27,11 @@ def method_of(name: str, samples: int, faults: list[Finding]) -> Method | None:
         reason = f"{samples} sample{'s are' if samples != 1 else ' is'} too few for {method.label}"
         faults.append(error("samples", reason, f"take {method.smallest} or more", element=name))
     return method
+
+
+def _row(name: str) -> Method:
+    """The method of that name; any, where there is none, which was reported."""
+    return METHODS.get(name, next(iter(METHODS.values())))
 
 
 def parameters_of(experiment: Experiment, wanted: Sequence[str] | None, faults: list[Finding]) -> list[str]:
@@ -87,17 +89,17 @@ def wanted_of(
     except ExperimentError as fault:
         faults += fault.findings
     if variables is None:
-        drawn = [name for chart in experiment.charts for name in chart.variables] if method not in ("delta", "regional") else []
+        drawn = [name for chart in experiment.charts for name in chart.variables] if _row(method).courses else []
     else:
         drawn = list(variables)
     courses = _courses(experiment, drawn, faults)
-    if method == "regional":
+    if not _row(method).measures:
         names, courses = [], []
     needed = {*names, *(target.name for target in read if not target.when)}
     kept = {name: kpi for name, kpi in experiment.kpis.items() if name in needed}
     end = experiment.appraisal_end if any(kpi.run_on for kpi in kept.values()) else None
     narrowed = dataclasses.replace(experiment, kpis=kept, appraisal_end=end)
-    if not names and not courses and not read and not faults and method != "regional":
+    if not names and not courses and not read and not faults and _row(method).measures:
         faults.append(error("nothing-asked", "there is no KPI, variable or target to explain", "name at least one"))
     return narrowed, Wanted(tuple(names), tuple(courses), np.arange(len(narrowed.times)), read)
 
@@ -143,21 +145,9 @@ def check_fit(
         found.append(error("correlated", reason, repair, element=method))
     items: Mapping[str, Any] = experiment.uncertainties
     steps = [name for name in names if name in items and items[name].kind.stepped]
-    if method == "dgsm" and steps:
-        reason = "dgsm needs derivatives, and a discrete input has none"
-        found.append(error("method", reason, "take sobol or morris", element=steps[0]))
-    if method == "regional" and not targets:
-        found.append(
-            error("method", "regional needs a target to separate runs by", 'give --target "payback <= 60"', element=method)
-        )
-    if method == "delta" and targets:
-        reason = "delta compares whole distributions, and a target has two values"
-        found.append(error("method", reason, "take regional or pawn for targets", element=targets[0]))
-    if method == "ff" and len(names) > MOST_FF:
-        found.append(error("method", f"{len(names)} parameters are over the limit of {MOST_FF}", "take morris", element=method))
-    if method == "fast" and len(names) == 1:
-        found.append(error("method", "fast tells parameters apart, and there is one", "take sobol or rbd_fast", element=method))
-    if second_order and method not in ("sobol", "ff"):
+    for reason, repair, element in METHODS[method].needs(Request(names, steps, targets)):
+        found.append(error("method", reason, repair, element=element or method))
+    if second_order and METHODS[method].pairs == "never":
         found.append(error("method", f"{method} has no second order", "take sobol, or leave it out", element=method))
     if second_order and len(names) == 1:
         found.append(error("method", "one parameter makes no pair", "leave second order out", element=names[0]))

@@ -40,7 +40,7 @@ def estimate(method: Method, design: Design, outputs: Floats, settings: Settings
     """Indices of every column of `outputs` float64[row, column]; blocks with a missing value are left out of a column."""
     count, columns = design.parameters, outputs.shape[1]
     shape = (len(method.indices), count, columns)
-    pairs = np.full((count, count, columns), np.nan) if design.second_order or design.method == "ff" else None
+    pairs = np.full((count, count, columns), np.nan) if design.second_order or method.pairs == "always" else None
     found = Cells(
         np.full(shape, np.nan), np.full(shape, np.nan), pairs, None if pairs is None else pairs.copy(),
         np.full(columns, ESTIMATED, dtype=np.int8), np.zeros(columns, dtype=int),
@@ -53,7 +53,7 @@ def estimate(method: Method, design: Design, outputs: Floats, settings: Settings
         block = outputs if len(chosen) == columns else outputs[:, chosen]
         block = block if kept.all() else block[design.rows(kept)]
         flat = _flat(block)
-        if design.method == "dgsm":  # its scale is the variance of the base points alone
+        if method.by_base:
             flat |= _flat(block[:: design.block], np.maximum(block.max(axis=0), -block.min(axis=0)))
         steady = chosen[flat]
         found.status[steady] = CONSTANT

@@ -9,7 +9,6 @@ experiment.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,13 +37,15 @@ class Design:
     """Points of the unit cube, float64[row, parameter], in blocks of `block` rows.
 
     `free` are the rows of a block that are independent draws of all parameters: of those, bands and shares can be taken.
-    `second_order` says of a Sobol design whether it holds the rows for pairs."""
+    `second_order` says of a Sobol design whether it holds the rows for pairs, `corners` of any whether it goes to the very ends
+    of every input; `method` is the name of the method that it was made for."""
 
-    method: str
     unit: Floats
     block: int
     free: tuple[int, ...] = ()
     second_order: bool = False
+    corners: bool = False
+    method: str = ""
 
     @property
     def parameters(self) -> int:
@@ -70,6 +71,10 @@ class Design:
         return np.asarray((starts + np.array(self.free, dtype=int)).ravel()) if self.free else np.zeros(0, dtype=int)
 
 
+Maker = Callable[[int, int, int, bool], Design]
+"""A design for so many parameters and samples, from a seed, with or without the rows for pairs."""
+
+
 def problem(parameters: int) -> dict[str, Any]:
     """SALib's description of the unit cube."""
     return {
@@ -77,18 +82,6 @@ def problem(parameters: int) -> dict[str, Any]:
         "names": [f"x{at}" for at in range(parameters)],
         "bounds": [[0.0, 1.0] for _ in range(parameters)],
     }
-
-
-def make(method: str, parameters: int, samples: int, seed: int, *, second_order: bool = False) -> Design:
-    """The design of a method.
-
-    `samples` counts base points (sobol, dgsm), trajectories (morris), points of each curve (fast) or runs (all that take a
-    Latin hypercube); ff and tornado have no choice of it. Raises ValueError for a method that is not there."""
-    if method not in _MAKERS:
-        raise ValueError(f"unknown method {method!r}")
-    with warnings.catch_warnings():  # what SALib and scipy say about sample sizes is said by this package, in its own words
-        warnings.simplefilter("ignore")
-        return _MAKERS[method](parameters, samples, seed, second_order)
 
 
 def mixed(design: Design, names: Sequence[str], correlations: Sequence[Correlation]) -> Design:
@@ -104,75 +97,68 @@ def mixed(design: Design, names: Sequence[str], correlations: Sequence[Correlati
 def values_of(design: Design, uncertainties: dict[str, Uncertainty]) -> dict[str, Floats]:
     """The design in each parameter's own unit, float64[row] by name: through the inverse of its distribution."""
     return {
-        name: item.quantile(_inside(design.unit[:, at], item, design.method))
+        name: item.quantile(_inside(design.unit[:, at], item, design.corners))
         for at, (name, item) in enumerate(uncertainties.items())
     }
 
 
-def _inside(u: Floats, item: Uncertainty, method: str) -> Floats:
+def _inside(u: Floats, item: Uncertainty, corners: bool) -> Floats:
     if not item.kind.endless:
         return np.clip(u, 2.0**-60, 1.0 - 2.0**-53)
-    reach = CORNER if method in ("morris", "ff") else TAIL
+    reach = CORNER if corners else TAIL
     return np.clip(u, reach, 1.0 - reach)
 
 
-def _sobol(parameters: int, samples: int, seed: int, second_order: bool) -> Design:
-    from SALib.sample import sobol
+def sobol(parameters: int, samples: int, seed: int, second_order: bool) -> Design:
+    """Two independent samples and, for each input, the first with that input of the second (Saltelli et al. 2010)."""
+    from SALib.sample import sobol as sampler
 
-    unit = sobol.sample(problem(parameters), samples, calc_second_order=second_order, seed=seed)
+    unit = sampler.sample(problem(parameters), samples, calc_second_order=second_order, seed=seed)
     block = (2 if second_order else 1) * parameters + 2
-    return Design("sobol", unit, block, (0, block - 1), second_order)
+    return Design(unit, block, (0, block - 1), second_order)
 
 
-def _morris(parameters: int, samples: int, seed: int, _: bool) -> Design:
-    from SALib.sample import morris
+def morris(parameters: int, samples: int, seed: int, _: bool) -> Design:
+    """Trajectories over a grid, one input at a time (Morris 1991)."""
+    from SALib.sample import morris as sampler
 
-    return Design("morris", morris.sample(problem(parameters), samples, num_levels=LEVELS, seed=seed), parameters + 1)
+    unit = sampler.sample(problem(parameters), samples, num_levels=LEVELS, seed=seed)
+    return Design(unit, parameters + 1, corners=True)
 
 
-def _fast(parameters: int, samples: int, seed: int, _: bool) -> Design:
+def fast(parameters: int, samples: int, seed: int, _: bool) -> Design:
+    """A curve through the cube for each input (Saltelli, Tarantola and Chan 1999)."""
     from SALib.sample import fast_sampler
 
     unit = fast_sampler.sample(problem(parameters), samples, seed=seed)
-    return Design("fast", unit, len(unit))
+    return Design(unit, len(unit))
 
 
-def _dgsm(parameters: int, samples: int, seed: int, _: bool) -> Design:
+def dgsm(parameters: int, samples: int, seed: int, _: bool) -> Design:
+    """Points with a neighbour along each input (Sobol and Kucherenko 2009)."""
     from SALib.sample import finite_diff
 
-    return Design("dgsm", finite_diff.sample(problem(parameters), samples, seed=seed), parameters + 1, (0,))
+    return Design(finite_diff.sample(problem(parameters), samples, seed=seed), parameters + 1, (0,))
 
 
-def _ff(parameters: int, samples: int, seed: int, _: bool) -> Design:
-    from SALib.sample import ff
+def ff(parameters: int, samples: int, seed: int, _: bool) -> Design:
+    """A fractional factorial of two levels (Saltelli et al. 2008, The Primer)."""
+    from SALib.sample import ff as sampler
 
-    unit = ff.sample(problem(parameters))[:, :parameters]
-    return Design("ff", np.ascontiguousarray(unit), len(unit))
+    unit = sampler.sample(problem(parameters))[:, :parameters]
+    return Design(np.ascontiguousarray(unit), len(unit), corners=True)
 
 
-def _tornado(parameters: int, samples: int, seed: int, _: bool) -> Design:
+def tornado(parameters: int, samples: int, seed: int, _: bool) -> Design:
     """The middle, then for each parameter its low and its high end, the others at their medians."""
     unit = np.full((2 * parameters + 1, parameters), 0.5)
     for at in range(parameters):
         unit[1 + 2 * at, at], unit[2 + 2 * at, at] = OUTER
-    return Design("tornado", unit, len(unit))
+    return Design(unit, len(unit))
 
 
-def _latin(method: str) -> Callable[[int, int, int, bool], Design]:
-    def make(parameters: int, samples: int, seed: int, _: bool) -> Design:
-        from SALib.sample import latin
+def latin(parameters: int, samples: int, seed: int, _: bool) -> Design:
+    """A Latin hypercube: one sample in each of as many equal strata of every input."""
+    from SALib.sample import latin as sampler
 
-        return Design(method, latin.sample(problem(parameters), samples, seed=seed), 1, (0,))
-
-    return make
-
-
-_MAKERS: dict[str, Callable[[int, int, int, bool], Design]] = {
-    "sobol": _sobol,
-    "morris": _morris,
-    "fast": _fast,
-    "dgsm": _dgsm,
-    "ff": _ff,
-    "tornado": _tornado,
-    **{name: _latin(name) for name in ("rbd_fast", "delta", "pawn", "regional")},
-}
+    return Design(sampler.sample(problem(parameters), samples, seed=seed), 1, (0,))

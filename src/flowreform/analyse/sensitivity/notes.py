@@ -183,5 +183,5 @@ def _outside(ds: Dataset, method: Method) -> Iterator[str]:
 
 def _tails(found: Findings) -> Iterator[str]:
     endless = [name for name in found.values if found.experiment.uncertainties[name].kind.endless]
-    if endless and found.method in ("morris", "ff"):
+    if endless and found.design.corners:
         yield f"{found.method} goes to the ends of inputs; those of endless distributions are 0.5 and 99.5 %: {_named(endless)}"

@@ -70,7 +70,7 @@ def sensitivity_of(
         raise ExperimentError(error("one-draw", reason, "set draws to 100 or more, in the file or with --draws"))
     used = min(draws, MOST_DRAWS if samples is None else samples)
     if variables is None:
-        stored = _kept_variables(ds, experiment) if method not in ("delta", "regional") else []
+        stored = _kept_variables(ds, experiment) if method in METHODS and METHODS[method].courses else []
         variables = stored if _kept_draws(ds, [split(name)[0] for name in stored]) >= used else []
     timed = [split(target.name)[0] for target in _readable(targets, experiment) if target.when]
     used = min(used, _kept_draws(ds, [split(name)[0] for name in variables] + timed))
@@ -89,7 +89,7 @@ def sensitivity_of(
     settings = Settings(
         resamples or (SLOW_RESAMPLES if chosen.slow else RESAMPLES), confidence, experiment.seed if seed is None else seed
     )
-    design = Design(method, np.stack([percentiles(column) for column in columns.values()], axis=1), 1, (0,))
+    design = Design(np.stack([percentiles(column) for column in columns.values()], axis=1), 1, (0,), method=method)
     found = Findings(narrowed, method, design, columns, wanted, settings, contrast)
     values = kpis_of(ds, experiment if "kpi_value" in ds.data_vars else narrowed)
 
