@@ -353,7 +353,7 @@ def _references(case: Case, ds: Dataset) -> Iterator[Row]:
         series = case.reference.get(observation.series)
         if series is None or case.calendar is None:
             continue
-        measure = series.model_copy(update={"year": observation.year}) if series.year is None else series
+        measure = series.in_year(observation.year)
         try:
             value = float(evaluate(measure, ds, case.calendar).isel(run=0).values)
         except FlowreformError:  # a year outside the horizon: nothing to compare
