@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from flowreform.commands.kinds import suffixes, taking
 from flowreform.commands.surroundings import leave_settings_unread
 from flowreform.commands.terminal import command, outcome
 
@@ -200,14 +201,16 @@ def export(
     name: Annotated[str, typer.Argument(metavar="MODEL|EXPERIMENT|DIR", help="A bundled name, a path, or a sweep's folder.")],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to; its suffix says what: .xlsx .csv .parquet .nc .xmile."),
+        typer.Option("-o", "--output", metavar="FILE", help=f"Where to; its suffix says what: {' '.join(suffixes())}."),
     ],
     kpis: Annotated[
-        bool, typer.Option("--kpis", help="The KPI table, one row per run, and not the tidy table (.csv, .parquet).")
+        bool, typer.Option("--kpis", help=f"The KPI table, one row per run, and not the tidy table ({taking('kpis')}).")
     ] = False,
-    values: Annotated[bool, typer.Option("--values", help="A workbook of results without formulas (.xlsx).")] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help=f"A workbook of results without formulas ({taking('values')}).")
+    ] = False,
     template: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Fill this workbook of yours (.xlsx, .xlsm) with yearly results.")
+        Path | None, typer.Option(metavar="FILE", help=f"Fill this workbook of yours ({taking('template')}) with yearly results.")
     ] = None,
     map_: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="Which result goes into which of its cells (.toml).")

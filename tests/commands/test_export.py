@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import flowreform as fr
 from flowreform.cli import app
+from flowreform.commands.kinds import KINDS, Kind
 from flowreform.experiment import Experiment
 from planning import planning_workbook
 
@@ -146,11 +147,14 @@ def test_a_sweep_that_kept_quantiles_alone(ward: Path, tmp_path: Path) -> None:
         (["-o", "r.cvs"], 'did you mean ".csv"'),
         (["-o", "results"], 'nothing is written as "results"'),
         (["-o", "r.xlsx", "--template", "plan.xlsx"], "--template needs --map"),
-        (["-o", "r.csv", "--template", "plan.xlsx", "--map", "m.toml"], "a template is filled into a workbook"),
-        (["-o", "r.xlsm"], "a workbook without a template holds no macros"),
-        (["-o", "r.nc", "--kpis"], "--kpis is for .csv and .parquet"),
+        (
+            ["-o", "r.csv", "--template", "plan.xlsx", "--map", "m.toml"],
+            "--template is for .xlsx, .xlsm (yearly results in cells of your own workbook)",
+        ),
+        (["-o", "r.xlsm"], "add --template and --map, or write .xlsx"),
+        (["-o", "r.nc", "--kpis"], "--kpis is for .csv, .parquet (KPIs, a row for every run)"),
         (["-o", "r.csv", "--values"], "--values is for .xlsx"),
-        (["-o", "r.csv", "--dt", "1"], "--dt: error: only the live workbook takes it"),
+        (["-o", "r.csv", "--dt", "1"], "--dt is for .xlsx (the model with its scenarios as a workbook of formulas)"),
         (["-o", "r.xlsx", "--template", "nowhere.xlsx", "--map", "nowhere.toml"], "there is no such file"),
     ],
 )
@@ -169,6 +173,42 @@ def test_options_of_a_run_are_refused_for_a_sweep(swept: Path, tmp_path: Path) -
     done = export(swept, "-o", tmp_path / "s.csv", "--draws", 3)
     assert done.exit_code == 1
     assert "a sweep is written as it was run" in done.stderr
+
+
+# --- the table of kinds ----------------------------------------------------------------------------------------------
+
+GIVEN = {"kpis": ["--kpis"], "values": ["--values"], "template": ["--template", "plan.xlsx"], "map": ["--map", "map.toml"],
+         "scenario": ["--scenario", "slower"], "dt": ["--dt", "0.5"]}  # fmt: skip
+"""How each option of a row is written on the command line."""
+WRITTEN = [(kind, suffix) for kind in KINDS for suffix in kind.suffixes if suffix != ".xlsm"]
+"""All but workbooks with macros inside, which tests/export/test_template.py makes by hand."""
+
+
+@pytest.mark.parametrize(("kind", "suffix"), WRITTEN,
+                         ids=lambda value: value if isinstance(value, str) else value.writer)  # fmt: skip
+def test_every_kind_is_written_with_the_options_that_it_takes(
+    kind: Kind, suffix: str, ward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    planning_workbook(tmp_path / "plan.xlsx")
+    (tmp_path / "map.toml").write_text(
+        '[[results]]\ncell = "beds_at_end"\nvariable = "closing"\nstatistic = "at"\nyear = 2021\n', encoding="utf-8"
+    )
+    options = [word for option in (*kind.chosen_by, *kind.takes) for word in GIVEN[option]]
+    source = ward / ("model.xmile" if kind.what.endswith("XMILE") else "pace.toml")
+    done = export(source, "-o", f"made{suffix}", *options)
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / f"made{suffix}").stat().st_size > 0
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.writer)
+def test_every_kind_has_its_writer_and_is_in_the_help(kind: Kind) -> None:
+    from flowreform.commands import export as writers
+
+    assert getattr(writers, kind.writer).__doc__, f"{kind.writer} has no writer in commands/export.py"
+    assert set(kind.chosen_by) | set(kind.takes) <= set(GIVEN)
+    shown = " ".join(CliRunner().invoke(app, ["export", "--help"]).output.split())
+    assert all(suffix in shown for suffix in kind.suffixes)
 
 
 # --- what the documentation shows ------------------------------------------------------------------------------------

@@ -1,19 +1,21 @@
 """`export`: a model, an experiment's results, or a finished sweep as a file for other programs; the suffix says which kind.
 
-A kind is one line of `KINDS`. What runs is run as `flowreform run` would, with the same options.
+The kinds are the rows of `kinds.KINDS`, each with the name of its writer here. What runs is run as `flowreform run` would, with
+the same options.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowreform.commands.kinds import kind_of
 from flowreform.commands.reading import read_experiment
 from flowreform.commands.run import Options, code_from_text, failed_runs, stray_reads, warnings_of
 from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, complain, print_json, say
-from flowreform.errors import ExperimentError, did_you_mean, error
+from flowreform.errors import ExperimentError, error
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -36,11 +38,6 @@ class Asked:
     map: Path | None = None
     scenario: str | None = None
     dt: float | None = None
-
-    @property
-    def live(self) -> bool:
-        """Whether it is the workbook of formulas that is asked for."""
-        return self.output.suffix.lower() == ".xlsx" and not self.values and self.template is None
 
 
 @dataclass(frozen=True)
@@ -77,8 +74,8 @@ class Written:
 
 def export(name: str, asked: Asked) -> int:
     """Write one file of the kind that its suffix names; 3 when runs behind it failed."""
-    kind = _kind(asked)
-    made = KINDS[kind](name, asked)
+    kind = kind_of(asked.output.suffix.lower(), _given(name, asked), str(asked.output))
+    made: Written = globals()[kind.writer](name, asked)
     if asked.run.as_json:
         print_json({"source": name, "file": asked.output.name, "notes": list(made.notes), **made.facts})
     else:
@@ -88,35 +85,18 @@ def export(name: str, asked: Asked) -> int:
     return made.code
 
 
-def _kind(asked: Asked) -> str:
-    """The key of `KINDS`. Raises ExperimentError for a suffix or a set of options that means nothing."""
-    suffix = asked.output.suffix.lower()
-    file = str(asked.output)
-    if suffix not in KINDS:
-        hint = did_you_mean(suffix, KINDS) or f"give it a name that ends in {', '.join(KINDS)}"
-        raise ExperimentError(error("unknown-format", f'nothing is written as "{suffix or asked.output.name}"', hint, file=file))
-    if (asked.template is None) != (asked.map is None):
-        missing, given = ("--map", "--template") if asked.map is None else ("--template", "--map")
-        reason = f"{given} needs {missing}: the workbook to fill, and which result goes into which cell"
-        raise ExperimentError(error("usage", reason, f"add {missing} FILE", file=file))
-    if asked.template is not None and suffix not in (".xlsx", ".xlsm"):
-        raise ExperimentError(error("usage", "a template is filled into a workbook", "write .xlsx or .xlsm", file=file))
-    if suffix == ".xlsm" and asked.template is None:
-        raise ExperimentError(error("usage", "a workbook without a template holds no macros", "write .xlsx", file=file))
-    if asked.kpis and suffix not in (".csv", ".parquet"):
-        raise ExperimentError(
-            error("usage", "--kpis is for .csv and .parquet", "leave it out: other files hold the KPIs", file=file)
-        )
-    if asked.values and suffix != ".xlsx":
-        raise ExperimentError(
-            error("usage", "--values is for .xlsx", "leave it out: other files hold nothing but values", file=file)
-        )
-    only_live = [option for option, given in (("--scenario", asked.scenario), ("--dt", asked.dt)) if given is not None]
-    if only_live and not asked.live:
-        raise ExperimentError(
-            [error("usage", "only the live workbook takes it", "write -o FILE.xlsx", file=option) for option in only_live]
-        )
-    return suffix
+def _given(name: str, asked: Asked) -> list[str]:
+    """The options of `KINDS` that are given; `.kpis.csv` asks for KPIs, the folder of a sweep has nothing but values."""
+    given = {
+        "kpis": asked.kpis or Path(asked.output.stem).suffix.lower() == ".kpis",
+        "values": asked.values,
+        "template": asked.template is not None,
+        "map": asked.map is not None,
+        "scenario": asked.scenario is not None,
+        "dt": asked.dt is not None,
+    }
+    workbook = asked.output.suffix.lower() == ".xlsx" and not any(given.values())
+    return [option for option, there in given.items() if there] + ["values"] * (workbook and Path(name).is_dir())
 
 
 # --- where results come from -----------------------------------------------------------------------------------------
@@ -172,7 +152,7 @@ def _swept(folder: Path, options: Options) -> tuple[Source, Written]:
 # --- the kinds -------------------------------------------------------------------------------------------------------
 
 
-def _model(name: str, asked: Asked) -> Written:
+def xmile(name: str, asked: Asked) -> Written:
     """A model as XMILE."""
     import flowreform as fr
 
@@ -181,36 +161,48 @@ def _model(name: str, asked: Asked) -> Written:
     return Written()
 
 
-def _csv(name: str, asked: Asked) -> Written:
-    """The tidy table, or the KPI table, as CSV."""
-    from flowreform.export.tables import kpis_csv
+def tidy_csv(name: str, asked: Asked) -> Written:
+    """The tidy table as CSV."""
     from flowreform.export.tidy import write_csv
+
+    source, made = _results(name, asked)
+    with at_work("writing") as advance:
+        write_csv(asked.output, source.ds, source.calendar, advance)
+    return made
+
+
+def kpis_csv(name: str, asked: Asked) -> Written:
+    """The KPI table as CSV."""
+    from flowreform.export import tables
     from flowreform.files import write_text
 
     source, made = _results(name, asked)
-    if _wants_kpis(asked):
-        write_text(asked.output, kpis_csv(_kpis(source)))
-    else:
-        with at_work("writing") as advance:
-            write_csv(asked.output, source.ds, source.calendar, advance)
+    write_text(asked.output, tables.kpis_csv(_kpis(source)))
     return made
 
 
-def _parquet(name: str, asked: Asked) -> Written:
-    """The tidy table, or the KPI table, as Parquet."""
-    from flowreform.export.parquet import require_pyarrow, write_kpis, write_parquet
+def tidy_parquet(name: str, asked: Asked) -> Written:
+    """The tidy table as Parquet."""
+    from flowreform.export.parquet import require_pyarrow, write_parquet
 
     require_pyarrow(asked.output)  # before anything runs
     source, made = _results(name, asked)
-    if _wants_kpis(asked):
-        write_kpis(asked.output, _kpis(source))
-    else:
-        with at_work("writing") as advance:
-            write_parquet(asked.output, source.ds, source.calendar, advance)
+    with at_work("writing") as advance:
+        write_parquet(asked.output, source.ds, source.calendar, advance)
     return made
 
 
-def _netcdf(name: str, asked: Asked) -> Written:
+def kpis_parquet(name: str, asked: Asked) -> Written:
+    """The KPI table as Parquet."""
+    from flowreform.export.parquet import require_pyarrow, write_kpis
+
+    require_pyarrow(asked.output)
+    source, made = _results(name, asked)
+    write_kpis(asked.output, _kpis(source))
+    return made
+
+
+def netcdf(name: str, asked: Asked) -> Written:
     """The whole Dataset as netCDF."""
     from flowreform.results import write_netcdf
 
@@ -219,14 +211,7 @@ def _netcdf(name: str, asked: Asked) -> Written:
     return made
 
 
-def _workbook(name: str, asked: Asked) -> Written:
-    """A filled template, a workbook of values, or the live workbook."""
-    if asked.template is not None:
-        return _template(name, asked)
-    return _values(name, asked) if asked.values or Path(name).is_dir() else _live(name, asked)
-
-
-def _live(name: str, asked: Asked) -> Written:
+def live(name: str, asked: Asked) -> Written:
     """A model with its scenarios as a workbook of formulas."""
     from flowreform.export.workbook.write import to_xlsx
     from flowreform.results import command_text
@@ -244,7 +229,7 @@ def _live(name: str, asked: Asked) -> Written:
     return Written(facts=facts, summary=f"{made.formulas:,} formulas, {made.columns} columns x {made.rows:,} rows")
 
 
-def _template(name: str, asked: Asked) -> Written:
+def template(name: str, asked: Asked) -> Written:
     """Yearly results in cells of a workbook that the user has."""
     from flowreform.export.template import fill, plan, read_template
 
@@ -259,7 +244,7 @@ def _template(name: str, asked: Asked) -> Written:
     return replace(made, notes=(*made.notes, *fill(ready, source.ds, source.experiment, asked.output)))
 
 
-def _values(name: str, asked: Asked) -> Written:
+def values(name: str, asked: Asked) -> Written:
     """A workbook that holds values and no formulas."""
     from flowreform.export.values import write_values
 
@@ -269,26 +254,9 @@ def _values(name: str, asked: Asked) -> Written:
     return made
 
 
-def _wants_kpis(asked: Asked) -> bool:
-    return asked.kpis or Path(asked.output.stem).suffix.lower() == ".kpis"
-
-
 def _kpis(source: Source) -> Dataset:
     import flowreform as fr
 
     if not source.experiment.kpis:
         raise ExperimentError(error("no-kpis", "there are no KPIs", "define one in [kpis.<name>], or leave out --kpis"))
     return fr.kpis(source.ds, source.experiment)
-
-
-KINDS: dict[str, Callable[[str, Asked], Written]] = {
-    ".xlsx": _workbook,
-    ".xlsm": _workbook,
-    ".csv": _csv,
-    ".parquet": _parquet,
-    ".nc": _netcdf,
-    ".xmile": _model,
-    ".stmx": _model,
-    ".xml": _model,
-}
-"""What writes a file, by its suffix."""
