@@ -101,6 +101,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert not heavy & set(done.stderr.split())
 
 
+def test_a_run_imports_nothing_that_it_does_not_use(ward: Path) -> None:
+    """Each of these costs a tenth of a second or more; xarray and pandas would import the first three for nothing."""
+    script = "import sys\nfrom flowreform.cli import main\ntry:\n main()\nfinally:\n print(*sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", script, "run", str(ward / "model.xmile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    unused = {"dask", "pint", "pyarrow", "lark", "numba", "pysd", "scipy", "matplotlib", "h5netcdf", "zarr", "SALib"}
+    assert not unused & set(done.stderr.split())
+
+
 # --- run -------------------------------------------------------------------------------------------------------------
 
 

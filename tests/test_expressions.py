@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowreform.formats.expressions import ExpressionError, depth, parse, qualified
+from flowreform.formats import bundled, expressions, read_model
+from flowreform.formats.expressions import ExpressionError, _Quick, depth, parse, qualified
 from flowreform.formats.limits import Limits
-from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary, canonical, fold
+from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary, canonical, fold, walk
 
 a, b, c, d = (Ref(name) for name in "abcd")
 
@@ -247,3 +248,45 @@ def test_fold_goes_through_everything_once(text: str) -> None:
 
 def _nodes(text: str) -> list[ast.AST]:
     return list(ast.walk(ast.parse(text.replace("^", "**"), mode="eval")))
+
+
+# --- the quick parser against the grammar ----------------------------------------------------------------------------
+
+PIECES = [
+    "a", "b.c", ".d", '"e f"', "g[x]", "h[*, y:z]", "k[x](2)", "min(a, b)", "f()", "3", "4.5e-3", "5.", "(", ")", "[", "]", ",",
+    ":", "+", "-", "*", "/", "//", "^", "=", "<>", "<", "<=", ">", ">=", " mod ", " and ", " or ", " not ", " if ", " then ",
+    " else ", " IF a THEN b ELSE c ", "{why}", "\n", " ", "if.x", "x.*", "1e999", "2x", "andy", "\u00a0", "%",
+]  # fmt: skip
+
+
+def by_grammar(text: str, column: int) -> tuple[object, object]:
+    """What the grammar alone makes of a text, with the columns of its names."""
+    try:
+        return shown(expressions._by_grammar(text, column))
+    except ExpressionError:
+        return None, None
+
+
+def shown(expr: Expr | None) -> tuple[object, object]:
+    return expr, None if expr is None else [getattr(part, "column", None) for part in walk(expr)]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=14).map("".join), st.sampled_from([1, 7, 995, 1000]))
+def test_the_quick_parser_agrees_with_the_grammar_or_leaves_it_alone(text: str, column: int) -> None:
+    quick = _Quick(text, column).parsed()
+    if quick is not None:
+        assert shown(quick) == by_grammar(text, column)
+
+
+def test_the_quick_parser_reads_every_equation_of_the_bundled_models_as_the_grammar_does() -> None:
+    texts = {equation.text for name in bundled("models") for variable in read_model(name) for equation in variable.equations}
+    quick = {text: _Quick(text, 1).parsed() for text in texts if text.strip()}
+    assert sum(expr is None for expr in quick.values()) == 0
+    for text, expr in quick.items():
+        assert shown(expr) == by_grammar(text, 1), text
+
+
+def test_a_parser_with_another_precedence_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mutant: AND as loose as OR."""
+    monkeypatch.setitem(expressions._LEVELS, "and", 1)
+    assert shown(_Quick("a or b and c", 1).parsed()) != by_grammar("a or b and c", 1)

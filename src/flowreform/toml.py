@@ -33,7 +33,7 @@ class Table(BaseModel):
     """The base of every table: frozen, no unknown keys, no guessing between types, docstrings are the documentation."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False
+        frozen=True, extra="forbid", strict=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
     )
 
 

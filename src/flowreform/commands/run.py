@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,7 @@ def run(name: str, options: Options) -> int:
         from flowreform.results import command_text
 
         command = command_text(options.command(name))
+        _only_numpy()
         ds = fr.run(experiment, engine=options.engine, progress=advance, command=command)
     kpis = fr.kpis(ds, experiment)
     failed, strays = tuple(failed_runs(ds, experiment)), tuple(stray_reads(ds))
@@ -82,6 +84,23 @@ def run(name: str, options: Options) -> int:
         if len(lines) > MOST_NAMED:
             say(f"warning: ... and {len(lines) - MOST_NAMED} more; summary.md names them all (-o DIR)")
     return SOME_RUNS_FAILED if failed else DONE
+
+
+def _only_numpy() -> None:
+    """Keep dask, pint and pyarrow out of this process until somebody uses them.
+
+    xarray imports the first two at its first array, merely to ask whether the array is one of theirs, and pandas the third: the
+    better part of a second of processor time. A command's arrays are all numpy's."""
+    absent = [name for name in ("dask", "pint", "pyarrow") if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import xarray as xr
+
+        xr.Dataset({"x": ("i", np.zeros(1))}, {"i": [0]}).isel(i=0)["x"].item()
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 def warnings_of(experiment: Experiment) -> Iterator[Any]:

@@ -112,23 +112,28 @@ def parse(text: str, *, limits: Limits = DEFAULT, column: int = 1) -> Expr:
     plain = _PLAIN_NUMBER.fullmatch(text)
     if plain:
         return _number(plain[1], 1, column)
+    expr = _Quick(text, column if 1 <= column <= _WIDEST_COLUMN else _WIDEST_COLUMN + 1).parsed() or _by_grammar(text, column)
+    if len(text) > limits.nesting and (deepest := depth(expr)) > limits.nesting:
+        reason = f"the equation is nested {deepest:,} levels deep, the limit is {limits.nesting:,}"
+        repair = f"split it over several variables, or {how_to_raise('nesting')}"
+        raise ExpressionError(reason, repair, column=column, rule="equation-too-deep")
+    return expr
+
+
+def _by_grammar(text: str, column: int) -> Expr:
+    """The expression by the grammar, which says what is wrong where there is none."""
     from lark.exceptions import UnexpectedInput
 
     from flowreform.formats.xmile_explain import explain
 
     padded = " " * (column - 1 if 1 <= column <= _WIDEST_COLUMN else _WIDEST_COLUMN) + text
     try:
-        expr: Expr = _parser().parse(padded)  # type: ignore[assignment]
+        return _parser().parse(padded)  # type: ignore[return-value]
     except UnexpectedInput as fault:
         reason, repair, place = explain(padded, fault)
         line = padded.count("\n", 0, place) + 1
-        found = place - padded.rfind("\n", 0, place)
-        raise ExpressionError(reason, repair, line=line, column=found if line > 1 or found <= _WIDEST_COLUMN else 0) from None
-    if len(text) > limits.nesting and (deepest := depth(expr)) > limits.nesting:
-        reason = f"the equation is nested {deepest:,} levels deep, the limit is {limits.nesting:,}"
-        repair = f"split it over several variables, or {how_to_raise('nesting')}"
-        raise ExpressionError(reason, repair, column=column, rule="equation-too-deep")
-    return expr
+        column = place - padded.rfind("\n", 0, place)
+        raise ExpressionError(reason, repair, line=line, column=column if line > 1 or column <= _WIDEST_COLUMN else 0) from None
 
 
 def depth(expr: Expr) -> int:
@@ -145,6 +150,155 @@ def qualified(name: str) -> str:
     if len(parts) > 1 and parts[0] == "std":
         parts = parts[1:]
     return ("." if name.startswith(".") else "") + ".".join(parts)
+
+
+_TOKEN = re.compile(rf"(?:[\s\u00a0]+|\{{[^}}]*\}})*(?:({NAME})|({NUMBER})|(<>|<=|>=|//|[-+*/^=<>(),:\[\]]))")
+_REST = re.compile(r"(?:[\s\u00a0]+|\{[^}]*\})*")
+_KEYWORDS = frozenset({"if", "then", "else", "and", "or", "not", "mod"})
+_LEVELS = {
+    "or": 1, "and": 2, "=": 3, "<>": 3, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "mod": 6,
+}  # fmt: skip
+_DEEPEST = 60
+"""Brackets inside each other that the quick parser follows."""
+
+
+class _Unsure(Exception):
+    """Something the quick parser leaves to the grammar: a fault, or a rare form."""
+
+
+class _Quick:
+    """The same language by precedence climbing, without building the grammar's tables: for the equations that are right, which
+    is nearly all of them. Whatever it is not sure of goes to the grammar, which also says what is wrong; a test holds the
+    two to each other. `column` is where the text begins in its line."""
+
+    def __init__(self, text: str, column: int) -> None:
+        self.text, self.column = text, column
+        self.first_break = text.find("\n") if "\n" in text else len(text)
+        self.tokens: list[tuple[str, str, int]] = []  # operator, keyword or kind; the text; where it begins
+        self.next = 0
+        self.depth = 0
+
+    def parsed(self) -> Expr | None:
+        """The expression; None where the grammar must be asked."""
+        try:
+            self._split()
+            expr = self._expression(1)
+        except _Unsure:
+            return None
+        return expr if self.tokens[self.next][0] == "end" else None
+
+    def _split(self) -> None:
+        place, text = 0, self.text
+        while (match := _TOKEN.match(text, place)) is not None:
+            name, number, sign = match.groups()
+            if name is not None:
+                word = name.lower()
+                if word.partition(".")[0] in _KEYWORDS and word not in _KEYWORDS:
+                    raise _Unsure
+                self.tokens.append((word if word in _KEYWORDS else "name", name, match.start(1)))
+            elif number is not None:
+                self.tokens.append(("number", number, match.start(2)))
+            else:
+                self.tokens.append((sign, sign, match.start(3)))
+            place = match.end()
+        if _REST.fullmatch(text, place) is None:
+            raise _Unsure
+        self.tokens.append(("end", "", len(text)))
+
+    def _take(self, kind: str) -> bool:
+        """Whether the next token is of a kind; past it then."""
+        found = self.tokens[self.next][0] == kind
+        self.next += found
+        return found
+
+    def _need(self, kind: str) -> None:
+        if not self._take(kind):
+            raise _Unsure
+
+    def _place(self, start: int) -> int:
+        column = self.column + start
+        return column if start < self.first_break and column <= _WIDEST_COLUMN else 0
+
+    def _expression(self, least: int) -> Expr:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise _Unsure
+        left = self._signed()
+        while (level := _LEVELS.get((token := self.tokens[self.next])[0], 0)) >= least:
+            self.next += 1
+            right = self._expression(level + 1)
+            if token[0] == "//":
+                left = Call("safediv", (left, right), self._place(token[2]))
+            else:
+                left = Binary(token[0], left, right)
+        self.depth -= 1
+        return left
+
+    def _signed(self) -> Expr:
+        sign = self.tokens[self.next][0]
+        if sign in ("+", "-", "not"):
+            self.next += 1
+            if self.tokens[self.next][0] in ("+", "-", "not"):
+                raise _Unsure
+            return Unary(sign, self._signed())
+        base = self._atom()
+        if not self._take("^"):
+            return base
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise _Unsure
+        power = Binary("^", base, self._signed())
+        self.depth -= 1
+        return power
+
+    def _atom(self) -> Expr:
+        kind, text, start = self.tokens[self.next]
+        self.next += 1
+        match kind:
+            case "number":
+                if not isfinite(value := float(text)):
+                    raise _Unsure
+                return Number(value)
+            case "(":
+                inside = self._expression(1)
+                self._need(")")
+                return inside
+            case "if":
+                condition = self._expression(1)
+                self._need("then")
+                yes = self._expression(1)
+                self._need("else")
+                return Call("if", (condition, yes, self._expression(1)), self._place(start))
+            case "name":
+                return self._named(text, self._place(start))
+            case _:
+                raise _Unsure
+
+    def _named(self, text: str, column: int) -> Expr:
+        name = qualified(text)
+        if self._take("["):
+            indexes = self._several(self._index, "]")
+            if not self._take("("):
+                return Ref(name, indexes, column)
+            argument = self._expression(1)
+            self._need(")")
+            return Call("lookup", (Ref(name, indexes, column), argument), column)
+        if self._take("("):
+            return Call(name, () if self._take(")") else self._several(lambda: self._expression(1), ")"), column)
+        return Ref(name, (), column)
+
+    def _several(self, item: Callable[[], Expr], close: str) -> tuple[Expr, ...]:
+        items = [item()]
+        while self._take(","):
+            items.append(item())
+        self._need(close)
+        return tuple(items)
+
+    def _index(self) -> Expr:
+        if self._take("*"):
+            return Star(None)
+        first = self._expression(1)
+        return Call("range", (first, self._expression(1))) if self._take(":") else first
 
 
 def _number(text: str, line: int, column: int) -> Number:
