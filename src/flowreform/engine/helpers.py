@@ -74,7 +74,8 @@ def within(x: float, size: int) -> bool:
 
 
 def clearing_price(s: Any, size: int, quantity: int, q: int, profile: int, p: int, field: int, available: float) -> float:
-    """The price at which demands add up to what is available; -inf when that is enough for all, +inf when it is nothing.
+    """The price at which demands add up to what is available, and to no more; the lowest number there is when that is enough for
+    all, the highest when it is nothing (finite, so that no run counts as failed for it). A demand below zero is none.
 
     `quantity` and `profile` are the cells of the first demand and the first field of its profile (type, priority, width),
     `q`, `p` and `field` the strides. Halving the interval until it has no number inside finds the price to the last bit."""
@@ -82,17 +83,18 @@ def clearing_price(s: Any, size: int, quantity: int, q: int, profile: int, p: in
     low = 0.0
     high = 0.0
     for i in range(size):
-        total = total + s[quantity + i * q]
+        if s[quantity + i * q] > 0.0:
+            total = total + s[quantity + i * q]
         middle = s[profile + i * p + field]
         reach = 40.0 * abs(s[profile + i * p + 2 * field]) + 1.0
         if i == 0 or middle - reach < low:
             low = middle - reach
         if i == 0 or middle + reach > high:
             high = middle + reach
-    if available >= total:
-        return -float("inf")
+    if available >= total and available > 0.0:
+        return -1.7976931348623157e308
     if available <= 0.0:
-        return float("inf")
+        return 1.7976931348623157e308
     for _ in range(2200):
         price = 0.5 * low + 0.5 * high
         if not low < price < high:
@@ -105,7 +107,20 @@ def clearing_price(s: Any, size: int, quantity: int, q: int, profile: int, p: in
             low = price
         else:
             high = price
-    return 0.5 * low + 0.5 * high
+    return high
+
+
+def fixed_share(s: Any, size: int, quantity: int, q: int, profile: int, p: int, field: int, available: float) -> float:
+    """The share of their quantity that demands of no price (type 0) get: all of it, or what is available in equal shares.
+
+    Cells and strides as in `clearing_price`; `field` is not used."""
+    total = 0.0
+    for i in range(size):
+        if s[profile + i * p] == 0.0 and s[quantity + i * q] > 0.0:
+            total = total + s[quantity + i * q]
+    if available <= 0.0:
+        return 0.0
+    return divide(available, total) if total > available else 1.0
 
 
 def priority_start(s: Any, size: int, quantity: int, q: int, priority: int, p: int, width: float, own: float) -> float:
@@ -131,7 +146,9 @@ def priority_start(s: Any, size: int, quantity: int, q: int, priority: int, p: i
 
 
 def filling_level(s: Any, size: int, quantity: int, q: int, start: int, p: int, supply: float) -> float:
-    """The level at which demands, each filling evenly from its own start to one above it, add up to the supply."""
+    """The level at which demands, each filling evenly from its own start to one above it, add up to the supply; a demand below
+    zero is none."""
+    there = 0.0 if supply < 0.0 else supply
     best = 0.0  # the highest corner that the supply reaches, what it takes, and the corner after it
     taken = 0.0
     after = float("inf")
@@ -140,8 +157,9 @@ def filling_level(s: Any, size: int, quantity: int, q: int, start: int, p: int, 
         used = 0.0
         for i in range(size):
             share = level - s[start + i * p]
-            used = used + s[quantity + i * q] * (0.0 if share < 0.0 else (1.0 if share > 1.0 else share))
-        if used <= supply:
+            asked = s[quantity + i * q]
+            used = used + (asked if asked > 0.0 else 0.0) * (0.0 if share < 0.0 else (1.0 if share > 1.0 else share))
+        if used <= there:
             if level > best:
                 best = level
                 taken = used
@@ -153,9 +171,9 @@ def filling_level(s: Any, size: int, quantity: int, q: int, start: int, p: int, 
     middle = 0.5 * best + 0.5 * after
     for i in range(size):
         share = middle - s[start + i * p]
-        if 0.0 < share < 1.0:
+        if 0.0 < share < 1.0 and s[quantity + i * q] > 0.0:
             rate = rate + s[quantity + i * q]
-    return best + divide(supply - taken, rate)
+    return best + divide(there - taken, rate)
 
 
 def inverse(

@@ -17,7 +17,8 @@ _FIELDS = 4
 @fitting
 def by_price(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """ALLOCATE AVAILABLE(request[who], profile[who, type], available): each gets what it asks for at the price at which
-    all together ask for what is available."""
+    all together ask for what is available. A request of no price (type 0) is served first; where there is less than such requests
+    ask for, each gets the same share of it."""
     profile = call.args[1]
     request = values_of(builder, scope, call.args[0], call)
     who = request.run.dimension
@@ -38,11 +39,15 @@ def by_price(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     available = builder.value(scope, call.args[2])
     outside = [run for run in scope.running if run.dimension.name not in _names_of(builder, scope, request)]
     around = replace(scope, running=tuple(outside))
-    price = builder.auxiliary(around, Vector("clearing_price", request.size, (request.whole(), table), (available,)))
+    price, share = (
+        builder.auxiliary(around, Vector(name, request.size, (request.whole(), table), (available,)))
+        for name in ("clearing_price", "fixed_share")
+    )
     offset, term = here(builder, scope, request)
     loop = request.run.loop.number
     own = [moved(part.read, part.run.loop.number, term, offset) for part in fields[:3]]
-    return Op("demand_at_price", (moved(request.read, loop, term, offset), *own, price))
+    given = Op("demand_at_price", (moved(request.read, loop, term, offset), *own, price))
+    return Op("if", (Op("=", (own[0], Const(0.0))), Op("*", (given, share)), given))
 
 
 def _names_of(builder: Builder, scope: Scope, values: Values) -> set[str]:
@@ -96,4 +101,5 @@ def by_priority(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Cod
     offset, term = here(builder, scope, request)
     share = Op("-", (level, moved(start, own_loop, term, offset)))
     clipped = Op("min", (Op("max", (share, Const(0.0))), Const(1.0)))
-    return Op("*", (moved(request.read, request.run.loop.number, term, offset), clipped))
+    asked = Op("max", (moved(request.read, request.run.loop.number, term, offset), Const(0.0)))
+    return Op("*", (asked, clipped))
