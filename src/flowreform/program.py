@@ -19,9 +19,10 @@ from flowreform.model import LookupKind, Method, Role
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A literal."""
+    """A literal; `missing` where the modeller wrote that there is no value (:NA:)."""
 
     value: float
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

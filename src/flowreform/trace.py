@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flowreform import engine
-from flowreform.program import Program
+from flowreform.engine.watch import but_for_missing, handed_on
+from flowreform.program import Assign, Program, Read, spread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,9 +31,10 @@ def first_failure(program: Program, inputs: np.ndarray, drive: np.ndarray | None
     """Run one column of inputs again, keeping everything, and find where it failed; None when it did not."""
     import numpy as np
 
+    program, instead = _but_for_missing(program)
     evaluated = [slot for statement in (*program.constant, *program.step) for slot in statement.slots()]
-    stocks = [slot for stock in program.stocks for slot in _slots(stock)]
-    order = list(dict.fromkeys([*stocks, *evaluated]))
+    stocks = [slot for stock in program.stocks for slot in spread(stock.target, stock.loops)]
+    order = list(dict.fromkeys(slot for slot in (*stocks, *evaluated) if slot not in instead))
     found = engine.simulate(program, inputs, drive, keep=order, every=1, engine="python")
     row = {slot: i for i, slot in enumerate(found.slots)}
     values = found.values[[row[slot] for slot in order], :, 0]
@@ -45,8 +47,13 @@ def first_failure(program: Program, inputs: np.ndarray, drive: np.ndarray | None
     return Failure(0, program.owners[order[position]], found.times[step], float(values[position, step]))
 
 
-def _slots(stock: object) -> tuple[int, ...]:
-    from flowreform.program import Stock, spread
-
-    assert isinstance(stock, Stock)
-    return spread(stock.target, stock.loops)
+def _but_for_missing(program: Program) -> tuple[Program, frozenset[int]]:
+    """The program with a value beside each that may be missing on purpose: what it is but for that; and whom these stand for."""
+    missing = handed_on(program)
+    parts = [part for s in program.step if not missing.isdisjoint(s.slots()) for part in s.unrolled()]
+    beside = [
+        Assign(part.name, Read(program.slots + i), (), but_for_missing(part.code, program, missing))
+        for i, part in enumerate(parts)
+    ]
+    owners = (*program.owners, *(part.name for part in parts))
+    return replace(program, step=(*program.step, *beside), slots=len(owners), owners=owners), missing

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from flowreform.engine.expressions import Printer, cell
 from flowreform.engine.rows import lines, stretches
 from flowreform.engine.schedule import MOST, Segment, key, numbers, segments
-from flowreform.engine.watch import watched
+from flowreform.engine.watch import but_for_missing, handed_on, watched
 from flowreform.lower.order import reads
 from flowreform.model import Method
 from flowreform.program import Assign, Code, Const, Op, Program, Read
@@ -86,7 +86,7 @@ class _Emitter:
         self.before, self.sums, self.held = (self.rates + times * room for times in (1, 2, 3))
         self.first_literal = self.held + len(self.memory_to)
         self.literals: dict[float, int] = {}
-        self.watched = watched(program)
+        self.watched, self.missing = watched(program), handed_on(program)
         self.calls: dict[str, list[str]] = {}
         self.outside = set(keep) | {slot for statement in program.memory for slot in reads(statement)} | set(program.remembered)
         self.outside |= {slot for statement in program.step if statement.held for slot in statement.slots()}
@@ -162,8 +162,10 @@ class _Emitter:
             name = printer.assign(statement, indices)
             slots = statement.slots()
             watch = any(slot in self.watched for slot in slots)
-            if watch:
+            if watch and self.missing.isdisjoint(slots):
                 alarmed.append(name)
+            elif watch:
+                alarmed.append(printer.named(but_for_missing(statement.code, self.program, self.missing)))
             target = key(statement.target, indices)
             own = self.stock_slots.issuperset(slots) or slots[0] >= self.rates
             away = any(readers.get(slot, set()) - {number} or slot in self.outside for slot in slots)
@@ -191,10 +193,13 @@ class _Emitter:
         """What happens to all stocks, and to what is remembered, around the evaluations of a step."""
         program, stocks, names = self.program, self.stocks, (self.rates, self.before, self.sums)
         dt, half, sixth = (repr(program.dt / by) for by in (1.0, 2.0, 6.0))
+        room = program.method is not Method.EULER  # Euler's method has added them to the stocks
         rate, before, total = ([first + j for j in range(len(stocks))] for first in names)
         parts = [
             self._rows("clear", ["{0} = 0.0"], range(self.counters, self.counters + len(program.tables))),
-            self._rows("settle", [f"s[{cell(self.alarm)}] = s[{cell(self.alarm)}] + {{0}} * 0.0"], stocks),
+            self._rows(
+                "settle", [f"s[{cell(self.alarm)}] = s[{cell(self.alarm)}] + {{0}} * 0.0"], stocks + (rate if room else [])
+            ),
             self._rows("take", ["{1} = {0}"], self.memory_from, [self.held + j for j in range(len(self.memory_from))]),
             self._rows("put", ["{1} = {0}"], [self.held + j for j in range(len(self.memory_to))], self.memory_to),
         ]
@@ -283,14 +288,14 @@ def run(s, inputs, where, literals, first, out, column, early, late, every, step
         saving = n == following
         if saving:
             keep(out, column, 0, m, early, s)
-        if n == steps:
-            <settle>
         <advance>
         if saving:
             keep(out, column, early.shape[0], m, late, s)
             m = m + 1
             following = following + every
         if n == steps:
+            # What turned infinite or NaN shows in the stocks by now, or at this last time in what would change them.
+            <settle>
             break
         remember(s, hist, n, remembered)
         # What is remembered is taken now, before later stages overwrite it, and put in place at the end.

@@ -80,6 +80,13 @@ class Printer:
             self.names[place] = name
         return name
 
+    def named(self, code: Code) -> str:
+        """A local name that holds the value of an expression, in the loops of the statement assigned last."""
+        text, _ = self.value(code)
+        name = self.fresh()
+        self.lines.append(f"{name} = {text}")
+        return name
+
     def store(self, statement: Assign, loops: tuple[int, ...], name: str) -> None:
         """Write a local name into its slot."""
         self.loops = loops

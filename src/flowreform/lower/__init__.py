@@ -18,6 +18,7 @@ from flowreform.lower import conveyors, queues, subscripts
 from flowreform.lower.assemble import assemble
 from flowreform.lower.forms import read_table
 from flowreform.lower.limits import Limits
+from flowreform.lower.missing import has_missing
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Binary, Dimension, Equation, Expr, Model, Number, Ref, Role, Unary, Variable, canonical
@@ -44,6 +45,7 @@ def lower(model: Model, timed: Collection[str] = (), save_every: float | None = 
     `timed` names parameters that a scenario may vary over time. Raises ModelError with every fault found."""
     with _deep():
         builder = Builder(model, resolve)
+        builder.has_missing = has_missing(model)
         _place(builder)
         inputs = _write(builder, {canonical(name) for name in timed})
         return assemble(builder, inputs, save_every)

@@ -10,6 +10,7 @@ from flowreform.builtins import Builtin, Kind
 from flowreform.errors import did_you_mean
 from flowreform.lower import allocation, forms, macros, registers, state, subscripts, vectors
 from flowreform.lower.known import clock
+from flowreform.lower.missing import COMPARISONS, compared
 from flowreform.lower.scope import Builder, Fault, Scope
 from flowreform.model import Binary, Call, Expr, Number, Ref, Star, Unary
 from flowreform.program import Code, Const, Now, Op, Ordinal, Read
@@ -21,13 +22,14 @@ def resolve(builder: Builder, scope: Scope, expr: Expr) -> Code:
     """The code of an expression. Raises `Fault` for anything that has no meaning here."""
     match expr:
         case Number(value):
-            return Const(value)
+            return Const(value, missing=math.isnan(value))
         case Ref():
             return _reference(builder, scope, expr)
         case Unary(op, operand):
             return _unary(op, resolve(builder, scope, operand))
         case Binary(op, left, right):
-            return _binary(op, resolve(builder, scope, left), resolve(builder, scope, right))
+            a, b = resolve(builder, scope, left), resolve(builder, scope, right)
+            return compared(op, a, b) if op in COMPARISONS and builder.has_missing else _binary(op, a, b)
         case Call():
             return _call(builder, scope, expr)
         case Star():
@@ -91,7 +93,9 @@ def _value(builder: Builder, row: Builtin, ref: Ref) -> Code:
         raise Fault(f"{row.name.upper()} is a function and needs arguments", f"write {row.name.upper()}(...)", ref.column)
     if row.name == "time":
         return Now()
-    return Const({**clock(builder.model.specs), "pi": math.pi, "inf": math.inf, "nan": math.nan}[row.name])
+    if row.name == "nan":
+        return Const(math.nan, missing=True)
+    return Const({**clock(builder.model.specs), "pi": math.pi, "inf": math.inf}[row.name])
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------

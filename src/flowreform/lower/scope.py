@@ -89,6 +89,7 @@ class Builder:
         self.belted: frozenset[str] = frozenset()  # flows into conveyors and queues: never below zero
         self.asked: dict[str, Place] = {}  # flows that a conveyor may keep out: where their equations' values stand
         self.unlimited: dict[int, Code] = {}  # a flow that a non-negative stock limits, slot -> what its equation gives
+        self.has_missing = False  # does the model write :NA: or hold data with gaps?
         self.room: dict[str, Read] = {}  # flows out of queues into conveyors: how much the belt takes this step
         self._loops = 0
 
