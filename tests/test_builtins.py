@@ -146,7 +146,9 @@ def faults(row: builtins.Builtin) -> list[str]:
         found.append("it needs either an Excel form or the reason why there is none")
     if numeric and row.python is not None:
         names = [
-            name for name in inspect.signature(row.python).parameters if not (row.kind is Kind.TIMED and name in ("t", "dt"))
+            name
+            for name in inspect.signature(row.python).parameters
+            if not (row.kind is Kind.TIMED and name in ("t", "begun", "dt"))
         ]
         if len(names) != (2 if row.repeats else row.most):
             found.append(f"its Python form takes {len(names)} numbers and its call {row.most}")
@@ -186,7 +188,7 @@ def test_a_record_without_a_cell_is_seen(cell: str) -> None:
         "python": "abs",
         "excel": "step",
         "lowering": "vector_rank",
-        "note": "npv",
+        "note": "random",
         "arguments": "pulse",
         "at_start": "delay1",
     }

@@ -213,6 +213,7 @@ _ROWS = (
          "IF(ABS({1})<0.000001,{2},({0})/({1}))"),
     builtin("divide(numerator: a, denominator: b) -> a/b", Kind.PURE, ieee.divide, "({0})/({1})"),
     builtin("power(base: a, exponent: 1) -> ?", Kind.PURE, ieee.power, "POWER({0},{1})", heavy=True),
+    builtin("gamma_ln(x: 1) -> 1", Kind.PURE, ieee.log_gamma, "GAMMALN({0})", heavy=True, also="gammaln"),
     builtin("demand_at_price(quantity: a, profile: 1, priority: b, width: b, price: b) -> a", Kind.PURE, ieee.demand_at_price,
          no_excel=_PRICE, heavy=True),
     builtin("safediv(numerator: a, denominator: b, [otherwise: a/b = 0]) -> a/b", Kind.PURE, ieee.safe_divide,
@@ -258,6 +259,10 @@ _ROWS = (
     builtin("sample_if_true(condition: 1, input: a, initial: a) -> a", Kind.STATE, lowering="state.sample_of",
          at_start="initial"),
     builtin("previous(input: a, initial: a) -> a", Kind.STATE, lowering="state.previous_of", at_start="initial"),
+    builtin("history(input: a, time: T) -> a", Kind.STATE, lowering="state.history", now="input time", at_start="input time"),
+    builtin("derivn(input: a, order: 1) -> ?", Kind.STATE, lowering="state.derivative", now="input", at_start="input"),
+    builtin("npv(stream: a/T, discount rate: 1/T, initial: a, factor: 1) -> a", Kind.STATE, lowering="state.net_present_value",
+         stages=1, now="stream factor", at_start="stream initial factor"),
     builtin("init(input: a) -> a", Kind.STATE, lowering="state.initial_of", at_start="input", also="initial"),
     # a whole dimension
     builtin("sum(array: a) -> a", Kind.REDUCE, lowering="forms.total"),
@@ -285,6 +290,17 @@ _ROWS = (
     builtin("lookup_extrapolate(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
     builtin("lookup_forward(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
     builtin("lookup_backward(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
+    builtin("lookup_invert(lookup: ?, y: ?) -> ?", Kind.FORM, lowering="forms.lookup", also="lookupinv"),
+    builtin("get_data_at_time(data: ?, time: T) -> ?", Kind.FORM, lowering="forms.data_at_time"),
+    builtin("get_data_between_times(data: ?, time: T, mode: 1) -> ?", Kind.FORM, lowering="forms.data_between_times"),
+    builtin("get_data_first_time(data: ?) -> T", Kind.FORM, lowering="forms.data_first_time"),
+    builtin("get_data_last_time(data: ?) -> T", Kind.FORM, lowering="forms.data_last_time"),
+    builtin("sinwave(amplitude: a, period: T) -> a", Kind.FORM, lowering="forms.sine_wave"),
+    builtin("coswave(amplitude: a, period: T) -> a", Kind.FORM, lowering="forms.cosine_wave"),
+    builtin("rootn(x: ?, order: 1) -> ?", Kind.FORM, lowering="forms.root"),
+    builtin("percent(x: 1) -> 1", Kind.FORM, lowering="forms.percent", also="pct"),
+    builtin("endval(x: a, [initial: a]) -> a", Kind.FORM, lowering="forms.value_of_first_run"),
+    builtin("time_base(start: T, slope: 1) -> T", Kind.FORM, lowering="forms.time_base"),
     builtin("game(value: a) -> a", Kind.FORM, lowering="forms.itself"),
     builtin("get_time_value(relative to: 1, offset: T, measure: 1) -> T", Kind.FORM, lowering="forms.time_value"),
     builtin("active_initial(active: a, initial: a) -> a", Kind.FORM, lowering="forms.alone"),
@@ -304,7 +320,38 @@ _ROWS = (
         "random_beta random_triangular random_weibull random_pink_noise",
         "a run must be repeatable from its inputs alone; draw it as an uncertainty of the experiment instead",
     ),
-    *_refused("npv", "what is reported as a total is a stock; write the discounted sum as one"),
+    *_refused(
+        "clocktime runcount sensiruncount cputime message pause sound switch get_odbc",
+        "a run must be repeatable from its inputs alone, and has nobody to speak to",
+    ),
+    *_refused(
+        "delay_batch delay_conveyor delay_profile shift_if_true queue_fifo queue_fifo_attrib "
+        "queue_age_average queue_age_in_range queue_age_oldest queue_attrib_average queue_attrib_in_range "
+        "queue_attrib_max queue_attrib_min queue_attrib_quantity",
+        "discrete batches inside a function; write a conveyor or a queue in XMILE, or DELAY FIXED",
+    ),
+    *_refused("delayp", "a delay with a second result, its pipeline; write the delay as stocks"),
+    *_refused(
+        "find_market_price supply_at_price alloc_p marketp allocate",
+        "not supported; ALLOCATE AVAILABLE and ALLOCATE BY PRIORITY are",
+    ),
+    *_refused("find_zero simultaneous internal_rate_of_return irr", "found by iteration in a step; put a stock into the loop"),
+    *_refused("depreciate_straightline depreciate_by_schedule", "write the schedule as stocks"),
+    *_refused("lookup_slope lookup_area lookuparea lookupmean vector_lookup", "write the slope or the area as a lookup"),
+    *_refused(
+        "get_data_max get_data_min get_data_mean get_data_median get_data_stdv get_data_total_points cumulate cumulatef "
+        "time_shift",
+        "work it out from the data before the run, and give it as a parameter or a lookup",
+    ),
+    *_refused(
+        "counter cgrowth rework fv pv pmt sample_until sshape logisticbound interpolate invnorm normalcdf combinations "
+        "permutations factorial",
+        "not supported; write it with MODULO, POWER, IF and the other functions",
+    ),
+    *_refused(
+        "ctmean ctmax ctmin ctstddev ctflow throughput cyclemean cyclemax cyclemin cyclestddev ostate qelem qlen convey",
+        "statistics of a conveyor or a queue are not kept; read the stock and its flows",
+    ),
 )  # fmt: skip
 
 BUILTINS: MappingProxyType[str, Builtin] = MappingProxyType({row.name: row for row in _ROWS})

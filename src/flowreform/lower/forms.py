@@ -106,6 +106,79 @@ def time_value(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code
     return Op("+", (origin, builder.value(scope, call.args[1])))
 
 
+def _data(builder: Builder, call: Call) -> Ref:
+    """The data variable that a GET DATA function names. Raises Fault."""
+    data = call.args[0]
+    if isinstance(data, Ref) and data.name in builder.table_of:
+        return data
+    word = call.function.upper().replace("_", " ")
+    raise Fault(f"the first argument of {word} must be data", "name a data variable", call.column)
+
+
+def data_at_time(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """GET DATA AT TIME(data, time): between the points by a straight line."""
+    return look_up(builder, scope, _data(builder, call), call.args[1:])
+
+
+def data_between_times(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """GET DATA BETWEEN TIMES(data, time, mode): mode 1 looks forward, 0 interpolates, -1 holds backward."""
+    mode = known(builder.model, scope.outward(call.args[2]))
+    ways = {1.0: "forward", 0.0: "", -1.0: "backward"}
+    if mode not in ways:
+        raise Fault("the mode of GET DATA BETWEEN TIMES is 1, 0 or -1, known before the run", "write the number", call.column)
+    return look_up(builder, scope, _data(builder, call), call.args[1:2], ways[mode])
+
+
+def _end_of_data(builder: Builder, call: Call, place: int) -> Code:
+    data = _data(builder, call)
+    if data.subscripts or builder.model.variables[data.name].dimensions:
+        raise Fault("the times of arrayed data are not read", "name data without subscripts", call.column)
+    return Const(builder.tables[builder.table_of[data.name]].x[place])
+
+
+def data_first_time(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """GET DATA FIRST TIME(data)."""
+    return _end_of_data(builder, call, 0)
+
+
+def data_last_time(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """GET DATA LAST TIME(data)."""
+    return _end_of_data(builder, call, -1)
+
+
+def _wave(name: str, builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """SINWAVE, COSWAVE(amplitude, period): a wave over the time."""
+    amplitude, period = (builder.value(scope, arg) for arg in call.args)
+    turn = Op("/", (Op("*", (Const(2.0 * math.pi), Now())), period))
+    return Op("*", (amplitude, Op(name, (turn,))))
+
+
+sine_wave = partial(_wave, "sin")
+cosine_wave = partial(_wave, "cos")
+
+
+def root(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """ROOTN(x, order)."""
+    x, order = (builder.value(scope, arg) for arg in call.args)
+    return Op("power", (x, Op("/", (Const(1.0), order))))
+
+
+def percent(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """PERCENT(x): a hundred times x."""
+    return Op("*", (builder.value(scope, call.args[0]), Const(100.0)))
+
+
+def value_of_first_run(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """ENDVAL(x, initial): the value of x at the end of the run before; every run is the first here, so `initial`, or 0."""
+    return builder.value(scope, call.args[1]) if len(call.args) > 1 else Const(0.0)
+
+
+def time_base(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """TIME BASE(start, slope): start + slope * Time."""
+    start, slope = (builder.value(scope, arg) for arg in call.args)
+    return Op("+", (start, Op("*", (slope, Now()))))
+
+
 def lookup(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """LOOKUP(table, x) and its kinds: extrapolating, the point before, the point after."""
     table = call.args[0]

@@ -165,9 +165,21 @@ class Builder:
         return len(self.tables) - 1
 
 
+def _inverted(table: Table) -> Table:
+    """The lookup from y to x. Raises Fault where y turns round, since an x would not be the only one."""
+    rises = all(a < b for a, b in zip(table.y, table.y[1:], strict=False))
+    falls = all(a > b for a, b in zip(table.y, table.y[1:], strict=False))
+    if not rises and not falls:
+        raise Fault(f"the values of lookup {table.name} do not rise or fall throughout", "give an inverse only to one that does")
+    ends = slice(None) if rises else slice(None, None, -1)
+    return replace(table, x=table.y[ends], y=table.x[ends], kind=LookupKind.CONTINUOUS)
+
+
 def _read_as(table: Table, how: str) -> Table:
     if how == "extrapolate":
         return replace(table, kind=LookupKind.EXTRAPOLATE)
+    if how == "invert":
+        return _inverted(table)
     if how == "backward":
         return replace(table, kind=LookupKind.DISCRETE)
     # From a hair behind one point on, the value of the next: far over the rounding of times, far under any step.

@@ -10,7 +10,7 @@ from flowreform.builtins import Builtin
 from flowreform.lower.known import is_fixed, known
 from flowreform.lower.scope import Builder, Fault, Scope
 from flowreform.model import Call
-from flowreform.program import Assign, Code, Const, Op, Past, Read
+from flowreform.program import Assign, Code, Const, Now, Op, Past, Read
 
 MOST_STAGES = 1000
 
@@ -55,6 +55,48 @@ def sample_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """SAMPLE IF TRUE(condition, input, initial)."""
     condition, value, start = _values(builder, scope, call)
     return sample(builder, scope, condition, value, start)
+
+
+def history(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """Stella's HISTORY(input, time): the input as it was at a time gone by. Before the start it is what it was at the start,
+    and in a time still to come what it is now."""
+    value, time = _values(builder, scope, call)
+    source = builder.auxiliary(scope, value)
+    ago = Op("/", (Op("-", (Now(), time)), Const(builder.model.specs.dt)))
+    lag = builder.auxiliary(scope, Op("max", (Op("round", (ago,)), Const(0.0))))
+    before = initial(builder, scope, source)
+    past = _past(builder, scope, source, Op("max", (lag, Const(1.0))), before)
+    return builder.decided(scope, Op("if", (Op("<", (lag, Const(0.5))), source, past)))
+
+
+def derivative(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """Stella's DERIVN(input, order): the difference to the step before over dt, taken `order` times; 0 at the start."""
+    times = known(builder.model, scope.outward(call.args[1]))
+    if times is None or not 0.5 <= times <= 10.0:
+        reason = "the order of DERIVN must be a whole number from 1 to 10, known before the run"
+        raise Fault(reason, "write a number", call.column)
+    value: Code = builder.value(scope, call.args[0])
+    for _ in range(round(times)):
+        now = builder.auxiliary(scope, value)
+        before = previous(builder, scope, now, initial(builder, scope, now))
+        value = Op("/", (Op("-", (now, before)), Const(builder.model.specs.dt)))
+    return value
+
+
+def net_present_value(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """Vensim's NPV(stream, discount rate, initial, factor): the discount factor and the discounted sum are stocks, and the
+    stream of the present step is counted in (Vensim Reference Manual, NPV)."""
+    stream, rate, start, factor = _values(builder, scope, call)
+    dt = Const(builder.model.specs.dt)
+    flow, share = builder.auxiliary(scope, stream), builder.auxiliary(scope, rate)
+    discount, total = builder.hidden(scope), builder.hidden(scope)
+    builder.begins(scope, discount, Const(1.0))
+    falling = Op("/", (Op("*", (discount, share)), Op("+", (Const(1.0), Op("*", (share, dt))))))
+    builder.integrates(scope, discount, builder.auxiliary(scope, Op("-", (Const(0.0), falling))))
+    builder.begins(scope, total, start)
+    discounted = builder.auxiliary(scope, Op("*", (flow, discount)))
+    builder.integrates(scope, total, discounted)
+    return Op("*", (Op("+", (total, Op("*", (discounted, dt)))), factor))
 
 
 def initial_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
@@ -169,12 +211,16 @@ def pipeline(builder: Builder, scope: Scope, flow: Code, time: Code, start: list
     steps: Code = Op("max", (Op("round", (Op("/", (time, Const(builder.model.specs.dt))),)), Const(1.0)))
     lag: Code = initial(builder, scope, steps) if fixed else steps
     before = initial(builder, scope, start[0] if start else source)
-    number = len(builder.remembered)
-    count = 1
+    return builder.decided(scope, _past(builder, scope, source, lag, before))
+
+
+def _past(builder: Builder, scope: Scope, source: Read, lag: Code, before: Code) -> Past:
+    """A value as it was `lag` steps ago, and `before` as long as the run is younger than that."""
+    number, count = len(builder.remembered), 1
     for loop in scope.loops:
         count *= loop.size
     builder.remembered.extend(range(source.base, source.base + count))
-    return builder.decided(scope, Past(number, lag, before, source.terms))
+    return Past(number, lag, before, source.terms)
 
 
 def previous(builder: Builder, scope: Scope, value: Code, start: Code) -> Code:
