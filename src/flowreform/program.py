@@ -102,9 +102,12 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """Series number `number` of levers over time at this step; NaN where the scenario leaves the lever alone."""
+    """Series number `number` of levers over time at this step; NaN where the scenario leaves the lever alone.
+
+    `later` counts half steps after the one that is worked out (`lower.stages`)."""
 
     number: int
+    later: int = 0
 
 
 @dataclass(frozen=True, slots=True)

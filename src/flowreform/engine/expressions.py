@@ -113,8 +113,8 @@ class Printer:
                 return f"float({self._slot(base + 1, terms)})", 1
             case Read():
                 return self._read(code)
-            case Drive(number):
-                return f"drive[{number}, h]", 0
+            case Drive(number, later):
+                return f"drive[{number}, h + {later}]" if later else f"drive[{number}, h]", 0
             case LookupRead():
                 return self._lookup(code)
             case Reduce():

@@ -24,7 +24,7 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.flat import Kind
-from flowreform.export.workbook.layout import ENGINE_COLUMNS, ENGINE_FIRST, Layout, points_at
+from flowreform.export.workbook.layout import ENGINE_COLUMNS, ENGINE_FIRST, Layout, LeverAt, points_at
 from flowreform.export.workbook.printer import (
     ABOVE,
     HERE,
@@ -88,6 +88,11 @@ def describe(source: Source, slot: int) -> tuple[str, str, str]:
     owner = source.program.owners[slot]
     place = source.program.places.get(owner)
     variable = source.model.variables.get(owner)
+    if slot in source.flat.looks:
+        look = source.flat.looks[slot]
+        name, label, unit = describe(source, look.of)
+        what = f"net flow of {label}" if look.rate else label
+        return f"{name} #{slot}", f"{what}, look {look.number} within the step", "" if look.rate else unit
     if place is None or variable is None:
         return owner, owner, ""
     if slot in place.slots:
@@ -158,11 +163,11 @@ def last_point(table: Table) -> int:
     return len(table.x) - 1 if table.kind is LookupKind.EXTRAPOLATE else len(table.x)
 
 
-def _lever_column(source: Source, layout: Layout, pair: tuple[int, int]) -> Column:
-    """A lever over time as one scenario sets it."""
-    table = layout.lever_tables[pair]
-    time = f"{layout.addresses.time}{HERE}"
-    values = np.interp(source.rows, table.x, table.y)
+def _lever_column(source: Source, layout: Layout, place: LeverAt) -> Column:
+    """A lever over time as one scenario sets it, at the time of the row or some half steps later."""
+    table, half = layout.lever_tables[place], place[2] * source.program.dt / 2.0
+    time = f"{layout.addresses.time}{HERE}" if not half else f"({layout.addresses.time}{HERE}+{half!r})"
+    values = np.interp(source.rows + half, table.x, table.y)
     if len(table.x) == 1:
         formula = f"={points_at(table).ys.split(':')[0]}"
     else:
@@ -180,6 +185,9 @@ def write_engine(book: Book, source: Source, layout: Layout, columns: list[Colum
     note = (
         "The model itself: a row for each step, a column for each variable; a stock is the row above plus dt times its net flow."
     )
+    if source.flat.looks:
+        method = source.model.specs.method.upper()
+        note += f" By {method} the net flow is a weighted mean of looks within the step, each in columns of its own."
     if source.columns.folded:
         note += f" {len(source.columns.folded)} variables that are not shown are worked out inside the formulas that read them."
     page.write(0, 0, "Engine", TITLE)

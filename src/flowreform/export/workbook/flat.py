@@ -7,10 +7,11 @@ that the sheet (and the engine that runs this same program) has it in a cell of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from flowreform.lower.order import reads
+from flowreform.lower.stages import Repeat, written_out
 from flowreform.program import (
     Assign,
     Code,
@@ -55,6 +56,8 @@ class Flat:
     different: Mapping[int, Code]
     rates: Mapping[int, tuple[Code, bool]]
     memory: Mapping[int, Code]
+    looks: Mapping[int, Repeat] = field(default_factory=dict)
+    """What the slots stand for that write out a Runge-Kutta step."""
 
     def codes(self, slot: int) -> Iterator[Code]:
         """Everything that must be worked out for a slot's own cells."""
@@ -67,7 +70,8 @@ class Flat:
 
 def flatten(program: Program) -> Flat:
     """The flat form of a program."""
-    program = _with_arguments(_unrolled(program))
+    unrolled, looks = written_out(_unrolled(program))
+    program = _with_arguments(unrolled)
     step = {part.target.base: part.code for part in program.step}
     constant = {part.target.base: part.code for part in program.constant}
     rates = {stock.target.base: (stock.rate, stock.non_negative) for stock in program.stocks}
@@ -90,7 +94,7 @@ def flatten(program: Program) -> Flat:
     kinds.update(dict.fromkeys(rates, Kind.STOCK))
     held = {slot: code for slot, code in begin.items() if kinds[slot] is Kind.ONCE}
     rest = {slot: code for slot, code in begin.items() if kinds[slot] is not Kind.ONCE}
-    return Flat(program, kinds, {**constant, **held}, step, rest, different, rates, memory)
+    return Flat(program, kinds, {**constant, **held}, step, rest, different, rates, memory, looks)
 
 
 def _unrolled(program: Program) -> Program:

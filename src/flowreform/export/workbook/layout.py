@@ -12,7 +12,10 @@ from flowreform.experiment import Points as LeverPoints
 from flowreform.export.workbook.book import letters, reference
 from flowreform.export.workbook.printer import Addresses, Points
 from flowreform.export.workbook.source import InputCell, Source
+from flowreform.program import Drive, walk
 
+LeverAt = tuple[int, int, int]
+"""A lever over time: its series, the scenario that sets it, and half steps after the time of the row."""
 INPUT_FIRST = 7
 """The first row of inputs, on the Inputs and Scenarios sheets alike."""
 NAME, LABEL, VALUE, ACTIVE, UNIT, LOW, HIGH, RAG, SOURCE, NOTE, EXPORTED = range(11)
@@ -49,15 +52,15 @@ class Layout:
 
     `once` lists the slots of the part "worked out" of Inputs with their rows, `begins` those that differ while the run starts;
     `order` is the inputs as they stand; `tables` the graphical functions by number, `lever_tables` those of levers over time
-    by (series, scenario); `width` is the number of columns of Engine."""
+    by series and scenario; `width` is the number of columns of Engine."""
 
     addresses: Addresses
     order: tuple[InputCell, ...]
     once: tuple[tuple[int, int], ...]
     begins: tuple[tuple[int, int], ...]
     tables: dict[int, TableAt]
-    lever_tables: dict[tuple[int, int], TableAt]
-    lever_columns: dict[tuple[int, int], int]
+    lever_tables: dict[LeverAt, TableAt]
+    lever_columns: dict[LeverAt, int]
     number_columns: dict[tuple[int, int | None], int]
     slot_columns: dict[int, int]
     width: int
@@ -86,18 +89,20 @@ def lay_out(source: Source) -> Layout:
     column += len(slot_columns)
     number_columns = {pair: column + i for i, pair in enumerate(columns.points)}
     column += len(number_columns)
+    looks = sorted({part.later for code in flat.step.values() for part in walk(code) if isinstance(part, Drive)})
     series = [
-        (cell.drive, number)
+        (cell.drive, number, later)
         for cell in order
         if cell.drive is not None
+        for later in looks
         for number, setting in sorted(cell.settings.items())
         if isinstance(setting, LeverPoints)
     ]
     lever_columns = {pair: column + i for i, pair in enumerate(series)}
     tables, lever_tables = _tables(source, series)
-    levers: dict[int, dict[int, str]] = {}
-    for (drive, number), at in lever_columns.items():
-        levers.setdefault(drive, {})[number] = letters(at)
+    levers: dict[tuple[int, int], dict[int, str]] = {}
+    for (drive, number, later), at in lever_columns.items():
+        levers.setdefault((drive, later), {})[number] = letters(at)
     addresses = Addresses(
         columns={slot: letters(at) for slot, at in slot_columns.items()},
         cells=cells,
@@ -128,7 +133,7 @@ def points_at(table: TableAt) -> Points:
     )
 
 
-def _tables(source: Source, series: list[tuple[int, int]]) -> tuple[dict[int, TableAt], dict[tuple[int, int], TableAt]]:
+def _tables(source: Source, series: list[LeverAt]) -> tuple[dict[int, TableAt], dict[LeverAt, TableAt]]:
     """Tables side by side: graphical functions first, then levers over time."""
     tables: dict[int, TableAt] = {}
     column = 0
@@ -137,12 +142,15 @@ def _tables(source: Source, series: list[tuple[int, int]]) -> tuple[dict[int, Ta
             tables[number] = TableAt(table.name, column, table.x, table.y)
             column += TABLE_COLUMNS
     by_drive = {cell.drive: cell for cell in source.inputs if cell.drive is not None}
-    levers: dict[tuple[int, int], TableAt] = {}
-    for drive, number in series:
+    levers: dict[LeverAt, TableAt] = {}
+    for drive, number, later in series:
+        if (drive, number, series[0][2]) in levers:
+            levers[(drive, number, later)] = levers[(drive, number, series[0][2])]  # one table for all looks within a step
+            continue
         cell = by_drive[drive]
         setting = cell.settings[number]
         assert isinstance(setting, LeverPoints)
-        levers[(drive, number)] = TableAt(f"{cell.name}: {source.labels[number]}", column, setting.times, setting.values)
+        levers[(drive, number, later)] = TableAt(f"{cell.name}: {source.labels[number]}", column, setting.times, setting.values)
         column += TABLE_COLUMNS
     return tables, levers
 
@@ -162,4 +170,4 @@ def _ordered(source: Source) -> tuple[InputCell, ...]:
     return tuple(chain(first, second, rest))
 
 
-__all__ = ["Layout", "TableAt", "lay_out", "points_at"]
+__all__ = ["Layout", "LeverAt", "TableAt", "lay_out", "points_at"]

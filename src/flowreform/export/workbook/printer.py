@@ -62,14 +62,15 @@ class Points:
 class Addresses:
     """Where everything stands. `columns` has the letters of each slot, `cells` the cell of each input and of what is worked
     out once, `begins` that of a slot whose value differs while the run starts; `numbers` the column of point numbers by
-    (table, argument); `levers` the columns of levers over time, by series and scenario (from 0); `first` the first row."""
+    (table, argument); `levers` the columns of levers over time, by (series,
+    half steps later) and scenario (from 0); `first` the first row."""
 
     columns: Mapping[int, str]
     cells: Mapping[int, str]
     begins: Mapping[int, str]
     numbers: Mapping[tuple[int, Argument], str]
     tables: Mapping[int, Points]
-    levers: Mapping[int, Mapping[int, str]]
+    levers: Mapping[tuple[int, int], Mapping[int, str]]
     scenarios: int
     selector: str
     start: str
@@ -215,7 +216,7 @@ class Printer:
     def _lever(self, drive: Drive, given: Code) -> str:
         """A lever over time: the series of the chosen scenario where it has one, the given value elsewhere."""
         own = self.value(given)[0]
-        series = self.where.levers.get(drive.number, {})
+        series = self.where.levers.get((drive.number, drive.later), {})
         if not series:
             return own
         if self.where.scenarios > MOST_CHOICES:

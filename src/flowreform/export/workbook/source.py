@@ -18,7 +18,8 @@ from flowreform.export.workbook.columns import Columns, choose
 from flowreform.export.workbook.flat import Flat, Kind, flatten
 from flowreform.export.workbook.printer import without_form
 from flowreform.lower import lower
-from flowreform.model import Method, Model, Role, Variable
+from flowreform.lower.stages import Unstageable
+from flowreform.model import Model, Role, Variable
 from flowreform.names import element_names, split
 from flowreform.program import Program
 
@@ -119,7 +120,13 @@ def read_source(
     timed = {split(n)[0] for s in experiment.scenarios.values() for n, v in s.settings.items() if isinstance(v, Points)}
     table = experiment.case.workbook if experiment.case else WorkbookTable()
     laws = experiment.case.laws if experiment.case else None
-    flat = flatten(lower(model, timed, experiment.save_every))
+    try:
+        flat = flatten(lower(model, timed, experiment.save_every))
+    except Unstageable as fault:
+        reason = f"{fault}, and a spreadsheet cannot write out {model.specs.method.upper()} there"
+        raise ModelError(
+            error("no-excel-form", reason, "write the method as euler", file=model.file, line=model.specs.line)
+        ) from None
     inputs = _inputs(flat.program, model, experiment)
     reconciled = _reconciled(model, experiment, table)
     shown = _shown(flat, model, experiment, table, laws, reconciled)
@@ -284,9 +291,6 @@ def _shown(
 def _refuse(flat: Flat, columns: Columns, model: Model) -> None:
     """Everything that no spreadsheet has a form for, by name and all at once."""
     findings: list[Finding] = []
-    if flat.program.method is not Method.EULER:
-        reason = f"a workbook integrates with Euler's method only, and the model asks for {flat.program.method.upper()}"
-        findings.append(error("no-excel-form", reason, "write the method as euler", file=model.file, line=model.specs.line))
     told: set[tuple[str, str]] = set()
     for slot in (*flat.once, *columns.slots, *sorted(columns.folded)):
         for code in flat.codes(slot):
