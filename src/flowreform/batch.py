@@ -65,6 +65,15 @@ class Batch:
             self.every = _every(model, self.program)
             self.keep = [slot for name in self.save for slot in self.program.places[name].slots]
 
+    def require_room(self, runs: int, inputs: int) -> None:
+        """Raises ExperimentError where so many runs of so many inputs would not fit into memory."""
+        kept = 0 if self.program is None else len(self.keep)
+        if self.program is not None:
+            _fits(self.program, kept, self.every, runs, self.model)
+        if runs * inputs * 8 > MAX_BYTES:
+            reason = f"the inputs of {runs:,} runs would take {runs * inputs * 8 / 2**30:.1f} GiB"
+            raise ExperimentError(error("too-large", reason, "run fewer draws, or `flowreform sweep`", file=self.model.file))
+
     def run(self, columns: Mapping[str, np.ndarray], moving: Mapping[str, Points], runs: int) -> Found:
         """Run with parameters set to `columns` (float64[run] by name) and levers over time set to `moving`."""
         import numpy as np

@@ -6,6 +6,7 @@ turns it into a `Program`. Names are canonical (`canonical`); the spelling the m
 
 from __future__ import annotations
 
+import copyreg
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,14 @@ def canonical(name: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] == '"':
         text = text[1:-1].replace('\\"', '"')
     return _SPACES.sub("_", text).strip("_").lower() or "_" * bool(text)
+
+
+def _read_only(table: dict[str, object]) -> MappingProxyType[str, object]:
+    """A read-only mapping, when what holds it is sent to another process or copied."""
+    return MappingProxyType(table)
+
+
+copyreg.pickle(MappingProxyType, lambda table: (_read_only, (dict(table),)))
 
 
 # --- expressions -----------------------------------------------------------------------------------------------------

@@ -31,6 +31,10 @@ class Unknown:
     repair: str
 
 
+RESERVED = ("scenario", "draw", "run", "time", "failed", "failed_variable", "failed_time", "failed_value")
+"""Names that results need for themselves."""
+
+
 def split(name: str) -> tuple[str, tuple[str, ...]]:
     """`"Open Beds[Losing]"` as canonical base and elements: `("open_beds", ("losing",))`."""
     text = name.strip()

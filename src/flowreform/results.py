@@ -20,13 +20,10 @@ from flowreform.errors import ExperimentError, FlowreformError, ModelError, erro
 from flowreform.experiment import Experiment
 from flowreform.files import write_file
 from flowreform.model import Dimension, Model, Variable
-from flowreform.names import split
+from flowreform.names import RESERVED, split
 
 if TYPE_CHECKING:
     from xarray import Dataset
-
-RESERVED = ("scenario", "draw", "run", "time", "failed", "failed_variable", "failed_time", "failed_value")
-"""Names that a Dataset needs for itself."""
 
 Attributes = Mapping[str, str | int | float | None]
 
@@ -87,7 +84,14 @@ def _runs(*groups: Mapping[str, NDArray[Any]] | None) -> int:
 def _refuse_names(model: Model, names: Sequence[str]) -> None:
     taken = {*RESERVED, *model.dimensions}
     findings = [
-        error("reserved-name", "results need this name for themselves", "rename the variable", file=model.file, element=name)
+        error(
+            "reserved-name",
+            "results need this name for themselves",
+            "rename the variable",
+            file=model.file,
+            line=model.variables[split(name)[0]].line,
+            element=name,
+        )
         for name in dict.fromkeys(names)
         if name in taken
     ]

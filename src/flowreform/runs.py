@@ -43,6 +43,21 @@ def simulate(
         ds["occupied_beds"].sel(run=2).plot()
     """
     model = as_model(model)
+    _require_in_range(model, inputs or {})
+    return simulated(model, inputs, engine=engine, save=save, save_every=save_every, progress=progress, command=command)
+
+
+def simulated(
+    model: Model,
+    inputs: Mapping[str, float | Sequence[float]] | None = None,
+    *,
+    engine: str = "auto",
+    save: Sequence[str] | None = None,
+    save_every: float | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Dataset:
+    """`simulate` for tests of a model, which go outside the ranges of its parameters on purpose."""
     columns, runs = _columns(model, inputs or {})
     batch = Batch(model, _saved(model, save), save_every, engine, progress)
     found = batch.run(columns, {}, runs)
@@ -72,10 +87,11 @@ def run(
 
     specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
     model = dataclasses.replace(experiment.model, specs=specs)
-    drawn = samples(experiment)
     scenarios = list(experiment.scenarios.values())
     timed = {split(n)[0] for s in scenarios for n, setting in s.settings.items() if isinstance(setting, Points)}
     batch = Batch(model, experiment.save, experiment.save_every, engine, progress, timed, experiment.runs)
+    batch.require_room(experiment.runs, len(experiment.uncertainties))
+    drawn = samples(experiment)
     parts: list[Found] = []
     columns: list[dict[str, np.ndarray]] = []
     for scenario in scenarios:
@@ -89,6 +105,27 @@ def run(
     inputs = {name: np.concatenate([_column(model, values, name, experiment.draws) for values in columns]) for name in names}
     labels = {scenario.name: scenario.label or scenario.name for scenario in scenarios}
     return _dataset(model, found, inputs, labels, results.provenance(experiment, engine=found.engine, command=command))
+
+
+def _require_in_range(model: Model, inputs: Mapping[str, float | Sequence[float]]) -> None:
+    """Raises ExperimentError for values outside the range that the model gives a parameter."""
+    import numpy as np
+
+    columns, _ = _columns(model, inputs)
+    faults = []
+    for name, column in columns.items():
+        variable = model.variables[split(name)[0]]
+        low, high = (
+            (-np.inf if variable.range[0] is None else variable.range[0]),
+            (np.inf if variable.range[1] is None else variable.range[1]),
+        )
+        outside = column[(column < low) | (column > high)]
+        if len(outside):
+            unit = f" {variable.units}" if variable.units else ""
+            reason = f"{outside[0]:g}{unit} is outside the range {low:g} to {high:g} of {variable.name}"
+            faults.append(error("outside-range", reason, "choose a value inside, or widen <range> in the model", element=name))
+    if faults:
+        raise ExperimentError(faults)
 
 
 def _columns(model: Model, inputs: Mapping[str, float | Sequence[float]]) -> tuple[dict[str, np.ndarray], int]:
@@ -109,6 +146,9 @@ def _columns(model: Model, inputs: Mapping[str, float | Sequence[float]]) -> tup
             continue
         if column.ndim != 1 or not column.size:
             faults.append(error("bad-input", "this must be a number or one value per run", element=text))
+            continue
+        if not np.isfinite(column).all():
+            faults.append(error("bad-input", "this is None, NaN or infinite, and an input is a number", element=text))
             continue
         columns[named.name] = column
     lengths = {len(column) for column in columns.values()} - {1}

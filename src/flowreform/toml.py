@@ -115,12 +115,49 @@ def read_document(path: Path, kind: type[ModelError] | type[ExperimentError]) ->
         place = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(fault), re.DOTALL)
         reason = place[1] if place else str(fault)
         at = (int(place[2]), int(place[3])) if place and place[2] else (text.count("\n") + 1, 0)
-        raise fail("toml-syntax", f"this is not TOML: {reason}", "text needs quotes, a key needs one value", *at) from fault
+        raise fail("toml-syntax", *_habit(text, at[0], reason), *at) from fault
     except ValueError as fault:  # a number of more digits than Python reads
         raise fail("toml-syntax", f"a value cannot be read: {shorten(str(fault))}", "write a shorter number") from fault
     except RecursionError as fault:
         raise fail("toml-depth", "arrays or tables are nested too deeply", "three levels are enough for every key") from fault
-    return Document(file, table, lines, hashlib.sha256(data).hexdigest())
+    document = Document(file, table, lines, hashlib.sha256(data).hexdigest())
+    if (loc := _with_null(table)) is not None:
+        raise kind(document.fault("toml-text", loc, "the text holds a null character, which no file can", "delete it"))
+    return document
+
+
+_CURLY = str.maketrans("", "", "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
+_COMMA = re.compile(r"[=\[,]\s*[-+]?\d+,\d+\s*(?:#.*)?$")
+
+
+def _habit(text: str, line: int, reason: str) -> tuple[str, str]:
+    """Reason and repair, by name where it is something that other programs write and TOML does not read."""
+    lines = text.split("\n")
+    written = lines[line - 1] if 0 < line <= len(lines) else ""
+    if written.translate(_CURLY) != written:
+        return 'the line has curly quotation marks, and TOML reads straight ones only: "', 'write " in their place'
+    if "escape" in reason.lower() or ("\\" in written and "hex value" in reason.lower()):
+        repair = "write it twice, use / in a path, or put the text in single quotes"
+        return "a backslash in double quotes begins an escape such as \\n", repair
+    if _COMMA.search(written.rstrip()):
+        return "the number has a decimal comma", "write a decimal point"
+    return f"this is not TOML: {reason}", "text needs quotes, a key needs one value"
+
+
+def _with_null(value: object) -> Loc | None:
+    """Where the first text, or name, with a null character stands."""
+    stack: list[tuple[Loc, object]] = [((), value)]
+    while stack:
+        loc, item = stack.pop()
+        if isinstance(item, str) and "\0" in item:
+            return loc
+        if isinstance(item, dict):
+            if bad := [key for key in item if "\0" in key]:
+                return (*loc, bad[0])
+            stack.extend(((*loc, key), inner) for key, inner in reversed(item.items()))
+        elif isinstance(item, list):
+            stack.extend(((*loc, at), inner) for at, inner in reversed(list(enumerate(item))))
+    return None
 
 
 # --- where each key stands -------------------------------------------------------------------------------------------

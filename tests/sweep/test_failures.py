@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -123,13 +124,32 @@ def test_a_run_that_is_too_slow_is_named_and_left_out(experiment: Experiment) ->
             yield 100.0
             yield from [100.0 + seconds] * (2 if seconds > 5.0 else 1)
 
-    worker.clock = Clock(readings())
+    worker.stretches, worker.clock = [], Clock(readings())
     block = worker.runs("slower", worker.drawer.part(0, 4), 0)
     assert block.failed.tolist() == [False, True, False, False]
     assert [str(failure) for failure in block.failures] == ["scenario slower, draw 1: too slow: over 5 s"]
     assert block.failures[0].inputs["closure_rate"] == 0.01
     assert np.isnan(block.kpis[1]).all()
     assert np.isfinite(block.kpis[0, 0])
+
+
+def test_runs_that_would_take_the_afternoon_end_after_a_few_limits(experiment: Experiment) -> None:
+    """64 draws of 20,000 steps would take minutes: two of them are begun, and neither goes further than some limits."""
+    long = replace(
+        experiment, draws=64, dt=experiment.dt / 256, sweep=experiment.sweep.model_copy(update={"seconds_per_run": 0.02})
+    )
+    specs = replace(long.model.specs, dt=long.dt)
+    long = replace(long, model=replace(long.model, specs=specs))
+    worker = Evaluator(long, layout_of(long, assignments_of(batch_of(long, False))), "python")
+    before = time.process_time()
+    block = worker.runs("slower", worker.drawer.part(0, 64), 0)
+    assert block.failed.all()
+    assert {str(failure).partition(": ")[2] for failure in block.failures} == {"too slow: over 0.02 s"}
+    whole = worker.prepared
+    begun = time.process_time()
+    whole.run(np.zeros((len(worker.program.inputs) and sum(len(i.values) for i in worker.program.inputs), 1)),
+              worker.series["slower"], np.empty((len(whole.slots), worker.times, 1)))  # fmt: skip
+    assert begun - before < 8 * (time.process_time() - begun)
 
 
 def test_no_run_is_too_slow_without_a_limit(experiment: Experiment, right: dict[str, str], tmp_path: Path) -> None:

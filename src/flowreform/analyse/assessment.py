@@ -192,7 +192,7 @@ def in_settings(
 
 def _together(model: Model, runs: Mapping[str, Mapping[str, float]], save: Sequence[str] | None, engine: str = "auto") -> Dataset:
     from flowreform.names import Named, base_values
-    from flowreform.runs import simulate
+    from flowreform.runs import simulated
 
     names = dict.fromkeys(name for settings in runs.values() for name in settings)
     inputs: dict[str, list[float]] = {}
@@ -200,7 +200,7 @@ def _together(model: Model, runs: Mapping[str, Mapping[str, float]], save: Seque
         base, elements = split(name)
         own = base_values(model, Named(name, model.variables[base], elements))[0]
         inputs[name] = [settings.get(name, own) for settings in runs.values()]
-    return simulate(model, inputs, save=save, save_every=model.specs.dt, engine=engine)
+    return simulated(model, inputs, save=save, save_every=model.specs.dt, engine=engine)
 
 
 # --- targets ---------------------------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def signs(
     """The conclusions over draws: every gate they name is run for the same draws, the model as it stands first."""
     from flowreform.experiment import experiment_of
     from flowreform.kpi import kpis
-    from flowreform.runs import simulate
+    from flowreform.runs import simulated
 
     items = tuple(items)
     if not items:
@@ -217,7 +217,7 @@ def signs(
     for gate in gates:
         runs = [{**sample, **(case.gates[gate].settings if gate else {})} for sample in samples]
         given = {name: list(column) for name, column in columns(model, runs).items()}
-        values[gate] = simulate(model, given, save=save, engine=engine)
+        values[gate] = simulated(model, given, save=save, engine=engine)
     found = []
     for item in items:
         only = _only(wanted, {item.kpi})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from flowreform.checks.consistency import units
 from flowreform.checks.delays import delays
 from flowreform.checks.loops import loops
-from flowreform.checks.names import clashes, names
+from flowreform.checks.names import clashes, names, reserved
 from flowreform.checks.stocks import equations, flows, idle_flows
 from flowreform.checks.subscripts import coverage, left_sides, subscripts
 from flowreform.checks.values import papers, ranges, unused
@@ -20,7 +20,7 @@ from flowreform.model import Model
 
 Rule = Callable[[Model], Iterable[Finding]]
 
-STRUCTURE: tuple[Rule, ...] = (equations, flows, names, left_sides, subscripts, coverage, loops)
+STRUCTURE: tuple[Rule, ...] = (equations, flows, names, reserved, left_sides, subscripts, coverage, loops)
 QUALITY: tuple[Rule, ...] = (clashes, idle_flows, units, delays, ranges, papers)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from flowreform import builtins
 from flowreform.builtins import BUILTINS, Builtin, Kind
 from flowreform.checks.subject import Hints, Line, has_points, lines, sections, spell, warn
-from flowreform.errors import Finding, error, shorten
+from flowreform.errors import Finding, Level, error, shorten
 from flowreform.graph import circles
-from flowreform.model import Call, Expr, Model, Ref, Star, children, walk
+from flowreform.model import Call, Expr, Model, Ref, Role, Star, children, walk
+from flowreform.names import RESERVED
 
 
 def names(model: Model) -> Iterator[Finding]:
@@ -20,6 +21,17 @@ def names(model: Model) -> Iterator[Finding]:
         for line in lines(section):
             yield from dict.fromkeys(_of_line(model, line, elements, hints))
     yield from _recursive_macros(model)
+
+
+def reserved(model: Model) -> Iterator[Finding]:
+    """Variables under a name that results need. A stock is kept in every run, which is refused then; others only when asked."""
+    for variable in model:
+        if variable.name in RESERVED or variable.name in model.dimensions:
+            reason = "results need this name for themselves"
+            if variable.role is not Role.STOCK:
+                reason += ": the variable cannot be saved"
+            level = Level.ERROR if variable.role is Role.STOCK else Level.WARNING
+            yield Finding(level, "reserved-name", model.file, variable.line, variable.name, reason, "rename the variable")
 
 
 def _of_line(model: Model, line: Line, elements: set[str], hints: Hints) -> Iterator[Finding]:

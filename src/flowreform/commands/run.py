@@ -77,7 +77,7 @@ def run(name: str, options: Options) -> int:
     else:
         show(*_tables(ds, kpis, experiment))
         if options.output is not None:
-            say(f"wrote results.nc, kpis.csv, summary.md and chart.png to {options.output}")
+            say(f"wrote {', '.join(_names(ds, experiment))} to {options.output}")
     for line in (*failed[:MOST_NAMED], *strays[:MOST_NAMED]):
         say(f"warning: {line}")
     for lines in (failed, strays):
@@ -172,14 +172,14 @@ def as_json(ds: Dataset, kpis: Dataset, experiment: Experiment, warnings: tuple[
         "variables": _series(ds, experiment) if experiment.runs == 1 else {},
         "warnings": list(warnings),
         "provenance": dict(ds.attrs),
-        "files": [str(output / name) for name in _names()] if output else [],
+        "files": [str(output / name) for name in _names(ds, experiment)] if output else [],
     }
 
 
-def _names() -> tuple[str, ...]:
-    from flowreform.export.folder import NAMES
+def _names(ds: Dataset, experiment: Experiment) -> tuple[str, ...]:
+    from flowreform.export.folder import names_of
 
-    return NAMES
+    return names_of(ds, experiment)
 
 
 def _series(ds: Dataset, experiment: Experiment) -> dict[str, Any]:

@@ -32,7 +32,15 @@ def write_folder(folder: Path, ds: Dataset, kpis: Dataset, experiment: Experimen
         "summary.md": lambda path: put(path, text.encode()),
         "chart.png": lambda path: write_chart(path, ds, experiment),
     }
+    writers = {name: writers[name] for name in names_of(ds, experiment)}
     write_files(folder, writers, size=ds.nbytes + len(text) + len(table))
+
+
+def names_of(ds: Dataset, experiment: Experiment) -> tuple[str, ...]:
+    """The files of a run; no chart where nothing moves over time."""
+    from flowreform.export.panels import panels_of
+
+    return NAMES if panels_of(ds, experiment) else NAMES[:-1]
 
 
 def write_chart(path: Path, ds: Dataset, experiment: Experiment) -> None:

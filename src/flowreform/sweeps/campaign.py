@@ -15,18 +15,20 @@ from flowreform import results
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.sweeps import snapshot
-from flowreform.sweeps.evaluate import ENGINES, assignments_of, batch_of, choose_engine, drawer_of
+from flowreform.sweeps.evaluate import ENGINES, assignments_of, batch_of, choose_engine, drawer_of, unworked
 from flowreform.sweeps.finish import finish
 from flowreform.sweeps.identity import changed_fields
 from flowreform.sweeps.interrupt import Interrupted, Signals
 from flowreform.sweeps.layout import layout_of
-from flowreform.sweeps.ledger import Failed
+from flowreform.sweeps.ledger import UNWORKED, Failed
 from flowreform.sweeps.lock import Lock
 from flowreform.sweeps.part import Part
-from flowreform.sweeps.pools import Cluster, Pool, Processes, Threads, task_of
+from flowreform.sweeps.pools import Cluster, DeadWorkers, Pool, Processes, Threads, task_of
 from flowreform.sweeps.store import OURS, Store, is_sweep, on_disk
 
 POOLS = ("threads", "processes")
+MOST_IN_A_ROW = 2
+"""Parts whose workers all died, one after the other: with more, the machine is the cause, and the sweep ends."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def sweep(
         if lock.taken_over:
             say(f"the last sweep here did not end in order ({lock.taken_over}); it is taken up")
         with Signals() as signals:
-            store = _open(folder, experiment, engine, resume, command)
+            store = _open(folder, experiment, engine, resume, command, say)
             try:
                 return _Campaign(store, lock, signals, say, progress, started).go(workers, pool, scheduler, engine, command)
             finally:
@@ -116,6 +118,8 @@ class _Campaign:
         self.store, self.lock, self.signals, self.say, self.progress, self.started = store, lock, signals, say, progress, started
         self.computed, self.running, self.engine = 0, 0, ""
         self.counts, self.before, self.said = (0, 0), 0, False
+        self.dead: dict[int, DeadWorkers] = {}
+        self.in_a_row = 0
 
     def go(self, workers: int | None, pool: str, scheduler: str | None, engine: str, command: str) -> Swept:
         store, say = self.store, self.say
@@ -180,9 +184,9 @@ class _Campaign:
                     break
                 done, _ = wait(flying, timeout=0.1, return_when=FIRST_COMPLETED)
                 for future in sorted(done, key=lambda one: flying[one]):
-                    del flying[future]
+                    number = flying.pop(future)
                     if not future.cancelled():
-                        self._write(future.result(), session)
+                        self._take(number, future, session, crew.width)
                 if self.signals.number:
                     self._say_once("finishing the parts in hand; Ctrl-C again leaves them and ends at once")
                     for future in [one for one in flying if one.cancel()]:
@@ -192,11 +196,33 @@ class _Campaign:
                 self._tell()
                 self.lock.touch()
             self._pause()
+            self._give_up(session)
         except BaseException:
             crew.abandon()
             raise
         finally:
             hands.shutdown(wait=True, cancel_futures=True)
+
+    def _take(self, number: int, future: Future[Part], session: int, width: int) -> None:
+        """A part that has come, or that nobody could work out. Parts that die one after the other are not to blame themselves."""
+        try:
+            part = future.result()
+        except DeadWorkers as fault:
+            self.dead[number] = fault
+            self.in_a_row += 1
+            if self.in_a_row > max(MOST_IN_A_ROW, width):
+                raise
+            self.say(f"{fault.findings[0].reason}; the sweep goes on without it")
+            return
+        self.in_a_row = 0
+        self._write(part, session)
+
+    def _give_up(self, session: int) -> None:
+        """Mark the runs of parts that killed every worker as failed, where others could be worked out."""
+        if self.dead and not self.store.ledger.counts()[0]:
+            raise next(iter(self.dead.values()))
+        for number in sorted(self.dead):
+            self._write(unworked(self.store.experiment, self.store.layout, number), session)
 
     def _say_once(self, line: str) -> None:
         if not self.said and not self.signals.at_once:
@@ -212,7 +238,7 @@ class _Campaign:
         if changes := changed_fields(str(self.store.folder), self.store.ledger.get("machine"), part.machine):
             raise ExperimentError(changes)
         self.store.write(part, session)
-        self.engine = part.engine
+        self.engine = part.engine if part.engine != UNWORKED else self.engine
         self.computed += part.runs
         self.running = max(0, self.running - part.runs)
         self.counts = self.store.ledger.counts()
@@ -226,7 +252,7 @@ class _Campaign:
             self.progress(State(done, self.store.layout.runs, self.counts[1], self.before))
 
 
-def _open(folder: Path, experiment: Experiment, engine: str, resume: bool, command: str) -> Store:
+def _open(folder: Path, experiment: Experiment, engine: str, resume: bool, command: str, say: Callable[[str], None]) -> Store:
     """The sweep in the folder, or a new one."""
     if is_sweep(folder) and not resume:
         reason = "this folder holds a sweep already"
@@ -238,6 +264,8 @@ def _open(folder: Path, experiment: Experiment, engine: str, resume: bool, comma
     drawer_of(experiment)
     store = Store.resume(folder, experiment)
     if store is not None:
+        if store.other_words:
+            say("labels, sources or comments have changed since this sweep was begun, no number has: the folder has the new ones")
         return store
     if not is_sweep(folder):
         taken = [name for name in OURS if (folder / name).exists()]

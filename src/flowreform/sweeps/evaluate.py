@@ -20,6 +20,7 @@ from flowreform.batch import Batch, drive_of, matrix_of
 from flowreform.engine.prepared import Check, Prepared
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Points
+from flowreform.kpi import FAILED as KPI_FAILED
 from flowreform.kpi import VALUE, difference, outcomes, taken
 from flowreform.measure import taker
 from flowreform.names import split
@@ -27,7 +28,7 @@ from flowreform.sampling import Drawer, drawer
 from flowreform.sweeps import chunks
 from flowreform.sweeps.identity import machine
 from flowreform.sweeps.layout import FAILED, OK, Layout
-from flowreform.sweeps.ledger import Failed
+from flowreform.sweeps.ledger import UNWORKED, Failed
 from flowreform.sweeps.part import Part
 from flowreform.sweeps.sketch import summarise
 from flowreform.trace import first_failure
@@ -113,6 +114,7 @@ class Evaluator:
         self.arrays = layout.arrays()
         self.machine = machine()
         self.clock = time.monotonic
+        self.stretches = self._stretches()
 
     def _pick(self, name: str) -> int | slice:
         """The row or rows of a variable or one of its elements among the kept slots."""
@@ -205,7 +207,7 @@ class Evaluator:
             np.zeros(size, dtype=bool),
             np.empty((len(self.columns), self.times, size)) if courses else None,
         )
-        series = self.series[scenario]
+        series, endless = self.series[scenario], False
         buffer = np.empty((len(self.prepared.slots), self.times, min(BLOCK, size)))
         for begin in range(0, size, BLOCK):
             part = slice(begin, min(begin + BLOCK, size))
@@ -213,15 +215,24 @@ class Evaluator:
             matrix = matrix_of(
                 self.program, self.model, {name: column[part] for name, column in columns.items()}, part.stop - begin
             )
-            started = self.clock()
-            finite, strays = self.prepared.run(matrix, series, values, check)
-            slow = self._slow(matrix, series, self.clock() - started)
-            block.failed[part] = ~finite | np.isfinite(slow)
+            if begin == 0:
+                endless = bool(self.stretches) and all(
+                    self._is_endless(matrix[:, at : at + 1], series) for at in {0, matrix.shape[1] - 1}
+                )
+            if endless:
+                values[...] = np.nan
+                finite, strays = np.ones(matrix.shape[1], dtype=bool), np.zeros((len(self.program.tables), matrix.shape[1]))
+                slow = np.full(matrix.shape[1], np.inf)
+            else:
+                started = self.clock()
+                finite, strays = self.prepared.run(matrix, series, values, check)
+                slow = self._slow(matrix, series, self.clock() - started)
+            block.failed[part] = ~finite | ~np.isnan(slow)
             for table, row in zip(self.program.tables, strays, strict=True):
                 if row.any():
                     block.strays.setdefault(table.name, np.zeros(size))[part] += row
-            against, lost = values, np.zeros(part.stop - begin, dtype=bool)
-            if base is not None and base_columns is not None and base_buffer is not None:
+            against, lost = values, np.full(part.stop - begin, endless)
+            if not endless and base is not None and base_columns is not None and base_buffer is not None:
                 against = base_buffer[:, :, : part.stop - begin]
                 given = {name: column[part] for name, column in base_columns.items()}
                 other = matrix_of(self.program, self.model, given, part.stop - begin)
@@ -253,6 +264,28 @@ class Evaluator:
         if block.courses is not None:
             block.courses[:, :, part] = values[self.columns]
 
+    def _stretches(self) -> list[Prepared]:
+        """The same run as far as a 4,096th, a 1,024th, ... a quarter of its steps, and where runs go one by one all of them; none
+        where a run has no limit."""
+        if self.experiment.sweep.seconds_per_run is None:
+            return []
+        program, made = self.program, self.prepared.made
+        counts = sorted({program.steps // 4**power for power in range(0 if self.engine == "python" else 1, 7)} - {0})
+        shorter = [dataclasses.replace(program, stop=program.start + count * program.dt) for count in counts]
+        return [Prepared(engines.plan(one, made.saved, made.every), self.engine) for one in shorter]
+
+    def _is_endless(self, matrix: Floats, series: Floats) -> bool:
+        """Whether one run takes longer than the limit, found out in about four times the limit: runs of one model take as many
+        steps as each other, and a part of a run that is over the limit says so of the whole."""
+        limit = self.experiment.sweep.seconds_per_run
+        for stretch in self.stretches:
+            values = np.empty((len(stretch.slots), len(stretch.made.times), 1))
+            started = self.clock()
+            stretch.run(matrix, series, values)
+            if limit is not None and self.clock() - started > limit:
+                return True
+        return False
+
     def _slow(self, matrix: Floats, series: Floats, seconds: float) -> Floats:
         """Seconds that each run over the limit took, NaN for the others.
 
@@ -274,7 +307,7 @@ class Evaluator:
         finite: NDArray[np.bool_], slow: Floats, block: Block,
     ) -> None:  # fmt: skip
         at = self.layout.scenarios.index(scenario)
-        for place in np.flatnonzero(~finite | np.isfinite(slow)):
+        for place in np.flatnonzero(~finite | ~np.isnan(slow)):
             draw = int(draws[begin + place])
             told = len(block.failures) < WITH_INPUTS
             inputs = {name: float(column[begin + place]) for name, column in columns.items()} if told else {}
@@ -292,6 +325,32 @@ class Evaluator:
             else:
                 word = "NaN" if found.value != found.value else ("infinite" if found.value > 0 else "negative infinite")
                 block.failures.append(Failed(run, scenario, draw, reason, found.variable, found.time, word, inputs))
+
+
+WORKERS_DIED = "every worker that was given it died"
+
+
+def unworked(experiment: Experiment, layout: Layout, number: int) -> Part:
+    """A part that nobody could work out: its inputs are drawn, its runs are failed ones."""
+    draws, count = layout.draws_of(number), len(layout.scenarios)
+    drawn = drawer_of(experiment).part(draws.start, draws.stop)
+    runs = len(draws) * count
+    numbers = np.arange(draws.start * count, draws.stop * count)
+    values: dict[str, NDArray[Any]] = {
+        "kpi_value": np.full((runs, len(layout.kpis)), np.nan),
+        "kpi_outcome": np.full((runs, len(layout.kpis)), KPI_FAILED, dtype=np.int8),
+        "status": np.full(runs, FAILED, dtype=np.int8),
+        "scenario_number": (numbers % count).astype(np.int16),
+        "draw_number": numbers // count,
+        "input_value": np.stack(list(drawn.values()), axis=1) if drawn else np.empty((len(draws), 0)),
+        "trajectory": np.full((runs, len(layout.columns), layout.times), np.nan) if layout.keeps_courses(number) else np.empty(0),
+        "sketch": np.full((1, count, len(layout.columns), layout.times, layout.ranks if layout.quantiles else 0), np.nan),
+        "sketch_count": np.zeros((1, count), dtype=np.int64),
+    }
+    arrays = layout.arrays()
+    stored = {name: chunks.encode(arrays[name], values[name]) for name in layout.arrays_of(number)}
+    failures = tuple(Failed(int(run), layout.scenarios[run % count], int(run) // count, WORKERS_DIED) for run in numbers)
+    return Part(number, runs, stored, failures, runs, {}, UNWORKED, machine())
 
 
 def drawer_of(experiment: Experiment) -> Drawer:

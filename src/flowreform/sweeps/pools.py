@@ -1,7 +1,7 @@
 """Who works the parts out: threads of this process, processes of this machine, or a Dask cluster.
 
 All of them answer one call, `part(number)`, and may be asked for several parts at once; what they give is equal to the last bit.
-A worker that dies has its part worked out again, `RETRIES` times at most.
+A worker that dies has its part worked out again, `RETRIES` times at most; then `part` raises DeadWorkers.
 """
 
 from __future__ import annotations
@@ -278,10 +278,14 @@ def _answer(packed: bytes) -> Part:
     raise InternalError(f"in a worker: {table}")
 
 
-def _dead(number: int) -> ExperimentError:
+class DeadWorkers(ExperimentError):
+    """Every worker that a part was given to has died."""
+
+
+def _dead(number: int) -> DeadWorkers:
     reason = f"part {number} was given to {1 + RETRIES} workers and each of them died"
     repair = "look for what ends them (memory, most often), and run the same command again: finished parts are safe"
-    return ExperimentError(error("dead-workers", reason, repair))
+    return DeadWorkers(error("dead-workers", reason, repair))
 
 
 def _environment() -> dict[str, str]:

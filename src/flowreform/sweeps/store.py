@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from flowreform import results
 from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment import Experiment
 from flowreform.files import inside, no_room, open_plain, write_bytes, write_files
@@ -64,6 +65,7 @@ class Store:
     def __init__(self, folder: Path, experiment: Experiment, ledger: Ledger, layout: Layout) -> None:
         self.folder, self.experiment, self.ledger, self.layout = folder, experiment, ledger, layout
         self.arrays = layout.arrays()
+        self.other_words = False
 
     # --- made and found again ---
 
@@ -116,12 +118,22 @@ class Store:
                 if layout != layout_in(ledger):
                     ledger.set(layout=layout.as_table(), finished=False)
                     store._put(snapshot.snapshot(experiment))
+                store._take_words()
                 store.describe()
                 store.mend_snapshot()
         except BaseException:
             ledger.close()
             raise
         return store
+
+    def _take_words(self) -> None:
+        """Labels, sources and comments as they are now, where they are others: no number depends on them."""
+        before = self.ledger.table("attributes")
+        now = results.provenance(self.experiment, engine=str(before.get("engine", "")), command=str(before.get("command", "")))
+        self.other_words = any(before.get(key) != now.get(key) for key in ("experiment_sha256", "model_sha256", "case_sha256"))
+        if self.other_words:
+            self._put(snapshot.snapshot(self.experiment))
+            self.ledger.set(names=snapshot.about(self.experiment), attributes=now)
 
     def close(self) -> None:
         """Close the ledger."""
@@ -154,8 +166,8 @@ class Store:
             self.ledger.add(entry, first_run, part.engine, session, files, part.failures)
 
     def missing(self, told: Callable[[int, int], None] | None = None) -> list[int]:
-        """The parts that are not there, too short, or damaged; the last are struck off the ledger, short ones stay until the
-        longer one is there.
+        """The parts that are not there, too short, damaged, or killed every worker the last time; damaged ones are struck off
+        the ledger, the others stay until a better one is there.
 
         Every file is read: a size and a date say nothing of a flipped bit."""
         with on_disk(self.folder), _damage(self.folder):
@@ -163,9 +175,9 @@ class Store:
             for number in bad:
                 self.ledger.forget(number)
             self._tidy()
-            have = self.ledger.parts()
+            have, again = self.ledger.parts(), self.ledger.unworked()
         wanted = {number: len(self.layout.draws_of(number)) * len(self.layout.scenarios) for number in range(self.layout.parts)}
-        return [number for number, runs in wanted.items() if number not in have or have[number].runs < runs]
+        return [number for number, runs in wanted.items() if number not in have or number in again or have[number].runs < runs]
 
     def require_all(self) -> None:
         """Raises ExperimentError when a file has gone or changed its length since it was written."""

@@ -27,6 +27,10 @@ def work(task: bytes, number: int) -> bytes:
     """A part as bytes: `p` and the part, `u` and the user's faults, or `f` and a fault of ours."""
     try:
         return b"p" + prepared(task).part(number).pack()
+    except MemoryError as fault:
+        reason = f"there is not enough memory for part {number} ({fault or 'the limit is reached'})"
+        repair = "use fewer workers, keep fewer variables or quantiles, or set draws_per_part lower in [sweep]"
+        return b"u" + json.dumps([{"rule": "memory", "reason": reason, "repair": repair}]).encode()
     except FlowreformError as fault:
         keys = ("rule", "reason", "repair", "file", "line", "element", "column")
         return b"u" + json.dumps([{key: getattr(finding, key) for key in keys} for finding in fault.findings]).encode()

@@ -214,7 +214,7 @@ def halved(
 
     "Never" and "none needed" have no value; runs that change from or to one are counted apart."""
     from flowreform.experiment import experiment_of
-    from flowreform.runs import simulate
+    from flowreform.runs import simulated
 
     experiment = experiment_of(model)
     names = saved_for(model, case, laws)
@@ -223,7 +223,7 @@ def halved(
     for share in (1.0, 0.5):
         dt = model.specs.dt * share
         stepped = replace(model, specs=replace(model.specs, dt=dt))
-        ds = simulate(stepped, given, save=names, save_every=model.specs.dt, engine=engine)
+        ds = simulated(stepped, given, save=names, save_every=model.specs.dt, engine=engine)
         results.append(kpis(ds, replace(experiment, model=stepped, dt=dt)))
     whole, half = results
     interval = laws.save_every or model.specs.save_every or model.specs.dt

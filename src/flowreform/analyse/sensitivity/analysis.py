@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flowreform.analyse.sensitivity import asked, columns, designs, notes
 from flowreform.analyse.sensitivity.assemble import Findings, assemble
 from flowreform.analyse.sensitivity.estimators import Settings
@@ -13,6 +16,7 @@ from flowreform.analyse.sensitivity.runs import Outcome, Runner
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, Finding
 from flowreform.experiment import Subject, as_experiment
+from flowreform.names import split
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -101,7 +105,23 @@ def estimate_all(found: Findings, scenarios: Sequence[str], outcome_of: Callable
         found.kpis.append(columns.estimate(chosen, design, outcome.kpis, settings))
         found.convergence.append(columns.convergence(chosen, design, outcome.kpis, settings, found.kpis[-1]))
         found.variables.append(columns.estimate(chosen, design, outcome.variables, settings))
+        inputs = _without_spread(found, found.contrast or (label,))
+        for cells in (found.kpis[-1], found.variables[-1]):
+            columns.still(cells, chosen, inputs)
+        if found.convergence[-1] is not None:
+            found.convergence[-1][:, :, inputs] = found.kpis[-1].values[:, inputs]
         found.keep(outcome)
+
+
+def _without_spread(found: Findings, scenarios: Sequence[str]) -> NDArray[np.bool_]:
+    """bool[parameter]: inputs of which every sample is the same, or that all of these scenarios set to a value of their own."""
+    settings = [found.experiment.scenarios[name].settings for name in scenarios]
+    return np.array(
+        [
+            not np.ptp(values) or all(name in given or split(name)[0] in given for given in settings)
+            for name, values in found.values.items()
+        ]
+    )
 
 
 def with_warnings(ds: Dataset, found: Findings, samples: int, scenarios: Sequence[str], more: Sequence[str] = ()) -> Dataset:

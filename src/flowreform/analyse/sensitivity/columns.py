@@ -22,6 +22,10 @@ FRACTIONS = (0.25, 0.5, 1.0)
 """The shares of the sample at which convergence is shown."""
 
 
+NOTHING = {"p_value": 1.0}
+"""What an index is where nothing is explained; 0 where it does not stand here."""
+
+
 @dataclass
 class Cells:
     """Indices of all columns, 0 where a column is constant and NaN where too few values are left; why, and from how many blocks.
@@ -66,6 +70,15 @@ def estimate(method: Method, design: Design, outputs: Floats, settings: Settings
             indices = method.estimate(design.take(kept), np.ascontiguousarray(varied), settings)
             _put(found, method, indices, chosen[~flat])
     return found
+
+
+def still(cells: Cells, method: Method, inputs: NDArray[np.bool_]) -> None:
+    """Inputs, bool[parameter], that had one value in every run: they explain nothing, whatever an estimator makes of the order
+    in which the runs happen to stand."""
+    found, widths = cells.values[:, inputs], cells.half_widths[:, inputs]
+    nothing = np.array([NOTHING.get(name, 0.0) for name in method.indices])[:, None, None]
+    cells.values[:, inputs] = np.where(np.isnan(found), np.nan, nothing)
+    cells.half_widths[:, inputs] = np.where(np.isnan(widths), np.nan, 0.0)
 
 
 def _flat(block: Floats, size: Floats | None = None) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from flowreform.analyse.sensitivity import designs, estimators, given
 from flowreform.analyse.sensitivity.designs import Design, Maker
 from flowreform.analyse.sensitivity.estimators import Estimator
+from flowreform.errors import ExperimentError, error
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def _several(request: Request) -> Iterator[Refusal]:
         yield "fast tells parameters apart, and there is one", "take sobol or rbd_fast", ""
 
 
+MOST_BYTES = 6 * 2**30
+"""What the points of a design may take."""
 MOST_FF = 256
 """Most parameters of a fractional factorial."""
 
@@ -124,6 +127,11 @@ def make(method: str, parameters: int, samples: int, seed: int, *, second_order:
     Latin hypercube); ff and tornado have no choice of it. Raises ValueError for a method that is not there."""
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}")
+    rows = samples * {"sobol": (1 + second_order) * parameters + 2, "morris": parameters + 1, "dgsm": parameters + 1,
+                      "fast": parameters}.get(method, 1)  # fmt: skip
+    if not METHODS[method].fixed and rows * parameters * 8 > MOST_BYTES:
+        reason = f"{samples:,} samples of {parameters} inputs would take {rows * parameters * 8 / 2**30:,.0f} GiB"
+        raise ExperimentError(error("too-large", reason, "take fewer samples", file="command line", element="--samples"))
     with warnings.catch_warnings():  # what SALib and scipy say about sample sizes is said by this package, in its own words
         warnings.simplefilter("ignore")
         return replace(METHODS[method].design(parameters, samples, seed, second_order), method=method)

@@ -18,7 +18,9 @@ from flowreform.errors import ExperimentError, error
 from flowreform.experiment.options import with_options
 from flowreform.export.roundtrip.origin import Origin, find_origin
 from flowreform.formats import is_bundled
-from flowreform.results import RESERVED, read_netcdf
+from flowreform.names import RESERVED
+from flowreform.results import read_netcdf
+from flowreform.runs import simulated
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -79,7 +81,7 @@ def _again(ds: Dataset, origin: Origin, progress: Progress | None) -> Dataset:
             if data.dims == ("run",) and name not in RESERVED and not str(name).startswith("reads_outside_")
         }
         model = origin.experiment.model
-        return fr.simulate(model, inputs, engine=engine, save=saved, save_every=every, progress=progress)
+        return simulated(model, inputs, engine=engine, save=saved, save_every=every, progress=progress)
     options: dict[str, Any] = dict(origin.told.options) | {"save": saved, "draws": int(ds.sizes["draw"])}
     if every is not None:
         options["save_every"] = every

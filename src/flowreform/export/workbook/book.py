@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flowreform.errors import ExperimentError, error
+
+MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384
+"""What a sheet holds, in any spreadsheet."""
+
 BLUE, DARK, PALE, YELLOW, GREY, LINE = "#005EB8", "#003087", "#E8EDEE", "#FFF2CC", "#425563", "#C8D2D9"
 GREEN, AMBER, RED = "#C6E7CF", "#FFE1A8", "#F6C3BE"
 FONT = "Arial"
@@ -195,8 +200,17 @@ class Page:
         """Every cell has been written one by one."""
         self._done = True
 
+    def _too_large(self) -> ExperimentError:
+        reason = (
+            f"sheet {self.name} would have more than {MOST_ROWS:,} rows or {MOST_COLUMNS:,} columns, which no spreadsheet opens"
+        )
+        repair = "a larger --dt or --save-every makes fewer rows; .csv, .parquet and .nc hold any number"
+        return ExperimentError(error("too-large", reason, repair))
+
     def write(self, row: int, column: int, content: Content, look: Style = PLAIN) -> None:
-        """One cell at once; rows must come in order."""
+        """One cell at once; rows must come in order. Raises ExperimentError below the last row of a sheet."""
+        if row >= MOST_ROWS or column >= MOST_COLUMNS:
+            raise self._too_large()
         shape = self.book.format(look)
         match content:
             case None:

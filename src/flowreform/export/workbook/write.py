@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.errors import Finding, warning
+from flowreform.errors import ExperimentError, Finding, error, warning
 from flowreform.experiment import Subject, as_experiment
-from flowreform.export.workbook.book import Book, Progress
+from flowreform.export.workbook.book import MOST_ROWS, Book, Progress
 from flowreform.export.workbook.charts_sheet import write_charts
 from flowreform.export.workbook.checks_sheet import write_checks
 from flowreform.export.workbook.control_sheet import open_control, write_control
 from flowreform.export.workbook.engine_sheet import Column, columns_of, write_engine
 from flowreform.export.workbook.inputs_sheets import write_inputs, write_lookups, write_scenarios
-from flowreform.export.workbook.layout import Layout, lay_out
+from flowreform.export.workbook.layout import ENGINE_FIRST, Layout, lay_out
 from flowreform.export.workbook.sensitivity_sheet import draws_of, write_sensitivity
 from flowreform.export.workbook.series_sheet import Series, write_baseline, write_series
 from flowreform.export.workbook.source import ROOM, WARN, Source, read_source
@@ -69,6 +69,10 @@ def to_xlsx(
     experiment = as_experiment(source)
     told = progress or (lambda done, total: None)
     read = read_source(experiment, scenario, dt, command, room)
+    if len(read.rows) > MOST_ROWS - ENGINE_FIRST:
+        reason = f"{len(read.rows):,} steps are more rows than a sheet has ({MOST_ROWS:,})"
+        repair = "a larger --dt makes fewer; .csv, .parquet and .nc hold any number"
+        raise ExperimentError(error("too-large", reason, repair, file=str(path)))
     layout = lay_out(read)
     columns = columns_of(read, layout)
     drawn = draws_of(read, progress) if draws else None
