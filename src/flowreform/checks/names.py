@@ -26,7 +26,7 @@ def names(model: Model) -> Iterator[Finding]:
 def reserved(model: Model) -> Iterator[Finding]:
     """Variables under a name that results need. A stock is kept in every run, which is refused then; others only when asked."""
     for variable in model:
-        if variable.name in RESERVED or variable.name in model.dimensions:
+        if variable.name in RESERVED:
             reason = "results need this name for themselves"
             if variable.role is not Role.STOCK:
                 reason += ": the variable cannot be saved"
