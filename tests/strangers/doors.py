@@ -1,5 +1,5 @@
-"""Hostile files, one door each: a door is handed the source folder of a flowreform and an empty folder, tries its way in, and says
-what it got done, or nothing where it was kept out.
+"""Hostile files, one door each: a door is given the source folder of a flowreform and an empty folder, tries its way in, and
+says what it got done, or nothing where it was kept out.
 
 Every attempt runs in processes of its own, so that a changed copy of the source can be tried as well.
 """

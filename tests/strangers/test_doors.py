@@ -1,4 +1,4 @@
-"""Nothing runs from a stranger's file and nothing is read or written elsewhere; and each door would open if its bolt were gone."""
+"""Nothing runs from a stranger's file, nothing is read or written elsewhere; each door would open if its bolt were gone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ BOLTS = {
         ("sweeps/lock.py", 'getattr(os, "O_NOFOLLOW", 0)', "0"),
         ("files.py", "    temporary.unlink(missing_ok=True)\n    with open(temporary, \"xb\")", '    with open(temporary, "wb")'),
     ],
-    "folder_elsewhere": [("files.py", "    if place.parent.resolve() != folder.resolve().joinpath(*parts[:-1]):", "    if False:")],
+    "folder_elsewhere": [
+        ("files.py", "    if place.parent.resolve() != folder.resolve().joinpath(*parts[:-1]):", "    if False:"),
+    ],
     "device_in_the_ledger": [
         ("files.py", "    if not stat.S_ISREG(os.fstat(handle).st_mode):", "    if False:"),
         ("files.py", 'getattr(os, "O_NOFOLLOW", 0)', "0"),
