@@ -33,7 +33,9 @@ def aux(name: str, text: str) -> str:
         ("SMTHN(TIME, 3, 6, 0)", 0.125, None),  # six stages of a half
         ("SMTHN(TIME, 3, 6, 0)", 0.25, Level.WARNING),
         ("SMTHN(TIME, 3, 6, 0)", 1.0, Level.ERROR),
-        ("DELAYN(TIME, 3, 6, 0)", 1.0, Level.WARNING),  # runs with three stages
+        ("DELAYN(TIME, 3, 6, 0)", 0.5, Level.WARNING),
+        ("DELAYN(TIME, 3, 6, 0)", 1.0, Level.ERROR),  # overshoots, as DELAY3 would
+        ("DELAY_N(TIME, 3, 6, 0)", 1.0, Level.WARNING),  # Vensim's runs with three stages
         ("DELAYN(TIME, 3, 6, 0)", 5.0, Level.ERROR),
         ("DELAY1(TIME, time_to_act, 0)", 1.25, Level.ERROR),
         ("DELAY1(TIME, 2 * time_to_act, 0)", 0.5, None),

@@ -70,6 +70,16 @@ def test_a_third_order_delay_answers_a_step_as_an_erlang_distribution() -> None:
     np.testing.assert_allclose(ds["d"].values[0], expected, atol=3e-3)  # the step itself falls inside one RK4 step
 
 
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("time", [0.635, 0.75, 3.0])
+def test_a_delay_of_order_three_is_one_delay_however_it_is_written(method: Method, time: float) -> None:
+    """XMILE's DELAYN keeps its stages also where they are shorter than a step (Vensim's own DELAY N drops some there)."""
+    parts = [auxiliary("n", f"DELAYN(TIME, {time}, 3)"), auxiliary("three", f"DELAY3(TIME, {time})")]
+    ds = simulate(model([*parts, auxiliary("s", f"SMTHN(TIME, {time}, 3) - SMTH3(TIME, {time})")], stop=3.0, method=method))
+    assert ds["n"].values.tolist() == ds["three"].values.tolist()
+    assert not ds["s"].values.any()
+
+
 def test_a_smooth_starts_in_balance_and_halves_on_time() -> None:
     made = model([auxiliary("m", "SMTH1(10 - STEP(10, 0.5), 2)")], stop=4.5, dt=1 / 256, method=Method.RK4)
     ds = simulate(made)

@@ -14,6 +14,7 @@ from flowreform.case.ensemble import NAME as POSTERIOR
 from flowreform.case.ensemble import Ensemble, read_ensemble
 from flowreform.case.fingerprint import fingerprint
 from flowreform.case.observations import Observation, read_observations
+from flowreform.case.series_units import in_units_of
 from flowreform.case.tables import (
     About,
     Case,
@@ -152,6 +153,9 @@ def build_case(source: Source, model: Model, observations: tuple[Observation, ..
         document=source.document,
     )
     checked = check_case(case, model, source)
+    if path is not None:
+        file = str(path.with_name("reference.csv"))
+        checked = replace(checked, observations=in_units_of(observations, checked.reference, model, file, source.findings))
     fit = source.one(FitTable, "fit")
     if fit is not None:
         checked = replace(checked, fit=check_fit(fit, checked, model, source))

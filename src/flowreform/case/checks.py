@@ -517,8 +517,20 @@ def _rows(name: str, series: FitSeries, model: Model, case: Case, source: Source
             source.fault("fit-year", loc, f"{row.year}: {faults[0].reason}", "set first and last")
             continue
         value = row.value / anchor
-        rows.append(FitRow(name, row.year, measure, value, series.error * abs(value) if value else series.error))
+        rows.append(FitRow(name, row.year, measure, value, max(series.error * abs(value), series.error_at_least or 0.0)))
+    largest = max((abs(row.observed) for row in rows), default=0.0)
+    near = [row for row in rows if abs(row.observed) <= NEAR_ZERO * largest]
+    if near and series.error_at_least is None:
+        reason = (
+            f"{near[0].year}: with an error of {series.error:.0%} of it, {near[0].observed:g} would outweigh all other values"
+        )
+        source.fault("fit-zero", loc, reason, "say what such a value is known to: error_at_least, in the unit of the series")
+        return []
     return rows
+
+
+NEAR_ZERO = 0.001
+"""A value under this share of the largest in its series is near zero, where an error that is a share of it says nothing."""
 
 
 def _used(row: Observation, series: FitSeries) -> bool:

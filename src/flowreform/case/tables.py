@@ -264,6 +264,8 @@ class FitSeries(Table):
     """Where the error comes from, so that it stands before anything is fitted: how the series was counted, rounded or quoted."""
     error: Annotated[float, Field(gt=0)] = 0.05
     """One standard deviation of a row, as a share of its value: the weight of a row is one over its square."""
+    error_at_least: Annotated[float, Field(gt=0)] | None = None
+    """The smallest standard deviation of a row, in the unit of the series: what a value near zero is known to."""
     first: Year | None = None
     """The first reporting year that is used."""
     last: Year | None = None

@@ -56,9 +56,7 @@ def _of_call(model: Model, line: Line, call: Call, known: Mapping[str, float]) -
             order = value(call.args[2], known) if len(call.args) > 2 else None
             stages = max(1.0, round(order)) if order is not None and order < 1e6 else 1.0
         what = f"{shown} of {time:g}" if stages == 1 else f"one of the {stages:g} stages of {shown} of {time:g}"
-        yield from _against(
-            model, line, what, time / stages, call.column, fitted=row.name in ("delayn", "delay_n") and time >= dt
-        )
+        yield from _against(model, line, what, time / stages, call.column, fitted=row.name == "delay_n" and time >= dt)
 
 
 def _against(model: Model, line: Line, what: str, stage: float, column: int = 0, *, fitted: bool = False) -> Iterator[Finding]:

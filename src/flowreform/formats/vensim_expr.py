@@ -150,8 +150,9 @@ def _as(name: str, *order: int) -> Form:
 
 
 def _delay_n(value: Expr, time: Expr, initial: Expr, order: Expr) -> Expr:
-    """Vensim keeps, for each stage, the delay time of when its content came in; a number never changes, so that both agree."""
-    return Call("delayn" if isinstance(time, Number) else "delay_n", (value, time, order, initial))
+    """Vensim keeps, for each stage, the delay time of when its content came in, and drops stages shorter than a step;
+    `vensim_delays` says where neither matters."""
+    return Call("delay_n", (value, time, order, initial))
 
 
 def _with_initial(name: str) -> Form:

@@ -22,7 +22,7 @@ def _values(builder: Builder, scope: Scope, call: Call) -> list[Code]:
 def delay_of(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """DELAY1, DELAY3 and DELAYN."""
     args = _values(builder, scope, call)
-    stages = row.stages if isinstance(row.stages, int) else stages_that_fit(builder, scope, call)
+    stages = row.stages if isinstance(row.stages, int) else order(builder, scope, call)
     return delay(builder, scope, args[0], args[1], stages, args[row.least :])
 
 
