@@ -14,7 +14,7 @@ from building import auxiliary, model
 from flowreform import arithmetic, builtins
 from flowreform.builtins import Kind
 from flowreform.checks import check
-from flowreform.checks.signatures import signature
+from flowreform.checks.consistency import signature
 from flowreform.lower.resolve import lowering
 
 ROWS = [row for row in builtins.BUILTINS.values() if row.python is not None]

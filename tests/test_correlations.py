@@ -13,7 +13,7 @@ from scipy import stats
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import ExperimentError, Finding
 from flowreform.experiment import Correlation, Experiment, read_experiment
-from flowreform.experiment.correlations import correlations_of
+from flowreform.experiment.parts import correlations_of
 from flowreform.runs import run
 from flowreform.sampling import correlated, draw, unit_samples
 from flowreform.toml import Document, Source

@@ -10,7 +10,7 @@ import pytest
 import flowreform as fr
 from flowreform import engine
 from flowreform.batch import matrix_of
-from flowreform.export.workbook.flat import flatten
+from flowreform.export.workbook.printer import flatten
 from flowreform.lower import lower
 from flowreform.lower.stages import LOOKS, WEIGHTS
 from flowreform.model import Method

@@ -205,7 +205,7 @@ def test_names_are_shown_as_people_write_them() -> None:
 
 
 def test_every_spelling_of_the_unit_file_is_read() -> None:
-    from flowreform.units.names import _registry
+    from flowreform.units import _registry
 
     registry = _registry()
     spellings = [name for name in registry._units if "[" not in name]

@@ -19,8 +19,7 @@ from flowreform.engine.witness import compare, run_simlin
 from flowreform.errors import ExperimentError, ModelError
 from flowreform.formats import bundled
 from flowreform.formats.expressions import parse
-from flowreform.formats.spelling import number, spell, spell_name
-from flowreform.formats.writer import plain, write_model
+from flowreform.formats.writer import number, plain, spell, spell_name, write_model
 from flowreform.model import Binary, Call, Expr, Model, Number, Ref, Role, Star, Unary, canonical
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "conformance")]

@@ -17,8 +17,7 @@ from flowreform.errors import Finding, ModelError
 from flowreform.formats import bundled, read_model
 from flowreform.formats import limits as bounds
 from flowreform.formats.limits import DEFAULT, Limits
-from flowreform.formats.xmile import read_xmile
-from flowreform.formats.xmile_lookalikes import appearance
+from flowreform.formats.xmile import appearance, read_xmile
 from flowreform.model import Binary, Call, LookupKind, Method, Model, Number, Ref, Role, canonical
 
 FIXTURES = Path(__file__).parent / "fixtures" / "xmile"

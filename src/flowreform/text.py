@@ -14,6 +14,31 @@ from math import floor, isinf, log10
 
 from flowreform.errors import visible
 
+FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What the text of a formula can begin with."""
+APOSTROPHE = "'"
+_QUOTED = frozenset('",\r\n')
+
+
+def harmless(text: str) -> str:
+    """The text, with an apostrophe in front where a spreadsheet would take it for a formula."""
+    return APOSTROPHE + text if text.startswith(FORMULA_MARKS) else text
+
+
+def text_field(text: str) -> str:
+    """Text as one CSV field: harmless, and in quotes where it holds a comma, a quote or a line break."""
+    safe = harmless(text)
+    return '"' + safe.replace('"', '""') + '"' if not _QUOTED.isdisjoint(safe) else safe
+
+
+def text_row(texts: Iterable[str]) -> str:
+    """A line of text fields."""
+    return ",".join(map(text_field, texts)) + "\n"
+
+
+# --- numbers and tables ----------------------------------------------------------------------------------------------
+
+
 WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 """What large numbers are counted in."""
 

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowreform.builtins import BUILTINS, Kind, builtin
-from flowreform.checks.consistency import units
-from flowreform.checks.signatures import match, signature
+from flowreform.checks.consistency import match, signature, units
 from flowreform.errors import Finding, Level
 from flowreform.formats import read_model
 from flowreform.formats.expressions import parse

@@ -21,12 +21,10 @@ from flowreform.errors import ExperimentError
 from flowreform.export.roundtrip import inputs as inputs_module
 from flowreform.export.roundtrip.cells import Formula
 from flowreform.export.roundtrip.check import check_workbook, same_formula
+from flowreform.export.roundtrip.inputs import experiment_in, told
 from flowreform.export.roundtrip.netcdf import EXACT, check_netcdf
-from flowreform.export.roundtrip.origin import told
-from flowreform.export.roundtrip.reading import experiment_in
-from flowreform.export.template.address import area, split_sheet
 from flowreform.export.template.archive import read_archive
-from flowreform.export.template.sheet import Value, patched, scan
+from flowreform.export.template.sheet import Value, area, patched, scan, split_sheet
 from flowreform.export.template.workbook import read_workbook
 from flowreform.formats.limits import Limits
 from office import recalculated

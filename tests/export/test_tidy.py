@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from flowreform import plaintext
+import flowreform.text
 from flowreform.errors import ExperimentError
 from flowreform.experiment import Experiment
 from flowreform.export import tidy
-from flowreform.export.parquet import write_kpis, write_parquet
 from flowreform.export.tables import kpis_csv
-from flowreform.export.tidy import COLUMNS, write_csv
+from flowreform.export.tidy import COLUMNS, write_csv, write_kpis, write_parquet
 from flowreform.kpi import kpis
-from flowreform.plaintext import harmless, text_field
-from flowreform.text import number_field
+from flowreform.text import harmless, number_field, text_field
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -153,7 +151,7 @@ def test_memory_does_not_grow_with_the_number_of_runs(tmp_path: Path, monkeypatc
 
 
 def test_pyarrow_missing_is_one_line_with_what_to_install(tmp_path: Path, ds: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowreform.export.parquet.find_spec", lambda name: None)
+    monkeypatch.setattr("flowreform.export.tidy.find_spec", lambda name: None)
     with pytest.raises(ExperimentError, match=r"pip install 'flowreform\[parquet\]'"):
         write_parquet(tmp_path / "a.parquet", ds)
 
@@ -194,7 +192,7 @@ def test_text_that_could_be_a_formula_is_made_harmless(tmp_path: Path, ds: Datas
 
 def test_text_without_its_apostrophe_is_caught(tmp_path: Path, ds: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant quotes, which keeps columns apart and formulas alive."""
-    monkeypatch.setattr(plaintext, "harmless", lambda text: text)
+    monkeypatch.setattr(flowreform.text, "harmless", lambda text: text)
     write_csv(tmp_path / "a.csv", hostile(ds))
     assert set(formulas(tmp_path / "a.csv")) == {*HOSTILE[:2], "=open", "@beds", "-1/month"}
 

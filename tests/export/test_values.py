@@ -15,8 +15,7 @@ import pytest
 from flowreform.calendar import Calendar
 from flowreform.experiment import Experiment
 from flowreform.export.values import write_values
-from flowreform.export.values.periods import Period, periods
-from flowreform.export.values.results import NOT_ADDITIVE
+from flowreform.export.values.sheets import NOT_ADDITIVE, Period, periods
 from flowreform.kpi import kpis
 
 if TYPE_CHECKING:

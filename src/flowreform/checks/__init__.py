@@ -12,9 +12,8 @@ from flowreform.checks.consistency import units
 from flowreform.checks.delays import delays
 from flowreform.checks.loops import loops
 from flowreform.checks.names import clashes, names, reserved
-from flowreform.checks.stocks import equations, flows, idle_flows
 from flowreform.checks.subscripts import coverage, left_sides, subscripts
-from flowreform.checks.values import papers, ranges, unused
+from flowreform.checks.values import equations, flows, idle_flows, papers, ranges, unused
 from flowreform.errors import Finding, Level, ModelError
 from flowreform.model import Model
 

@@ -183,7 +183,7 @@ def kpis_csv(name: str, asked: Asked) -> Written:
 
 def tidy_parquet(name: str, asked: Asked) -> Written:
     """The tidy table as Parquet."""
-    from flowreform.export.parquet import require_pyarrow, write_parquet
+    from flowreform.export.tidy import require_pyarrow, write_parquet
 
     require_pyarrow(asked.output)  # before anything runs
     source, made = _results(name, asked)
@@ -194,7 +194,7 @@ def tidy_parquet(name: str, asked: Asked) -> Written:
 
 def kpis_parquet(name: str, asked: Asked) -> Written:
     """The KPI table as Parquet."""
-    from flowreform.export.parquet import require_pyarrow, write_kpis
+    from flowreform.export.tidy import require_pyarrow, write_kpis
 
     require_pyarrow(asked.output)
     source, made = _results(name, asked)

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from flowreform.commands.terminal import print_json, table
 from flowreform.commands.terminal import show as put
+from flowreform.export.summary import distribution, setting_text
+from flowreform.export.tables import shown_unit
 from flowreform.graph import loops_through
+from flowreform.kpi import kpi_unit
 from flowreform.model import Model, Role, Variable, causes, uses
 from flowreform.names import Named, base_values, find
 from flowreform.text import exact, number
@@ -14,6 +17,7 @@ from flowreform.text import exact, number
 if TYPE_CHECKING:
     from flowreform.case import Case
     from flowreform.case.uncertainty import Sourced
+    from flowreform.experiment import Experiment
 
 KINDS = {"levers": "lever", "uncertainties": "uncertainty", "parameters": "parameter", "exogenous": "fed in"}
 
@@ -25,7 +29,6 @@ def show(name: str, variable: str | None, *, as_json: bool) -> int:
     from flowreform.formats import read_model
 
     if is_experiment(name):
-        from flowreform.commands.inspect_experiment import show_experiment
         from flowreform.experiment import read_experiment
 
         experiment = read_experiment(name)
@@ -196,3 +199,89 @@ def _range(item: Variable) -> str:
 
 def _list(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(names) or "-"
+
+
+# --- `show` of an experiment -----------------------------------------------------------------------------------------
+
+
+def show_experiment(experiment: Experiment, *, as_json: bool) -> None:
+    """Print an experiment."""
+    if as_json:
+        print_json(experiment_json(experiment))
+        return
+    size = f"{len(experiment.scenarios)} scenarios x {experiment.draws} draws ({experiment.design}, seed {experiment.seed})"
+    unit = experiment.model.specs.time_unit
+    span = f"{number(experiment.start)} to {number(experiment.stop)} {unit}, dt {number(experiment.dt, 6)}"
+    lines = [experiment.title, experiment.question, f"model {experiment.model.name}; {size} = {experiment.runs:,} runs"]
+    saved = f"{len(experiment.save)} variables saved every {number(experiment.save_every, 6)} {unit}"
+    put(*(line for line in lines if line), f"{span}; {saved}")
+    scenarios = (
+        [name + (" (baseline)" if name == experiment.baseline else ""), item.label, _settings(experiment, name)]
+        for name, item in experiment.scenarios.items()
+    )
+    put(table("Scenarios", ("name", "label", "what it sets"), scenarios))
+    inputs = (
+        [name, distribution(item), f"{item.source} ({item.status})", _origin(experiment, f"uncertainties.{name}")]
+        for name, item in experiment.uncertainties.items()
+    )
+    put(table("Uncertainties", ("name", "distribution", "source", "stated in"), inputs))
+    if experiment.correlations:
+        pairs = (
+            [" and ".join(item.between), number(item.rank_correlation), f"{item.source} ({item.status})"]
+            for item in experiment.correlations
+        )
+        put(table("Correlations", ("between", "rank correlation", "source"), pairs))
+    kpis = (
+        [name, item.label, shown_unit(kpi_unit(item, experiment)), item.better, _origin(experiment, f"kpis.{name}")]
+        for name, item in experiment.kpis.items()
+    )
+    put(table("KPIs", ("name", "label", "unit", "better", "stated in"), kpis))
+
+
+def experiment_json(experiment: Experiment) -> dict[str, Any]:
+    """An experiment for scripts."""
+    from flowreform.experiment import Points
+
+    def plain(value: object) -> object:
+        return {"times": value.times, "values": value.values} if isinstance(value, Points) else value
+
+    return {
+        "name": experiment.name,
+        "file": str(experiment.path) if experiment.path else "",
+        "sha256": experiment.sha256,
+        "title": experiment.title,
+        "question": experiment.question,
+        "model": experiment.model.name,
+        "start": experiment.start,
+        "stop": experiment.stop,
+        "dt": experiment.dt,
+        "save": list(experiment.save),
+        "save_every": experiment.save_every,
+        "draws": experiment.draws,
+        "design": experiment.design,
+        "seed": experiment.seed,
+        "baseline": experiment.baseline,
+        "scenarios": {
+            name: {"label": item.label, "set": {key: plain(value) for key, value in item.settings.items()}}
+            for name, item in experiment.scenarios.items()
+        },
+        "uncertainties": {
+            name: item.model_dump(exclude_none=True) | {"stated_in": _origin(experiment, f"uncertainties.{name}")}
+            for name, item in experiment.uncertainties.items()
+        },
+        "correlations": [item.model_dump() for item in experiment.correlations],
+        "kpis": {
+            name: item.model_dump(by_alias=True, exclude_none=True)
+            | {"unit": kpi_unit(item, experiment), "stated_in": _origin(experiment, f"kpis.{name}")}
+            for name, item in experiment.kpis.items()
+        },
+    }
+
+
+def _settings(experiment: Experiment, name: str) -> str:
+    settings = experiment.scenarios[name].settings
+    return "; ".join(f"{key} = {setting_text(key, value, experiment)}" for key, value in settings.items()) or "-"
+
+
+def _origin(experiment: Experiment, key: str) -> str:
+    return str(experiment.origins[key]) if key in experiment.origins else ""

@@ -32,6 +32,6 @@ def is_workbook(name: str) -> bool:
 
 def _of_workbook(path: Path, options: Mapping[str, Any], settings: Sequence[str]) -> Experiment:
     """The scenario that a live workbook has chosen, with the inputs it holds: one run, or as many draws as the options say."""
-    from flowreform.export.roundtrip.reading import experiment_in
+    from flowreform.export.roundtrip.inputs import experiment_in
 
     return experiment_in(path, options, settings)

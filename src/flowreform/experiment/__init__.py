@@ -13,7 +13,7 @@ from flowreform.case import Case, read_case
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error, shorten
 from flowreform.experiment.copula import Correlation
 from flowreform.experiment.experiment import Experiment, build_experiment
-from flowreform.experiment.outside import add_settings
+from flowreform.experiment.options import add_settings
 from flowreform.experiment.settings import Points, Scenario, Setting
 from flowreform.experiment.tables import Origin
 from flowreform.model import Model

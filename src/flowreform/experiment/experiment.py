@@ -25,10 +25,16 @@ from flowreform.case.tables import Case, Chart, Kpi, Lever
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import ExperimentError, Finding, did_you_mean, error, shorten
 from flowreform.experiment.copula import Correlation
-from flowreform.experiment.correlations import correlations_of
 from flowreform.experiment.given import FILE, HEAD, Given, as_table, names_of, plain, same, scenario_table, set_over, setting_text
-from flowreform.experiment.horizon import appraisal_end_of, horizon_of
-from flowreform.experiment.measures import kpis_of, saved
+from flowreform.experiment.parts import (
+    appraisal_end_of,
+    correlations_of,
+    ensemble_of,
+    horizon_of,
+    kpis_of,
+    saved,
+    uncertainties_of,
+)
 from flowreform.experiment.settings import Scenario, SettingReader
 from flowreform.experiment.tables import (
     MAX_RUNS,
@@ -39,7 +45,6 @@ from flowreform.experiment.tables import (
     ScenarioTable,
     SweepTable,
 )
-from flowreform.experiment.uncertainties import ensemble_of, uncertainties_of
 from flowreform.files import write_text
 from flowreform.model import Model
 from flowreform.text import Manual, Shown, columns, number

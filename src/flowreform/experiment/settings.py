@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.calendar import Calendar
-from flowreform.case.inputs import convert, in_range
+from flowreform.case.checks import convert, in_range
 from flowreform.errors import shorten
 from flowreform.model import Model
 from flowreform.names import Named, Unknown, find

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.export.describe import short
-from flowreform.plaintext import harmless
-from flowreform.text import exact
+from flowreform.export.summary import short
+from flowreform.text import exact, harmless
 
 if TYPE_CHECKING:
     from xarray import Dataset

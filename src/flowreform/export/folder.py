@@ -46,8 +46,8 @@ def names_of(ds: Dataset, experiment: Experiment) -> tuple[str, ...]:
 def write_chart(path: Path, ds: Dataset, experiment: Experiment) -> None:
     """The chart of a run as a PNG."""
     from flowreform.export.chart import draw
-    from flowreform.export.describe import short
     from flowreform.export.panels import panels_of
+    from flowreform.export.summary import short
 
     baseline = short(experiment.scenarios[experiment.baseline].label)
     panels = panels_of(ds, experiment)

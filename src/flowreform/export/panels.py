@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flowreform.calendar import Calendar
 from flowreform.export.chart import Axis, Fan, Panel, Points, percentiles
-from flowreform.export.describe import short
+from flowreform.export.summary import short
 from flowreform.export.tables import label_of, shown_unit, unit_of
 from flowreform.names import element_names, split
 

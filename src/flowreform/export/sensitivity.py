@@ -14,11 +14,10 @@ from flowreform.analyse.sensitivity.analysis import warnings_of
 from flowreform.analyse.sensitivity.columns import STATUS
 from flowreform.analyse.sensitivity.methods import MEANINGS, METHODS
 from flowreform.export.chances import bands_csv, better_heads, better_rows, contenders, opponent, target_rows
-from flowreform.export.describe import short
+from flowreform.export.summary import short
 from flowreform.export.tables import shown_unit
 from flowreform.files import Writer, write_files
-from flowreform.plaintext import harmless
-from flowreform.text import cell, exact, markdown, number
+from flowreform.text import cell, exact, harmless, markdown, number
 
 if TYPE_CHECKING:
     from xarray import Dataset

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from flowreform.errors import Finding
-from flowreform.export.describe import distribution, short
 from flowreform.export.tables import by_kpi, heading, spread
 from flowreform.kpi import contrast, summary
 from flowreform.text import cell, markdown, number
@@ -17,8 +16,27 @@ from flowreform.text import cell, markdown, number
 if TYPE_CHECKING:
     from xarray import Dataset
 
+    from flowreform.case.uncertainty import Uncertainty
     from flowreform.experiment import Experiment
     from flowreform.experiment.settings import Scenario
+
+
+def short(label: str) -> str:
+    """A scenario's label as far as its colon, where there is little room: `Build first` of `Build first: with a fund`."""
+    return label.partition(":")[0].strip() or label
+
+
+def distribution(item: Uncertainty) -> str:
+    """`triangular(low 0.3, mode 0.5, high 0.8) month`."""
+    parts = []
+    for key in item.kind.needs():
+        value = getattr(item, key)
+        parts.append(f"{key} {' or '.join(map(number, value)) if isinstance(value, tuple) else number(value)}")
+    return f"{item.distribution}({', '.join(parts)}) {item.unit}"
+
+
+# --- `summary.md` ----------------------------------------------------------------------------------------------------
+
 
 WORDS = {"lower": "lower is better", "higher": "higher is better"}
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.plaintext import text_field, text_row
-from flowreform.text import decimals_of, fixed, number, number_field, scale
+from flowreform.text import decimals_of, fixed, number, number_field, scale, text_field, text_row
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset

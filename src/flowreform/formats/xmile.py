@@ -6,6 +6,8 @@ what a vendor adds in a namespace of its own, and the views, are not part of a m
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,14 +17,47 @@ from flowreform.errors import shorten
 from flowreform.formats.expressions import qualified
 from flowreform.formats.limits import Limits, from_environment, how_to_raise
 from flowreform.formats.xmile_conveyors import driven_flows, settle_conveyors
-from flowreform.formats.xmile_document import Node, load
-from flowreform.formats.xmile_lookalikes import warn_of_lookalikes
-from flowreform.formats.xmile_lookups import is_reference, read_lookup
+from flowreform.formats.xmile_document import Node, Reading, attribute, line_of, load, text_of
 from flowreform.formats.xmile_modules import Connect, Flat, Module, Section, flatten
-from flowreform.formats.xmile_nodes import Reading, attribute, line_of, text_of
 from flowreform.formats.xmile_specs import Behavior, members_of, read_behavior, read_dimensions, read_specs, read_units
-from flowreform.formats.xmile_variables import ROLES, Surroundings, read_variable
+from flowreform.formats.xmile_variables import ROLES, Surroundings, is_reference, read_lookup, read_variable
 from flowreform.model import Dimension, Equation, Lookup, Macro, Model, Ref, Role, SimSpecs, Variable, canonical
+
+_CYRILLIC = "АаВЕеЅѕІіЈјКМНОоРрСсТУуХхԁһӏ"
+_LATIN_FOR_CYRILLIC = "AaBEeSsIiJjKMHOoPpCcTYyXxdhl"
+_GREEK = "ΑΒΕΖΗΙΚΜΝΟοΡΤΥΧνι"
+_LATIN_FOR_GREEK = "ABEZHIKMNOoPTYXvi"
+_TWINS = str.maketrans(_CYRILLIC + _GREEK, _LATIN_FOR_CYRILLIC + _LATIN_FOR_GREEK)
+
+
+def appearance(label: str) -> str:
+    """What a name looks like on the page: compatibility forms and letters of like shape are one."""
+    plain = unicodedata.normalize("NFKC", label).translate(_TWINS)
+    return " ".join(plain.replace("_", " ").replace("\\n", " ").split()).casefold()
+
+
+def warn_of_lookalikes(variables: Iterable[Variable], reading: Reading) -> None:
+    """One warning for each set of names that differ and look the same."""
+    seen: dict[str, list[Variable]] = {}
+    for variable in variables:
+        if not variable.label.isascii():
+            seen.setdefault(appearance(variable.label), [])
+    if not seen:
+        return
+    for variable in variables:
+        if (key := appearance(variable.label)) in seen:
+            seen[key].append(variable)
+    for alike in seen.values():
+        if len(alike) > 1:
+            first, last = alike[0], alike[-1]
+            others = " and ".join(f'"{shorten(other.label)}" of line {other.line}' for other in alike[:-1])
+            letter = next((new for old, new in zip(first.label, last.label, strict=False) if old != new), last.label[-1])
+            reason = f"the name looks like {others} and is another: it has {unicodedata.name(letter, 'another letter')}"
+            reading.warn("lookalike-names", reason, "rename one of them", at=last.line, element=last.label)
+
+
+# --- reads xmile 1.0 models ------------------------------------------------------------------------------------------
+
 
 _KNOWN = {*ROLES, "group", "module"}
 

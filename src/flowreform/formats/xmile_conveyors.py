@@ -10,9 +10,8 @@ from dataclasses import replace
 
 from flowreform.errors import shorten
 from flowreform.formats.expressions import qualified
-from flowreform.formats.spelling import spell
-from flowreform.formats.xmile_document import Node
-from flowreform.formats.xmile_nodes import Reading, attribute, line_of, text_of, truth
+from flowreform.formats.writer import spell
+from flowreform.formats.xmile_document import Node, Reading, attribute, line_of, text_of, truth
 from flowreform.model import Binary, Conveyor, Equation, Expr, Leak, Number, Ref, Role, Variable
 
 _PARTS = {

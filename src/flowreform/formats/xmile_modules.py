@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from flowreform.errors import shorten
 from flowreform.formats.limits import how_to_raise
-from flowreform.formats.xmile_nodes import Reading
+from flowreform.formats.xmile_document import Reading
 from flowreform.model import Binary, Call, Equation, Expr, Ref, Unary, Variable, fold, names_in
 
 Rename = Callable[[str], str]

@@ -9,8 +9,7 @@ from math import isfinite
 
 from flowreform.errors import shorten
 from flowreform.formats.limits import how_to_raise
-from flowreform.formats.xmile_document import Node
-from flowreform.formats.xmile_nodes import Reading, attribute, line_of, text_of, truth
+from flowreform.formats.xmile_document import Node, Reading, attribute, line_of, text_of, truth
 from flowreform.model import Dimension, Method, SimSpecs, UnitAlias, canonical
 
 _METHODS = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,21 +12,56 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from flowreform import results
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.sweeps import snapshot
-from flowreform.sweeps.evaluate import ENGINES, assignments_of, batch_of, choose_engine, drawer_of, unworked
+from flowreform.sweeps.evaluate import ENGINES, Part, assignments_of, batch_of, choose_engine, drawer_of, unworked
 from flowreform.sweeps.finish import finish
 from flowreform.sweeps.identity import changed_fields
-from flowreform.sweeps.interrupt import Interrupted, Signals
 from flowreform.sweeps.layout import layout_of
 from flowreform.sweeps.ledger import UNWORKED, Failed
 from flowreform.sweeps.lock import Lock
-from flowreform.sweeps.part import Part
 from flowreform.sweeps.pools import Cluster, DeadWorkers, Pool, Processes, Threads, task_of
 from flowreform.sweeps.store import OURS, Store, is_sweep, on_disk
+
+
+class Interrupted(KeyboardInterrupt):
+    """A sweep was stopped by a signal; `exit_code` is what the shell sees, `done` of `runs` are safely on disk."""
+
+    def __init__(self, number: int, done: int, runs: int) -> None:
+        super().__init__(f"stopped with {done:,} of {runs:,} runs done")
+        self.exit_code, self.done, self.runs = 128 + number, done, runs
+
+
+class Signals:
+    """The signals of a stretch of work. Outside the main thread none can be caught, and none is."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.at_once = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        self.at_once = self.at_once or number == signal.SIGTERM or self.number != 0
+        self.number = number
+
+
+# --- a sweep from beginning to end -----------------------------------------------------------------------------------
+
 
 POOLS = ("threads", "processes")
 MOST_IN_A_ROW = 2

@@ -7,9 +7,11 @@ not grow with the number of runs. The numbers are those of `fr.run` and `fr.kpis
 from __future__ import annotations
 
 import dataclasses
+import json
+import struct
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from flowreform import engine as engines
 from flowreform.batch import Batch, drive_of, matrix_of
 from flowreform.engine.prepared import Check, Prepared
-from flowreform.errors import ExperimentError, error
+from flowreform.errors import ExperimentError, InternalError, error
 from flowreform.experiment import Experiment, Points
 from flowreform.kpi import FAILED as KPI_FAILED
 from flowreform.kpi import VALUE, difference, outcomes, taken
@@ -29,9 +31,57 @@ from flowreform.sweeps import chunks
 from flowreform.sweeps.identity import machine
 from flowreform.sweeps.layout import FAILED, OK, Layout
 from flowreform.sweeps.ledger import UNWORKED, Failed
-from flowreform.sweeps.part import Part
 from flowreform.sweeps.sketch import summarise
 from flowreform.trace import first_failure
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part worked out: `chunks` holds the bytes of its chunk of each array, `strays` (runs, reads) of each lookup that was
+    read outside its points, `machine` where it was made."""
+
+    number: int
+    runs: int
+    chunks: Mapping[str, bytes]
+    failures: tuple[Failed, ...]
+    failed: int
+    strays: Mapping[str, tuple[int, int]]
+    engine: str
+    machine: Mapping[str, str]
+
+    def pack(self) -> bytes:
+        """As bytes, to send from one process to another: a line of JSON and the chunks behind it."""
+        head = {
+            "number": self.number,
+            "runs": self.runs,
+            "chunks": {name: len(content) for name, content in self.chunks.items()},
+            "failures": [asdict(failure) for failure in self.failures],
+            "failed": self.failed,
+            "strays": dict(self.strays),
+            "engine": self.engine,
+            "machine": dict(self.machine),
+        }
+        text = json.dumps(head).encode()
+        return struct.pack("<Q", len(text)) + text + b"".join(self.chunks.values())
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Part:
+        """What `pack` gave. Raises InternalError when it is not whole."""
+        (length,) = struct.unpack_from("<Q", packed)
+        head = json.loads(packed[8 : 8 + length])
+        at, chunks = 8 + length, {}
+        for name, size in head["chunks"].items():
+            chunks[name] = packed[at : at + size]
+            at += size
+        if at != len(packed):
+            raise InternalError("a part did not arrive whole")
+        failures = tuple(Failed(**failure) for failure in head["failures"])
+        strays = {name: (pair[0], pair[1]) for name, pair in head["strays"].items()}
+        return cls(head["number"], head["runs"], chunks, failures, head["failed"], strays, head["engine"], head["machine"])
+
+
+# --- a part ----------------------------------------------------------------------------------------------------------
+
 
 Floats = NDArray[np.float64]
 

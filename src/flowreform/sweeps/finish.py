@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from flowreform.plaintext import text_field
 from flowreform.sweeps import chunks
 from flowreform.sweeps.arrays import ZARR, Arrays
 from flowreform.sweeps.layout import STATUS, Layout
 from flowreform.sweeps.reading import kpi_table
 from flowreform.sweeps.sketch import quantiles, rank_error
 from flowreform.sweeps.store import Store
+from flowreform.text import text_field
 
 CSV = "kpis.csv.gz"
 PARQUET = "kpis.parquet"

@@ -30,10 +30,10 @@ from flowreform.kpi import kpi_attributes
 from flowreform.names import split
 from flowreform.sweeps import chunks, snapshot
 from flowreform.sweeps.arrays import ZARR, damaged
+from flowreform.sweeps.evaluate import Part
 from flowreform.sweeps.identity import changed_fields, identity_of, machine
 from flowreform.sweeps.layout import Layout
 from flowreform.sweeps.ledger import FORMAT, Entry, File, Ledger
-from flowreform.sweeps.part import Part
 
 LEDGER = "ledger.sqlite"
 OURS = (LEDGER, ZARR, snapshot.EXPERIMENT, snapshot.MODEL)

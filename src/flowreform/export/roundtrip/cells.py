@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from flowreform.errors import ExperimentError, error
-from flowreform.export.template.address import address, column_number
 from flowreform.export.template.archive import Archive, read_archive
-from flowreform.export.template.markup import Tag, walk
+from flowreform.export.template.sheet import Tag, address, column_number, walk
 from flowreform.export.template.workbook import Workbook, read_workbook
 from flowreform.formats.limits import from_environment
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment.options import with_options
-from flowreform.export.roundtrip.origin import Origin, find_origin
+from flowreform.export.roundtrip.inputs import Origin, find_origin
 from flowreform.formats import is_bundled
 from flowreform.names import RESERVED
 from flowreform.results import read_netcdf

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowreform.errors import ExperimentError, Finding, error
-from flowreform.export.template.address import address
 from flowreform.export.template.archive import read_archive
-from flowreform.export.template.chain import without
 from flowreform.export.template.map import Map, Wanted, read_map, value_of
-from flowreform.export.template.sheet import Cell, Scan, Value, patched, scan
-from flowreform.export.template.workbook import Nowhere, Sheet, Workbook, read_workbook, recalculated
+from flowreform.export.template.sheet import Cell, Scan, Value, address, patched, scan
+from flowreform.export.template.workbook import Nowhere, Sheet, Workbook, read_workbook, recalculated, without
 from flowreform.export.tidy import kept
 from flowreform.files import write_file
 from flowreform.formats.limits import from_environment

@@ -7,13 +7,201 @@ merged cells, array formulas and data tables that cover several cells. `patched`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
 
 from flowreform.errors import ExperimentError, error
-from flowreform.export.template.address import Area, address, area, column_number
-from flowreform.export.template.markup import Edit, Tag, edited, start_tag, text, walk
 from flowreform.text import exact
+
+MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384
+_CELL = re.compile(r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})")
+_AREA = re.compile(rf"{_CELL.pattern}(?::{_CELL.pattern})?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Area:
+    """A block of cells, both corners inside, counted from 1."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def cells(self) -> tuple[tuple[int, int], ...]:
+        """(row, column) of every cell, row by row."""
+        return tuple((row, column) for row in range(self.top, self.bottom + 1) for column in range(self.left, self.right + 1))
+
+    @property
+    def count(self) -> int:
+        """How many cells it has."""
+        return (self.bottom - self.top + 1) * (self.right - self.left + 1)
+
+    def __contains__(self, cell: tuple[int, int]) -> bool:
+        return self.top <= cell[0] <= self.bottom and self.left <= cell[1] <= self.right
+
+    def __str__(self) -> str:
+        first = address(self.top, self.left)
+        return first if self.count == 1 else f"{first}:{address(self.bottom, self.right)}"
+
+
+def column_number(letters: str) -> int:
+    """`A` is 1, `AA` is 27."""
+    found = 0
+    for letter in letters.upper():
+        found = found * 26 + ord(letter) - 64
+    return found
+
+
+def column_letters(number: int) -> str:
+    """27 is `AA`."""
+    text = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        text = chr(65 + rest) + text
+    return text
+
+
+def address(row: int, column: int) -> str:
+    """Row 5, column 2 is `B5`."""
+    return f"{column_letters(column)}{row}"
+
+
+def area(text: str) -> Area | None:
+    """The block that a text such as `$B$5:K5` names; None when it names none."""
+    match = _AREA.fullmatch(text.strip())
+    if match is None:
+        return None
+    first, last = (column_number(match[1]), int(match[2])), (column_number(match[3] or match[1]), int(match[4] or match[2]))
+    left, right = sorted((first[0], last[0]))
+    top, bottom = sorted((first[1], last[1]))
+    return Area(top, left, bottom, right) if right <= MOST_COLUMNS and bottom <= MOST_ROWS else None
+
+
+def split_sheet(text: str) -> tuple[str, str]:
+    """`'Ward plan'!B5` as sheet and rest, quotes off; the sheet is empty where none is named."""
+    head, mark, rest = text.strip().rpartition("!")
+    if not mark:
+        return "", text.strip()
+    if len(head) >= 2 and head[0] == head[-1] == "'":
+        head = head[1:-1].replace("''", "'")
+    return head, rest
+
+
+# --- XML parts -------------------------------------------------------------------------------------------------------
+
+
+MOST_DEEP = 200
+_TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*"|'[^']*')*>""")
+_UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A start tag: its bytes from `start` to `stop`; `closed` when it is `<a/>`. `name` has no prefix, `prefix` its colon."""
+
+    name: str
+    prefix: str
+    attributes: Mapping[str, str]
+    start: int
+    stop: int
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edit:
+    """The bytes from `start` to `stop` become `new`."""
+
+    start: int
+    stop: int
+    new: bytes
+
+
+Opened = Callable[[Tag, int], None]
+"""Told of a start tag and its depth, 1 for the root."""
+Closed = Callable[[str, int, int, int], None]
+"""Told of an end: the name, its depth, where the end tag begins (for `<a/>`, where it stops) and where the element stops."""
+
+
+def walk(content: bytes, opened: Opened, closed: Closed, file: str, part: str) -> None:
+    """Go through an XML part in order.
+
+    Raises ExperimentError for XML that is not well-formed, has a DOCTYPE, is nested too deeply or is not UTF-8."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    stack: list[Tag] = []
+
+    def fail(reason: str) -> ExperimentError:
+        repair = "open it in the program that wrote it and save it again"
+        return ExperimentError(error("workbook", reason, repair, file=file, line=parser.CurrentLineNumber, element=part))
+
+    def declared(version: str, encoding: str | None, standalone: int) -> None:
+        if encoding is not None and encoding.lower() not in _UTF8:
+            raise fail("the part is not UTF-8 text")
+
+    def doctype(*_: object) -> None:
+        raise fail("the part declares a DOCTYPE, which a workbook never needs and which can hide entities")
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        at = parser.CurrentByteIndex
+        match = _TAG.match(content, at)
+        if match is None:
+            raise fail("the part is not well-formed XML")
+        if len(stack) >= MOST_DEEP:
+            raise fail(f"elements are nested more than {MOST_DEEP} deep")
+        prefix, colon, plain = name.rpartition(":")
+        tag = Tag(plain, prefix + colon, attributes, at, match.end(), match[0].endswith(b"/>"))
+        stack.append(tag)
+        opened(tag, len(stack))
+
+    def end(_: str) -> None:
+        tag = stack.pop()
+        if tag.closed:
+            closed(tag.name, len(stack) + 1, tag.stop, tag.stop)
+        else:
+            at = parser.CurrentByteIndex
+            closed(tag.name, len(stack) + 1, at, content.index(b">", at) + 1)
+
+    parser.XmlDeclHandler, parser.StartDoctypeDeclHandler = declared, doctype
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:4]:
+        raise fail("the part is not UTF-8 text")
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError as fault:
+        reason = f"the part is not well-formed XML: {expat.ErrorString(fault.code)}"
+        raise fail(reason) from None
+
+
+def edited(content: bytes, edits: Iterable[Edit]) -> bytes:
+    """The bytes with all edits made; of two at one place the insertion comes first."""
+    out, at = bytearray(), 0
+    for edit in sorted(edits, key=lambda item: (item.start, item.stop)):
+        assert edit.start >= at, "edits overlap"
+        out += content[at : edit.start] + edit.new
+        at = edit.stop
+    return bytes(out + content[at:])
+
+
+def start_tag(tag: Tag, changes: Mapping[str, str | None], *, closed: bool | None = None) -> bytes:
+    """The tag anew, with some attributes changed, added, or (None) left out; other attributes keep their order."""
+    kept = {name: changes.get(name, value) for name, value in tag.attributes.items()}
+    kept |= {name: value for name, value in changes.items() if name not in kept}
+    words = "".join(f" {name}={quoteattr(value)}" for name, value in kept.items() if value is not None)
+    end = "/>" if (tag.closed if closed is None else closed) else ">"
+    return f"<{tag.prefix}{tag.name}{words}{end}".encode()
+
+
+def text(value: str) -> str:
+    """Text as XML holds it: marks escaped, control characters that XML cannot hold left out."""
+    return escape("".join(ch for ch in value if ch in "\t\n" or (ch.isprintable() and ch not in "\ufffe\uffff")))
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
 
 Cell = tuple[int, int]
 """Row and column, counted from 1."""

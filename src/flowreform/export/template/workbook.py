@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from flowreform.errors import ExperimentError, Finding, did_you_mean, error
-from flowreform.export.template.address import Area, area, split_sheet
 from flowreform.export.template.archive import Archive
-from flowreform.export.template.markup import Edit, Tag, edited, start_tag, walk
+from flowreform.export.template.sheet import Area, Edit, Tag, area, edited, split_sheet, start_tag, walk
 
 _KINDS = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml": ".xlsx",
@@ -242,3 +241,73 @@ def _parsed(archive: Archive, part: str) -> Any:
 def _fault(archive: Archive, reason: str, repair: str, element: str = "") -> ExperimentError:
     found: Finding = error("workbook", reason, repair, file=archive.file, element=element)
     return ExperimentError(found)
+
+
+# --- the calculation chain -------------------------------------------------------------------------------------------
+
+
+_TYPES = "[Content_Types].xml"
+
+
+def without(workbook: Workbook, gone: Collection[tuple[str, str]]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """The parts to replace and the parts to remove when formulas are `gone`, as (number of the sheet, address)."""
+    if not workbook.chain or workbook.chain not in workbook.archive or not gone:
+        return {}, ()
+    archive = workbook.archive
+    content = archive.read(workbook.chain)
+    edits: list[Edit] = []
+    kept = removed = 0
+    open_: list[tuple[Tag, bool]] = []
+    number, stated = "", True
+
+    def opened(tag: Tag, depth: int) -> None:
+        nonlocal number, stated, kept, removed
+        if depth != 2 or tag.name != "c":
+            return
+        number, own = tag.attributes.get("i", number), "i" in tag.attributes
+        goes = (number, tag.attributes.get("r", "").upper()) in gone
+        open_.append((tag, goes))
+        if goes:
+            removed += 1
+            stated = stated and not own
+        else:
+            kept += 1
+            if not own and not stated:
+                edits.append(Edit(tag.start, tag.stop, start_tag(tag, {"i": number})))
+            stated = True
+
+    def closed(name: str, depth: int, inside: int, stop: int) -> None:
+        if depth == 2 and open_:
+            tag, goes = open_.pop()
+            if goes:
+                edits.append(Edit(tag.start, stop, b""))
+
+    walk(content, opened, closed, archive.file, workbook.chain)
+    if kept and removed == len(gone):
+        return {workbook.chain: edited(content, edits)}, ()
+    relations = relations_part(workbook.part)
+    replaced = {
+        relations: _dropped(workbook, relations, lambda tag: tag.attributes.get("Type", "").endswith("/calcChain")),
+        _TYPES: _dropped(
+            workbook, _TYPES, lambda tag: tag.attributes.get("PartName", "").lower() == f"/{workbook.chain}".lower()
+        ),
+    }
+    return replaced, (workbook.chain,)
+
+
+def _dropped(workbook: Workbook, part: str, which: Callable[[Tag], bool]) -> bytes:
+    """A part without the elements right under its root that `which` picks."""
+    content = workbook.archive.read(part)
+    edits: list[Edit] = []
+    inside: list[Tag] = []
+
+    def opened(tag: Tag, depth: int) -> None:
+        if depth == 2:
+            inside.append(tag)
+
+    def closed(name: str, depth: int, begin: int, stop: int) -> None:
+        if depth == 2 and which(inside[-1]):
+            edits.append(Edit(inside[-1].start, stop, b""))
+
+    walk(content, opened, closed, workbook.archive.file, part)
+    return edited(content, edits)

@@ -1,5 +1,5 @@
 """The values-only workbook: what an experiment or a sweep gave, for people who have a spreadsheet, without a formula in it."""
 
-from flowreform.export.values.write import write_values
+from flowreform.export.values.about import write_values
 
 __all__ = ["write_values"]

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from flowreform.case.uncertainty import Sourced
 from flowreform.experiment import Experiment
-from flowreform.export.describe import distribution
-from flowreform.export.summary import PROVENANCE, setting_text
+from flowreform.export.summary import PROVENANCE, distribution, setting_text, short
 from flowreform.export.tables import shown_unit
-from flowreform.export.values.results import NOT_ADDITIVE, Results
+from flowreform.export.tidy import moving
+from flowreform.export.values.sheets import (
+    NOT_ADDITIVE,
+    Results,
+    lines,
+    periods,
+    stored_lines,
+    write_charts,
+    write_indices,
+    write_kpis,
+    write_yearly,
+)
 from flowreform.export.workbook.book import (
     BLUE,
     CELL,
@@ -28,7 +43,12 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.inputs_sheets import RAG
+from flowreform.files import write_file
+from flowreform.kpi import kpis
 from flowreform.names import Named, base_values, element_names, split
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 T = TypeVar("T")
 
@@ -189,3 +209,60 @@ def _origin(experiment: Experiment, name: str) -> Sourced | None:
 def _pick(table: Mapping[str, T], name: str) -> T | None:
     """The entry of an element, or that of its whole array."""
     return table.get(name) or table.get(split(name)[0])
+
+
+# --- `write_values` --------------------------------------------------------------------------------------------------
+
+
+def write_values(path: Path, ds: Dataset, experiment: Experiment, indices: Dataset | None = None) -> None:
+    """Write the results of an experiment (scenario, draw, time, ...) as a workbook of values.
+
+    Sheets: Cover, KPIs, Yearly (P10, P50 and P90 by year and scenario), Differences (against the baseline, draw by draw),
+    Charts, Sensitivity (when `indices`, a Dataset of `fr.sensitivity`, is given), Scenarios, Assumptions, Provenance. No cell
+    is a formula, whatever its text; the same results give the same bytes. Raises ExperimentError where it cannot be written."""
+    calendar = experiment.case.calendar if experiment.case else None
+    times = np.asarray(ds["time"].values, dtype=np.float64) if "time" in ds.coords else np.empty(0)
+    years = periods(times, experiment.model.specs.time_unit, calendar) if len(times) else ()
+    labels = tuple(short(experiment.scenarios[str(name)].label) for name in ds["scenario"].values)
+    found = tuple(lines(ds, experiment, years) if moving(ds) else stored_lines(ds, experiment, years))
+    results = Results(experiment, ds, kpis(ds, experiment), years, found, _apart(labels), indices)
+    write_file(path, lambda temporary: _write(temporary, results))
+
+
+def _apart(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels that are all different, as a filter of a spreadsheet tells them apart."""
+    found: list[str] = []
+    for label in labels:
+        text, number = label, 2
+        while text.casefold() in {other.casefold() for other in found}:
+            text, number = f"{label} ({number})", number + 1
+        found.append(text)
+    return tuple(found)
+
+
+def _write(path: Path, results: Results) -> None:
+    experiment = results.experiment
+    book = Book(path, _created(results), {"title": experiment.title, "subject": experiment.question, "author": "flowreform"})
+    cover = book.page("Cover", "#003087")
+    write_kpis(book, results)
+    places = write_yearly(book, results, "Yearly", results.lines)
+    if len(results.labels) > 1 and any(line.differences is not None for line in results.lines):
+        write_yearly(book, results, "Differences", results.lines, without=results.baseline)
+    write_charts(book, results, places)
+    if results.indices is not None:
+        write_indices(book, results, results.indices)
+    write_scenarios(book, results)
+    write_assumptions(book, results)
+    write_provenance(book, results)
+    write_cover(book, cover, results)
+    book.close()
+
+
+def _created(results: Results) -> datetime.datetime:
+    """The date in the file's properties: of SOURCE_DATE_EPOCH, else the first day of the model; never the clock."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    calendar = results.experiment.case.calendar if results.experiment.case else None
+    day = calendar.origin if calendar else datetime.date(2000, 1, 1)
+    if text.isdigit():
+        day = datetime.datetime.fromtimestamp(int(text), tz=datetime.UTC).date()
+    return datetime.datetime(max(1900, day.year), day.month, day.day)

@@ -8,21 +8,23 @@ import numpy as np
 
 from flowreform.case.tables import LineChart
 from flowreform.export.workbook.book import (
+    ACTIVE,
     BLUE,
     DARK,
     FONT,
     GREY,
+    INPUT_FIRST,
     LINE,
     SMALL,
     SUBTITLE,
     TITLE,
     Book,
+    Layout,
     chart_text,
     letters,
     reference,
 )
 from flowreform.export.workbook.engine_sheet import describe
-from flowreform.export.workbook.layout import ACTIVE, INPUT_FIRST, Layout
 from flowreform.export.workbook.series_sheet import FIRST, Series, baseline_column, baseline_range
 from flowreform.export.workbook.source import Shown, Source
 

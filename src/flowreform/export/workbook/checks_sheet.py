@@ -9,16 +9,24 @@ import numpy as np
 from flowreform.export.workbook.book import (
     AMBER,
     CELL,
+    ENGINE_COLUMNS,
+    ENGINE_FIRST,
+    EXPORTED,
     GREEN,
     HEADER,
     HEADING,
+    INPUT_FIRST,
     PALE,
     RED,
+    SCENARIO_FIRST,
+    SELECTED,
     SMALL,
     SUBTITLE,
     TITLE,
+    VALUE,
     WRAPPED,
     Book,
+    Layout,
     Live,
     Page,
     letters,
@@ -26,16 +34,6 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.engine_sheet import Column, last_point, spoken
-from flowreform.export.workbook.layout import (
-    ENGINE_COLUMNS,
-    ENGINE_FIRST,
-    EXPORTED,
-    INPUT_FIRST,
-    SCENARIO_FIRST,
-    SELECTED,
-    VALUE,
-    Layout,
-)
 from flowreform.export.workbook.series_sheet import Series, baseline_range
 from flowreform.export.workbook.source import Floats, Shown, Source, moving
 from flowreform.model import LookupKind

@@ -10,6 +10,10 @@ from flowreform.export.workbook.book import (
     HEADING,
     INPUT,
     PALE,
+    SCENARIO_FIRST,
+    SCENARIO_LABEL_ROW,
+    SELECTED,
+    SELECTOR,
     SMALL,
     SUBTITLE,
     TITLE,
@@ -24,9 +28,8 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.checks_sheet import CHANGED_CELL, OK, OVERALL, colour_status
-from flowreform.export.workbook.key_numbers import key_number, kpi_values, unit_of
-from flowreform.export.workbook.layout import SCENARIO_FIRST, SCENARIO_LABEL_ROW, SELECTED, SELECTOR
 from flowreform.export.workbook.series_sheet import Series
+from flowreform.export.workbook.yearly_sheets import key_number, kpi_values, unit_of
 
 KEY_FIRST = 12
 """The first row of key numbers."""

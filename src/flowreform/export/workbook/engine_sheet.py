@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
+from flowreform import engine as engines
 from flowreform.calendar import Calendar
 from flowreform.errors import ModelError, error
 from flowreform.export.workbook.book import (
     CELL,
     DARK,
+    ENGINE_COLUMNS,
+    ENGINE_FIRST,
     GREY,
     HEADER,
     RED,
     SUBTITLE,
     TITLE,
     Book,
+    Layout,
+    LeverAt,
     Page,
     Progress,
     letters,
     number_format,
     plain_text,
+    points_at,
     serial,
     style,
 )
-from flowreform.export.workbook.flat import Kind
-from flowreform.export.workbook.layout import ENGINE_COLUMNS, ENGINE_FIRST, Layout, LeverAt, points_at
 from flowreform.export.workbook.printer import (
     ABOVE,
     HERE,
     LONGEST,
+    Kind,
     Moment,
     Printer,
     Unprintable,
@@ -36,10 +43,37 @@ from flowreform.export.workbook.printer import (
     number_of_point,
     read_points,
 )
-from flowreform.export.workbook.source import Floats, Source
+from flowreform.export.workbook.source import Floats, Source, input_values
 from flowreform.model import LookupKind
 from flowreform.names import element_names
-from flowreform.program import Code, Now, Past, Read, Table, walk
+from flowreform.program import Assign, Code, Now, Past, Read, Table, walk
+
+
+def starting_value(source: Source, slot: int) -> float:
+    """The engine's value of `different[slot]`, from a run of one step in which a spare slot keeps it."""
+    program = source.program
+    spare = program.slots
+    keeper = Assign(program.owners[slot], Read(spare), (), Read(slot))
+    held = dataclasses.replace(
+        program,
+        slots=spare + 1,
+        owners=(*program.owners, program.owners[slot]),
+        initial=(*program.initial, keeper),
+        stop=program.start + program.dt,
+    )
+    values = {cell.slot: value for cell, value in input_values(source)}
+    order = [at for item in program.inputs for at in range(item.base, item.base + len(item.values))]
+    matrix = np.array([[values[at]] for at in order]).reshape(len(order), 1)
+    drive = None
+    timed = [item for item in program.inputs if item.drive is not None]
+    if timed:
+        drive = np.full((sum(len(item.values) for item in timed), 3), np.nan)
+    found = engines.simulate(held, matrix, drive, keep=[spare], engine="python")
+    return float(found.values[0, 0, 0])
+
+
+# --- the engine sheet ------------------------------------------------------------------------------------------------
+
 
 NAME_ROW = 4
 """The row with the names of variables; labels and units follow."""

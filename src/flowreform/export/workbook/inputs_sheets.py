@@ -10,21 +10,34 @@ from flowreform.case.uncertainty import Sourced
 from flowreform.engine.expressions import slopes
 from flowreform.experiment import Points
 from flowreform.export.workbook.book import (
+    ACTIVE,
     AMBER,
     CELL,
+    EXPORTED,
     GREEN,
     HEADER,
     HEADING,
     INPUT,
+    INPUT_FIRST,
+    LOOKUP_FIRST,
+    NAME,
+    NOTE,
     RED,
+    SCENARIO_FIRST,
+    SCENARIO_LABEL_ROW,
+    SCENARIO_NAME_ROW,
+    SELECTED,
     SMALL,
     SUBTITLE,
     TITLE,
+    VALUE,
     WRAPPED,
     YELLOW,
     Book,
+    Layout,
     Live,
     Page,
+    TableAt,
     letters,
     number_format,
     plain_text,
@@ -32,21 +45,6 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.engine_sheet import describe, spoken
-from flowreform.export.workbook.layout import (
-    ACTIVE,
-    EXPORTED,
-    INPUT_FIRST,
-    LOOKUP_FIRST,
-    NAME,
-    NOTE,
-    SCENARIO_FIRST,
-    SCENARIO_LABEL_ROW,
-    SCENARIO_NAME_ROW,
-    SELECTED,
-    VALUE,
-    Layout,
-    TableAt,
-)
 from flowreform.export.workbook.printer import Moment, Printer
 from flowreform.export.workbook.source import InputCell, Source, moving
 from flowreform.names import split
@@ -176,7 +174,7 @@ def evaluated(source: Source, slot: int, before: str) -> float:
     """The engine's value of what is worked out once; of one that differs while the run starts, that value."""
     if not before:
         return float(source.values[slot, 0, source.chosen])
-    from flowreform.export.workbook.starting import starting_value
+    from flowreform.export.workbook.engine_sheet import starting_value
 
     return starting_value(source, slot)
 

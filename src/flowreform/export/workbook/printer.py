@@ -9,16 +9,357 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
 
 from flowreform import builtins
 from flowreform.builtins import Kind as BuiltinKind
-from flowreform.export.workbook.columns import Argument, Columns, argument, moves
-from flowreform.export.workbook.flat import Flat, Kind
+from flowreform.lower.order import reads
+from flowreform.lower.stages import Repeat, written_out
 from flowreform.model import LookupKind
-from flowreform.program import Code, Const, Drive, LookupRead, Now, Op, Ordinal, Past, Pick, Read, Vector, walk
+from flowreform.program import (
+    Assign,
+    Code,
+    Const,
+    Drive,
+    LookupRead,
+    Now,
+    Op,
+    Ordinal,
+    Past,
+    Pick,
+    Program,
+    Read,
+    Reduce,
+    Stock,
+    Vector,
+    bind,
+    inside,
+    walk,
+)
+
+
+class Kind(StrEnum):
+    """Where a slot's value stands."""
+
+    INPUT = "input"  # a parameter: one cell that a person may change
+    ONCE = "once"  # worked out from inputs alone, or at the start of the run: one cell
+    STEP = "step"  # auxiliaries and flows: a column, from the same row
+    STOCK = "stock"  # a column, from the row above
+    MEMORY = "memory"  # what is remembered from the row above
+    NOTHING = "nothing"  # never written
+
+
+@dataclass(frozen=True)
+class Flat:
+    """`once`, `step` in order, `begin` (what stocks, memories and held values are at the start); all by slot.
+
+    `different` has the slots whose value while the run starts differs from that of the first row, with the code that gives
+    it (ACTIVE INITIAL). `program` is the same model unrolled, for the engine."""
+
+    program: Program
+    kinds: Mapping[int, Kind]
+    once: Mapping[int, Code]
+    step: Mapping[int, Code]
+    begin: Mapping[int, Code]
+    different: Mapping[int, Code]
+    rates: Mapping[int, tuple[Code, bool]]
+    memory: Mapping[int, Code]
+    looks: Mapping[int, Repeat] = field(default_factory=dict)
+    """What the slots stand for that write out a Runge-Kutta step."""
+
+    def codes(self, slot: int) -> Iterator[Code]:
+        """Everything that must be worked out for a slot's own cells."""
+        for table in (self.once, self.step, self.begin, self.memory):
+            if slot in table:
+                yield table[slot]
+        if slot in self.rates:
+            yield self.rates[slot][0]
+
+
+def flatten(program: Program) -> Flat:
+    """The flat form of a program."""
+    unrolled, looks = written_out(_unrolled(program))
+    program = _with_arguments(unrolled)
+    step = {part.target.base: part.code for part in program.step}
+    constant = {part.target.base: part.code for part in program.constant}
+    rates = {stock.target.base: (stock.rate, stock.non_negative) for stock in program.stocks}
+    memory = {part.target.base: part.code for part in program.memory}
+    begin: dict[int, Code] = {}
+    different: dict[int, Code] = {}
+    for part in program.initial:
+        slot = part.target.base
+        if slot not in step:
+            begin[slot] = part.code
+        elif part.code != step[slot] or not different.keys().isdisjoint(reads(part)):
+            different[slot] = part.code
+    kinds: dict[int, Kind] = dict.fromkeys(range(program.slots), Kind.NOTHING)
+    for item in program.inputs:
+        kinds.update(dict.fromkeys(range(item.base, item.base + len(item.values)), Kind.INPUT))
+    kinds.update(dict.fromkeys(constant, Kind.ONCE))
+    kinds.update(dict.fromkeys(begin, Kind.ONCE))
+    kinds.update(dict.fromkeys(step, Kind.STEP))
+    kinds.update(dict.fromkeys(memory, Kind.MEMORY))
+    kinds.update(dict.fromkeys(rates, Kind.STOCK))
+    held = {slot: code for slot, code in begin.items() if kinds[slot] is Kind.ONCE}
+    rest = {slot: code for slot, code in begin.items() if kinds[slot] is not Kind.ONCE}
+    return Flat(program, kinds, {**constant, **held}, step, rest, different, rates, memory, looks)
+
+
+def _unrolled(program: Program) -> Program:
+    """The same program, one statement for each element."""
+
+    def apart(statements: tuple[Assign, ...]) -> tuple[Assign, ...]:
+        return tuple(
+            Assign(part.name, part.target, (), _plain(part.code)) for statement in statements for part in statement.unrolled()
+        )
+
+    stocks = []
+    for stock in program.stocks:
+        for part in Assign(stock.name, stock.target, stock.loops, stock.rate).unrolled():
+            stocks.append(Stock(stock.name, part.target, (), _plain(part.code), stock.non_negative))
+    return replace(
+        program,
+        constant=apart(program.constant),
+        initial=apart(program.initial),
+        step=apart(program.step),
+        memory=apart(program.memory),
+        stocks=tuple(stocks),
+    )
+
+
+def _plain(code: Code) -> Code:
+    """The same expression with its reductions written out."""
+    match code:
+        case Reduce(op, loop, size, body):
+            total = _plain(bind(body, loop, 0))
+            for i in range(1, size):
+                total = Op(op, (total, _plain(bind(body, loop, i))))
+            return total
+        case Op(name, args):
+            return Op(name, tuple(_plain(arg) for arg in args))
+        case LookupRead(table, x, terms):
+            return LookupRead(table, _plain(x), terms)
+        case Past(number, lag, before, terms):
+            return Past(number, _plain(lag), _plain(before), terms)
+        case Read(base, terms, picks) if picks:
+            return Read(base, terms, tuple(Pick(_plain(pick.index), pick.stride, pick.size) for pick in picks))
+        case Vector(name, size, arrays, args):
+            return Vector(name, size, arrays, tuple(_plain(arg) for arg in args))
+        case _:
+            return code
+
+
+def _with_arguments(program: Program) -> Program:
+    """The same program with a slot of its own for every argument of a graphical function that is not a single value."""
+    owners = list(program.owners)
+    known: dict[tuple[str, Code], int] = {}
+
+    def of(statements: tuple[Assign, ...], phase: str) -> tuple[Assign, ...]:
+        done: list[Assign] = []
+        for statement in statements:
+            done.append(replace(statement, code=lift(statement.code, statement.name, done, phase)))
+        return tuple(done)
+
+    def lift(code: Code, name: str, before: list[Assign], phase: str) -> Code:
+        match code:
+            case LookupRead(table, x, terms):
+                x = lift(x, name, before, phase)
+                if isinstance(x, Now | Const) or (isinstance(x, Read) and not x.picks):
+                    return LookupRead(table, x, terms)
+                slot = known.get((phase, x))
+                if slot is None:
+                    slot = known[(phase, x)] = len(owners)
+                    owners.append(name)
+                    before.append(Assign(name, Read(slot), (), x))
+                elif phase == "initial" and all(part.target.base != slot for part in before):
+                    before.append(Assign(name, Read(slot), (), x))
+                return LookupRead(table, Read(slot), terms)
+            case Op(op, args):
+                return Op(op, tuple(lift(arg, name, before, phase) for arg in args))
+            case Past(number, lag, first, terms):
+                return Past(number, lift(lag, name, before, phase), lift(first, name, before, phase), terms)
+            case _:
+                return code
+
+    constant = of(program.constant, "constant")
+    step = of(program.step, "step")
+    # While the run starts the same arguments stand in the same slots.
+    known.update({("initial", x): slot for (phase, x), slot in known.items() if phase == "step"})
+    initial = of(program.initial, "initial")
+    return replace(program, constant=constant, step=step, initial=initial, slots=len(owners), owners=tuple(owners))
+
+
+# --- columns of the engine sheet -------------------------------------------------------------------------------------
+
+
+LARGEST = 220
+"""Parts of one formula after folding: well under Excel's 8,192 characters."""
+DEEPEST = 40
+"""Levels of one formula after folding: Excel's limit is 64."""
+
+Argument = int | None
+"""What a graphical function is read at: a slot, or None for the time."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The slots that have a column, in order; those worked out inside other formulas; and the graphical functions that need a
+    column for the number of the point they stand at, by (table, argument)."""
+
+    slots: tuple[int, ...]
+    folded: frozenset[int]
+    points: tuple[tuple[int, Argument], ...]
+
+    @property
+    def count(self) -> int:
+        """Formulas in each row."""
+        return len(self.slots) + len(self.points)
+
+
+def choose(flat: Flat, shown: Collection[int], most: int) -> Columns:
+    """The columns of a model of which `shown` must be seen, at most `most` where that can be done."""
+    every = [slot for slot, kind in flat.kinds.items() if kind in (Kind.STEP, Kind.STOCK, Kind.MEMORY)]
+    whole = _columns(flat, every, frozenset())
+    if whole.count <= most:
+        return whole
+    live = _live(flat, shown)
+    kept = [slot for slot in every if slot in live]
+    folded = _fold(flat, kept, shown, most)
+    return _columns(flat, [slot for slot in kept if slot not in folded], folded)
+
+
+def reads_of(code: Code) -> Counter[int]:
+    """How often an expression reads each slot."""
+    found: Counter[int] = Counter()
+    for part in walk(code):
+        if isinstance(part, Read):
+            found.update(_touched(part))
+    return found
+
+
+def _touched(read: Read) -> Iterable[int]:
+    slots = [read.base]
+    for pick in read.picks:
+        slots = [slot + i * pick.stride for slot in slots for i in range(pick.size)]
+    return slots
+
+
+def _live(flat: Flat, shown: Collection[int]) -> set[int]:
+    """Everything that what is shown depends on."""
+    live: set[int] = set()
+    stack = list(shown)
+    while stack:
+        slot = stack.pop()
+        if slot in live:
+            continue
+        live.add(slot)
+        codes = [*flat.codes(slot), *([flat.different[slot]] if slot in flat.different else ())]
+        for code in codes:
+            stack.extend(reads_of(code))
+            stack.extend(flat.program.remembered[part.number] for part in walk(code) if isinstance(part, Past))
+    return live
+
+
+def _columns(flat: Flat, slots: list[int], folded: frozenset[int]) -> Columns:
+    points: dict[tuple[int, Argument], None] = {}
+    for slot in (*slots, *sorted(folded)):
+        for code in _row_codes(flat, slot):
+            for part in walk(code):
+                if isinstance(part, LookupRead) and len(flat.program.tables[part.table].x) > 1 and moves(flat, part.x):
+                    points[(part.table, argument(part))] = None
+    return Columns(tuple(slots), folded, tuple(points))
+
+
+def argument(read: LookupRead) -> Argument:
+    """The slot that a graphical function is read at; None is the time."""
+    return read.x.base if isinstance(read.x, Read) else None
+
+
+def moves(flat: Flat, x: Code) -> bool:
+    """Whether an argument differs from row to row."""
+    return isinstance(x, Now) or (isinstance(x, Read) and flat.kinds[x.base] in (Kind.STEP, Kind.STOCK, Kind.MEMORY))
+
+
+def _row_codes(flat: Flat, slot: int) -> list[Code]:
+    """What stands in the rows of a column, the first one aside."""
+    if slot in flat.step:
+        return [flat.step[slot]]
+    if slot in flat.rates:
+        return [flat.rates[slot][0]]
+    return [flat.memory[slot]] if slot in flat.memory else []
+
+
+# --- folding ---------------------------------------------------------------------------------------------------------
+
+
+def _fold(flat: Flat, kept: list[int], shown: Collection[int], most: int) -> frozenset[int]:
+    """The slots to work out inside other formulas until at most `most` columns are left."""
+    reads = {slot: sum((reads_of(code) for code in _row_codes(flat, slot)), Counter()) for slot in kept}
+    size = {slot: sum(_size(code) for code in _row_codes(flat, slot)) for slot in kept}
+    depth = {slot: max((_depth(code) for code in _row_codes(flat, slot)), default=0) for slot in kept}
+    readers: dict[int, set[int]] = {slot: set() for slot in kept}
+    for slot in kept:
+        for other in reads[slot]:
+            if other in readers:
+                readers[other].add(slot)
+    fixed = {*shown, *flat.program.remembered, *flat.different}
+    for slot in kept:
+        for code in (*_row_codes(flat, slot), *([flat.begin[slot]] if slot in flat.begin else ())):
+            for part in walk(code):
+                if isinstance(part, LookupRead) and isinstance(part.x, Read):
+                    fixed.add(part.x.base)
+                if isinstance(part, Read) and part.picks:
+                    fixed.update(_touched(part))
+    open_ = {slot for slot in kept if slot in flat.step and slot not in fixed and _foldable(flat.step[slot])}
+    hidden = {slot for slot in open_ if not any(slot in place.slots for place in flat.program.places.values())}
+    folded: set[int] = set()
+    count = _columns(flat, kept, frozenset()).count
+    while count > most and open_:
+        best, price = -1, (0, True, 0)
+        for slot in open_:
+            uses = sum(reads[reader][slot] for reader in readers[slot])
+            key = ((uses - 1) * size[slot], slot not in hidden, slot)
+            if best < 0 or key < price:
+                best, price = slot, key
+        open_.discard(best)
+        if any(
+            size[reader] + reads[reader][best] * (size[best] - 1) > LARGEST or depth[reader] + depth[best] > DEEPEST
+            for reader in readers[best]
+        ):
+            continue
+        for reader in readers[best]:
+            times = reads[reader].pop(best)
+            size[reader] += times * (size[best] - 1)
+            depth[reader] += depth[best]
+            for other, often in reads[best].items():
+                reads[reader][other] += times * often
+                if other in readers:
+                    readers[other].add(reader)
+        for other in reads[best]:
+            if other in readers:
+                readers[other].discard(best)
+        folded.add(best)
+        count -= 1
+    return frozenset(folded)
+
+
+def _foldable(code: Code) -> bool:
+    return not any(isinstance(part, Past | Drive | Vector) for part in walk(code))
+
+
+def _size(code: Code) -> int:
+    return sum(6 if isinstance(part, LookupRead) else 1 for part in walk(code))
+
+
+def _depth(code: Code) -> int:
+    return 1 + max((_depth(part) for part in inside(code)), default=0) if not isinstance(code, Const | Read) else 0
+
+
+# --- expressions as excel formulas -----------------------------------------------------------------------------------
+
 
 HERE, ABOVE = "\x01", "\x02"
 """Where the number of a formula's own row and of the row above go."""
@@ -291,6 +632,17 @@ def without_form(code: Code) -> list[str]:
 
 
 __all__ = [
-    "ABOVE", "HERE", "Addresses", "Kind", "Moment", "Points", "Printer", "Unprintable", "at_row", "literal", "number_of_point",
-    "read_points", "without_form",
-]  # fmt: skip
+    "ABOVE",
+    "HERE",
+    "Addresses",
+    "Kind",
+    "Moment",
+    "Points",
+    "Printer",
+    "Unprintable",
+    "at_row",
+    "literal",
+    "number_of_point",
+    "read_points",
+    "without_form",
+]

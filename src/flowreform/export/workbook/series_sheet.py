@@ -14,10 +14,12 @@ from flowreform.export.workbook.book import (
     CELL,
     GREY,
     HEADER,
+    SELECTED,
     SMALL,
     SUBTITLE,
     TITLE,
     Book,
+    Layout,
     Live,
     letters,
     number_format,
@@ -26,7 +28,6 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.engine_sheet import NAME_ROW, date_of, describe
-from flowreform.export.workbook.layout import SELECTED, Layout
 from flowreform.export.workbook.source import Floats, Shown, Source, moving
 
 FIRST = 7
@@ -130,7 +131,7 @@ def write_series(book: Book, series: Series) -> None:
 
 def row_of(step: int) -> int:
     """The row of a step on Engine, from 1."""
-    from flowreform.export.workbook.layout import ENGINE_FIRST
+    from flowreform.export.workbook.book import ENGINE_FIRST
 
     return ENGINE_FIRST + step + 1
 

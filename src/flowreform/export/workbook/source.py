@@ -14,9 +14,7 @@ from flowreform import engine as engines
 from flowreform.case import Laws, WorkbookTable
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error
 from flowreform.experiment import Experiment, Points, Setting
-from flowreform.export.workbook.columns import Columns, choose
-from flowreform.export.workbook.flat import Flat, Kind, flatten
-from flowreform.export.workbook.printer import without_form
+from flowreform.export.workbook.printer import Columns, Flat, Kind, choose, flatten, without_form
 from flowreform.lower import lower
 from flowreform.lower.stages import Unstageable
 from flowreform.model import Model, Role, Variable

@@ -12,13 +12,12 @@ import numpy as np
 
 from flowreform.errors import ExperimentError, Finding, error, warning
 from flowreform.experiment import Subject, as_experiment
-from flowreform.export.workbook.book import MOST_ROWS, Book, Progress
+from flowreform.export.workbook.book import ENGINE_FIRST, MOST_ROWS, Book, Layout, Progress, lay_out
 from flowreform.export.workbook.charts_sheet import write_charts
 from flowreform.export.workbook.checks_sheet import write_checks
 from flowreform.export.workbook.control_sheet import open_control, write_control
 from flowreform.export.workbook.engine_sheet import Column, columns_of, write_engine
 from flowreform.export.workbook.inputs_sheets import write_inputs, write_lookups, write_scenarios
-from flowreform.export.workbook.layout import ENGINE_FIRST, Layout, lay_out
 from flowreform.export.workbook.sensitivity_sheet import draws_of, write_sensitivity
 from flowreform.export.workbook.series_sheet import Series, write_baseline, write_series
 from flowreform.export.workbook.source import ROOM, WARN, Source, read_source

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowreform.case.tables import YearStatistic
+from flowreform.export.workbook.book import Layout
 from flowreform.export.workbook.engine_sheet import spoken
-from flowreform.export.workbook.layout import Layout
 from flowreform.export.workbook.source import Floats, Shown, Source, moving
 
 MOST_PERIODS = 100
