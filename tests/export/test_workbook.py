@@ -40,6 +40,11 @@ CASES: dict[str, tuple[str, float, str, Mapping[str, float]]] = {
         {"occupancy_at_start": 0.93, "ward_wte_per_bed": 0.4, "pay_per_wte": 9000.0, "annual_demand_growth": 0.01,
          "community_occupancy_at_start": 0.8, "annual_discount_rate": 0.05},
     ),
+    "stroke_centralisation": (
+        "stroke_big_bang_or_phased", 36.0, "phased_sooner",
+        {"strokes_per_month_at_start": 500.0, "mean_stay_at_start": 24.0, "pay_per_wte": 3600.0, "annual_discount_rate": 0.05,
+         "share_arriving_within_four_hours": 0.42, "support_per_hospital": 0.2},
+    ),
 }  # fmt: skip
 
 

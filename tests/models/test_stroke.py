@@ -1,0 +1,55 @@
+"""What only the stroke model promises: settings that share one structure, and a place that nothing is fitted to."""
+
+from __future__ import annotations
+
+import pytest
+
+import flowreform as fr
+from flowreform.analyse.assessment import in_settings
+from flowreform.case import Case
+
+PLACE = {"strokes_per_month_at_start", "area_served", "hospitals_at_start", "hyperacute_units_planned"}
+"""Size and distances of a region."""
+DATES = {"launch_date", "opening_spread", "preparation_lead", "rule_change_date"}
+
+
+def case_of() -> Case:
+    case = fr.read_case(fr.read_model("stroke_centralisation"))
+    assert case is not None
+    return case
+
+
+def test_northumbria_has_its_own_size_distances_and_date_and_nothing_else() -> None:
+    values = case_of().settings["northumbria"].values
+    assert set(values) >= PLACE
+    assert set(values) <= PLACE | DATES
+
+
+def test_nothing_of_northumbria_is_fitted_to_and_no_setting_sets_a_fitted_value() -> None:
+    case = case_of()
+    assert case.fit is not None
+    used = {part.setting for row in case.fit.rows for part in row.measure.parts()}
+    assert used == {"", "london_unchanged", "manchester", "manchester_unchanged"}
+    for place in case.settings.values():
+        assert not set(place.values) & set(case.fit.parameters)
+
+
+@pytest.mark.parametrize("place", ["london", "manchester", "northumbria"])
+def test_a_place_without_the_change_is_the_same_place(place: str) -> None:
+    """It differs in nothing but what the change does: size, distances and stay at the start are the place's own."""
+    case = case_of()
+    changed = case.settings[place].values if place in case.settings else {}
+    without = dict(case.settings[f"{place}_unchanged"].values)
+    assert without.pop("extent_of_centralisation") == 0
+    own = PLACE | {"mean_stay_at_start"}
+    assert without == {name: value for name, value in changed.items() if name in own}
+
+
+def test_places_are_alike_until_the_first_order() -> None:
+    """London with and without the change are one run until November 2008, to the last digit, and differ after the launch."""
+    model, case = fr.read_model("stroke_centralisation"), case_of()
+    ds = in_settings(model, case, [{}], ["mean_stay", "deaths_share", "total_spend"], "python").isel(run=0)
+    for name in ("mean_stay", "deaths_share", "total_spend"):
+        here, there = (ds[name].sel(setting=place) for place in ("", "london_unchanged"))
+        assert bool((here.sel(time=slice(0, 9.9)) == there.sel(time=slice(0, 9.9))).all())
+        assert abs(float(here.sel(time=60) - there.sel(time=60))) > 0
