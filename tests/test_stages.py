@@ -10,11 +10,14 @@ import pytest
 import flowreform as fr
 from flowreform import engine
 from flowreform.batch import matrix_of
+from flowreform.experiment import experiment_of
 from flowreform.export.workbook.printer import flatten
 from flowreform.lower import lower
 from flowreform.lower.stages import LOOKS, WEIGHTS
 from flowreform.model import Method
 from flowreform.program import Drive, walk
+from workbooks import by_soffice, worst
+from workbooks import engine as by_engine
 
 MODEL = """<?xml version="1.0" encoding="utf-8"?>
 <xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
@@ -110,3 +113,19 @@ def test_the_looks_are_those_of_the_tableau(tmp_path) -> None:  # type: ignore[n
             np.testing.assert_allclose(written, own, rtol=1e-13)
             errors.append(abs(written[0, round(1 / dt)] - np.exp(-1.0)))
         assert errors[0] / errors[1] == pytest.approx(order, rel=0.15)
+
+
+@pytest.mark.requires("soffice")
+@pytest.mark.parametrize("method", ["rk2", "rk4"])
+def test_libreoffice_recalculates_a_workbook_to_what_the_engine_gives(tmp_path, method: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "ward.xmile"
+    text = MODEL.replace("METHOD", method).replace("DELAY(counting, 1)", "counting")  # a delay of whole steps apart: it is held
+    path.write_text(text)
+    experiment = experiment_of(fr.read_model(path))
+    fr.to_xlsx(experiment, tmp_path / "ward.xlsx")
+    found = by_soffice(tmp_path / "ward.xlsx", tmp_path)
+    wanted = by_engine(experiment, [("base", {})], found)[0]
+    assert len(found.keys() & wanted.keys()) >= 9
+    assert worst(found, wanted)[0] <= 1e-9
+    path.write_text(text.replace(f'method="{method}"', 'method="euler"'))
+    assert worst(by_engine(experiment_of(fr.read_model(path)), [("base", {})], found)[0], wanted)[0] > 1e-3

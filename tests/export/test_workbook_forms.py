@@ -17,7 +17,7 @@ from flowreform.builtins import Kind
 from flowreform.errors import ModelError
 from flowreform.experiment import experiment_of
 from flowreform.export.workbook import printer
-from flowreform.model import Conveyor, Dimension, Lookup, LookupKind, Method, Model, Number, Role
+from flowreform.model import Conveyor, Dimension, Equation, Lookup, LookupKind, Method, Model, Number, Ref, Role
 from workbooks import Sheet, worst
 
 ROWS = [row for row in builtins.BUILTINS.values() if row.kind in (Kind.PURE, Kind.TIMED)]
@@ -200,9 +200,20 @@ def test_a_compiler_with_a_broken_form_is_caught(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("method", [Method.RK2, Method.RK4])
-def test_other_methods_are_refused_before_anything_is_written(tmp_path: Path, method: Method) -> None:
-    with pytest.raises(ModelError, match="Euler's method only"):
-        fr.to_xlsx(base(method=method), tmp_path / "no.xlsx")
+def test_looks_within_a_step_recalculate_to_what_the_engine_gives(tmp_path: Path, method: Method) -> None:
+    y = auxiliary("y", "SIN(x) + STEP(1, 2) + RAMP(0.3, 1, 3) + SMTH3(x, 1)")
+    assert recalculated(base(y, auxiliary("z", "MAX(y, x^2) + TIME"), method=method), tmp_path) <= 1e-9
+
+
+def test_an_element_picked_among_some_that_move_within_a_step_is_refused(tmp_path: Path) -> None:
+    size = Dimension("ward", "ward", ("red", "green"))
+    mixed = auxiliary("a", "x", dimensions=("ward",))
+    mixed = dataclasses.replace(
+        mixed, equations=(Equation("x", Ref("x"), subscripts=("red",)), Equation("1", Number(1.0), subscripts=("green",)))
+    )
+    picked = auxiliary("picked", "a[1 + INT(MIN(1, x))]")
+    with pytest.raises(ModelError, match="some elements that move within a step"):
+        fr.to_xlsx(base(mixed, picked, dimensions=[size], method=Method.RK4), tmp_path / "no.xlsx")
     assert not list(tmp_path.iterdir())
 
 
