@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowreform import engine as engines
 from flowreform.engine import Progress, Trajectories
 from flowreform.errors import ExperimentError, error
-from flowreform.experiment import Points
+from flowreform.experiment import Experiment, Points, Scenario
 from flowreform.lower import lower
 from flowreform.model import Model, Variable
 from flowreform.names import element_names, split
@@ -111,6 +111,48 @@ class Batch:
             block = values[first : first + place.size]
             found[name] = block.reshape(*place.shape, *block.shape[1:])
         return found
+
+
+class ExperimentBatch(Batch):
+    """An experiment made ready once, for all its scenarios (or those named) and whatever draws are handed in.
+
+    This is the one loop over scenarios and draws: `run`, sensitivity analyses, sweeps and workbooks go through it, so that what a
+    scenario sets, what varies over time and where a run starts and stops mean the same in all of them."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        save: Sequence[str] | None = None,
+        *,
+        scenarios: Sequence[Scenario] | None = None,
+        engine: str = "auto",
+        progress: Progress | None = None,
+        total: int = 0,
+    ) -> None:
+        self.scenarios = tuple(experiment.scenarios.values()) if scenarios is None else tuple(scenarios)
+        save, timed = experiment.save if save is None else save, timed_in(self.scenarios)
+        super().__init__(within_horizon(experiment), save, experiment.save_every, engine, progress, timed, total)
+
+    def blocks(self, drawn: Mapping[str, np.ndarray], runs: int) -> Iterator[tuple[Scenario, dict[str, np.ndarray], Found]]:
+        """Each scenario with the same draws, float64[run] by parameter: the scenario, what its runs were given, what came out."""
+        for scenario in self.scenarios:
+            yield scenario, *self.block(scenario, drawn, runs)
+
+    def block(self, scenario: Scenario, drawn: Mapping[str, np.ndarray], runs: int) -> tuple[dict[str, np.ndarray], Found]:
+        """One scenario for some draws."""
+        columns = scenario.over(drawn, runs)
+        return columns, self.run(columns, scenario.moving, runs)
+
+
+def timed_in(scenarios: Iterable[Scenario]) -> frozenset[str]:
+    """The parameters that some scenario varies over time."""
+    return frozenset(split(name)[0] for scenario in scenarios for name in scenario.moving)
+
+
+def within_horizon(experiment: Experiment) -> Model:
+    """The model with the start and stop of an experiment's runs."""
+    specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
+    return dataclasses.replace(experiment.model, specs=specs)
 
 
 def joined(parts: Sequence[Found]) -> Found:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowreform import results
-from flowreform.batch import Batch, Found, joined
+from flowreform.batch import Batch, ExperimentBatch, Found, joined
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, Finding, error
-from flowreform.experiment import Points, Setting, Subject, as_experiment, as_model
+from flowreform.experiment import Subject, as_experiment, as_model
 from flowreform.model import Model, Role
 from flowreform.names import Named, Unknown, base_values, find, split
 from flowreform.sampling import samples
@@ -85,25 +84,15 @@ def run(
 
     experiment = as_experiment(experiment)
 
-    specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
-    model = dataclasses.replace(experiment.model, specs=specs)
-    scenarios = list(experiment.scenarios.values())
-    timed = {split(n)[0] for s in scenarios for n, setting in s.settings.items() if isinstance(setting, Points)}
-    batch = Batch(model, experiment.save, experiment.save_every, engine, progress, timed, experiment.runs)
+    batch = ExperimentBatch(experiment, engine=engine, progress=progress, total=experiment.runs)
     batch.require_room(experiment.runs, len(experiment.uncertainties))
-    drawn = samples(experiment)
-    parts: list[Found] = []
-    columns: list[dict[str, np.ndarray]] = []
-    for scenario in scenarios:
-        fixed, moving = _settings(scenario.settings)
-        values = {name: column for name, column in drawn.items() if name not in fixed and split(name)[0] not in fixed}
-        values.update({name: np.full(experiment.draws, value) for name, value in fixed.items()})
-        parts.append(batch.run(values, moving, experiment.draws))
-        columns.append(values)
-    found = joined(parts)
+    model = batch.model
+    blocks = list(batch.blocks(samples(experiment), experiment.draws))
+    columns = [values for _, values, _ in blocks]
+    found = joined([part for _, _, part in blocks])
     names = dict.fromkeys(name for values in columns for name in values)
     inputs = {name: np.concatenate([_column(model, values, name, experiment.draws) for values in columns]) for name in names}
-    labels = {scenario.name: scenario.label or scenario.name for scenario in scenarios}
+    labels = {scenario.name: scenario.label or scenario.name for scenario in batch.scenarios}
     return _dataset(model, found, inputs, labels, results.provenance(experiment, engine=found.engine, command=command))
 
 
@@ -181,11 +170,6 @@ def _saved(model: Model, save: Sequence[str] | None) -> tuple[str, ...]:
     if faults:
         raise ExperimentError(faults)
     return tuple(name for name in known if name in wanted)
-
-
-def _settings(settings: Mapping[str, Setting]) -> tuple[dict[str, float], dict[str, Points]]:
-    fixed = {name: setting for name, setting in settings.items() if not isinstance(setting, Points)}
-    return fixed, {name: setting for name, setting in settings.items() if isinstance(setting, Points)}
 
 
 def _column(model: Model, values: Mapping[str, np.ndarray], name: str, draws: int) -> np.ndarray:

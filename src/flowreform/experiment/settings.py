@@ -16,7 +16,7 @@ from flowreform.calendar import Calendar
 from flowreform.case.checks import convert, in_range
 from flowreform.errors import shorten
 from flowreform.model import Model
-from flowreform.names import Named, Unknown, find
+from flowreform.names import Named, Unknown, find, split
 from flowreform.toml import Loc, Source
 
 MAX_POINTS = 10_000
@@ -47,6 +47,26 @@ class Scenario:
     name: str
     label: str
     settings: Mapping[str, Setting]
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """The parameters it sets to one number."""
+        return {name: setting for name, setting in self.settings.items() if not isinstance(setting, Points)}
+
+    @property
+    def moving(self) -> dict[str, Points]:
+        """The parameters that it varies over time."""
+        return {name: setting for name, setting in self.settings.items() if isinstance(setting, Points)}
+
+    def sets(self, name: str) -> bool:
+        """Whether it sets a parameter, itself or the array that it is an element of."""
+        return name in self.settings or split(name)[0] in self.settings
+
+    def over(self, drawn: Mapping[str, NDArray[np.float64]], runs: int) -> dict[str, NDArray[np.float64]]:
+        """float64[run] of every parameter that is drawn or set to a number: what the scenario sets wins over a draw."""
+        fixed = self.fixed
+        columns = {name: column for name, column in drawn.items() if name not in fixed and split(name)[0] not in fixed}
+        return columns | {name: np.full(runs, value) for name, value in fixed.items()}
 
 
 class SettingReader:

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform import engine as engines
-from flowreform.batch import Batch, drive_of, matrix_of
+from flowreform.batch import Batch, ExperimentBatch, drive_of, matrix_of
 from flowreform.engine.prepared import Check, Prepared
 from flowreform.errors import ExperimentError, InternalError, error
-from flowreform.experiment import Experiment, Points
+from flowreform.experiment import Experiment
 from flowreform.kpi import FAILED as KPI_FAILED
 from flowreform.kpi import VALUE, difference, outcomes, taken
 from flowreform.measure import taker
@@ -107,15 +107,11 @@ class Block:
     strays: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
-def batch_of(experiment: Experiment, columns: bool) -> Batch:
+def batch_of(experiment: Experiment, columns: bool) -> ExperimentBatch:
     """The experiment's model lowered once for all scenarios; with `columns` every saved variable, else what KPIs need."""
-    specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
-    model = dataclasses.replace(experiment.model, specs=specs)
-    scenarios = experiment.scenarios.values()
-    timed = {split(name)[0] for s in scenarios for name, value in s.settings.items() if isinstance(value, Points)}
     needed = {split(name)[0] for kpi in experiment.kpis.values() for name in kpi.variables}
     save = experiment.save if columns or not needed else tuple(name for name in experiment.save if name in needed)
-    return Batch(model, save, experiment.save_every, timed=timed)
+    return ExperimentBatch(experiment, save)
 
 
 def assignments_of(batch: Batch) -> int:
@@ -158,7 +154,7 @@ class Evaluator:
         self.picks = {name: self._pick(name) for kpi in experiment.kpis.values() for name in kpi.variables}
         self.times = len(times)
         self.series = {
-            name: self.prepared.series(drive_of(self.program, self.model, _moving(scenario.settings)))
+            name: self.prepared.series(drive_of(self.program, self.model, scenario.moving))
             for name, scenario in experiment.scenarios.items()
         }
         self.arrays = layout.arrays()
@@ -234,22 +230,14 @@ class Evaluator:
         size = len(next(iter(drawn.values()))) if drawn else len(self.layout.draws_of(first // self.layout.draws_per_part))
         return self.runs_of(scenario, drawn, np.arange(first, first + size), check, courses=courses)
 
-    def inputs(self, scenario: str, drawn: Mapping[str, Floats]) -> dict[str, Floats | float]:
-        """What a scenario's runs are given, by parameter: what it sets wins over what was drawn."""
-        fixed = {k: v for k, v in self.experiment.scenarios[scenario].settings.items() if not isinstance(v, Points)}
-        found: dict[str, Floats | float] = {
-            name: column for name, column in drawn.items() if name not in fixed and split(name)[0] not in fixed
-        }
-        return {**found, **fixed}
-
     def runs_of(
         self, scenario: str, drawn: Mapping[str, Floats], draws: NDArray[np.int_], check: Check | None, *, courses: bool
     ) -> Block:
         """Runs of one scenario; `draws` are their numbers, `drawn` float64[run] of what is drawn, by parameter."""
         size, names = len(draws), list(self.takers)
-        columns = self._columns(scenario, drawn, size)
+        columns = self.experiment.scenarios[scenario].over(drawn, size)
         base = self.experiment.baseline if self.against and scenario != self.experiment.baseline else None
-        base_columns = None if base is None else self._columns(base, drawn, size)
+        base_columns = None if base is None else self.experiment.scenarios[base].over(drawn, size)
         base_buffer = None if base is None else np.empty((len(self.prepared.slots), self.times, min(BLOCK, size)))
         block = Block(
             np.empty((size, len(names))),
@@ -291,10 +279,6 @@ class Evaluator:
             self._name_failures(scenario, columns, matrix, draws, begin, finite, slow, block)
         block.kpis[block.outcomes != VALUE] = np.nan
         return block
-
-    def _columns(self, scenario: str, drawn: Mapping[str, Floats], size: int) -> dict[str, Floats]:
-        given = self.inputs(scenario, drawn)
-        return {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (size,)) for name, value in given.items()}
 
     def _keep(self, values: Floats, against: Floats, lost: NDArray[np.bool_], block: Block, part: slice) -> None:
         """KPIs and courses of a few runs; `against` are the baseline's of the same draws, `lost` which of those failed."""
@@ -410,7 +394,3 @@ def drawer_of(experiment: Experiment) -> Drawer:
         reason = f"the order of a Latin hypercube of {experiment.draws:,} draws would take {size / 2**30:.1f} GiB"
         raise ExperimentError(error("too-large", reason, 'set design = "random" or "sobol"', element="experiment.design"))
     return drawer(experiment)
-
-
-def _moving(settings: Mapping[str, Any]) -> dict[str, Points]:
-    return {name: value for name, value in settings.items() if isinstance(value, Points)}

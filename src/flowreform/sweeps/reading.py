@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from flowreform.experiment import Experiment, Points
+from flowreform.experiment import Experiment
 from flowreform.names import Named, base_values, element_names, split
 from flowreform.sweeps import snapshot
 from flowreform.sweeps.arrays import ZARR, Arrays, Numbers, damaged
@@ -193,7 +193,7 @@ class _Stored:
         from flowreform.results import input_attributes
 
         scenarios = [self.experiment.scenarios[name] for name in self.layout.scenarios]
-        fixed = [{k: v for k, v in s.settings.items() if not isinstance(v, Points)} for s in scenarios]
+        fixed = [scenario.fixed for scenario in scenarios]
         names = dict.fromkeys((*self.layout.parameters, *(name for table in fixed for name in table)))
         shape, found = (len(scenarios), self.layout.draws), {}
         for name in names:

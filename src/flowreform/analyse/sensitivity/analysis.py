@@ -12,7 +12,7 @@ from flowreform.analyse.sensitivity import asked, columns, designs, notes
 from flowreform.analyse.sensitivity.assemble import Findings, assemble
 from flowreform.analyse.sensitivity.estimators import Settings
 from flowreform.analyse.sensitivity.methods import METHODS, make
-from flowreform.analyse.sensitivity.runs import Outcome, Runner
+from flowreform.analyse.sensitivity.runs import DesignRunner, Outcome
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, Finding
 from flowreform.experiment import Subject, as_experiment
@@ -74,7 +74,7 @@ def sensitivity(
     uncertainties = {name: experiment.uncertainties[name] for name in names}
     design = designs.mixed(design, names, asked.correlated(experiment, names))
     values = designs.values_of(design, uncertainties)
-    runner = Runner(narrowed, values, wanted, scenarios, engine, progress)
+    runner = DesignRunner(narrowed, values, wanted, scenarios, engine, progress)
     found = Findings(narrowed, method, design, values, wanted, settings, contrast)
     estimate_all(found, scenarios, lambda name: runner.run(experiment.scenarios[name]))
     ds = assemble(found, engine=runner.engine, command=command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 
 from flowreform import results
 from flowreform.analyse.sensitivity.targets import Target, comparable, met
-from flowreform.batch import Batch
+from flowreform.batch import ExperimentBatch
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, error
-from flowreform.experiment import Experiment, Points, Scenario
+from flowreform.experiment import Experiment, Scenario
 from flowreform.kpi import failures
 from flowreform.kpi import kpis as kpis_of
 from flowreform.names import split
@@ -59,7 +58,7 @@ class Outcome:
     compared: Floats | None = None
 
 
-class Runner:
+class DesignRunner:
     """An experiment made ready once for many scenarios of one design; `values` are float64[row] by parameter."""
 
     def __init__(
@@ -71,18 +70,16 @@ class Runner:
         engine: str,
         progress: Progress | None,
     ) -> None:
-        specs = dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.run_stop)
         self.experiment, self.values, self.wanted = experiment, values, wanted
-        self.model = dataclasses.replace(experiment.model, specs=specs)
         self.rows = len(next(iter(values.values())))
         against = any(experiment.kpis[name].against for name in wanted.kpis)
         base = [experiment.scenarios[experiment.baseline]] if against else []
         chosen = [*(experiment.scenarios[name] for name in scenarios), *base]
-        timed = {split(n)[0] for s in chosen for n, setting in s.settings.items() if isinstance(setting, Points)}
         save = _saved(experiment, wanted)
         total = self.rows * len(chosen)
         told = None if progress is None else lambda done, _: progress(done, total)
-        self.batch = Batch(self.model, save, experiment.save_every, engine, told, timed)
+        self.batch = ExperimentBatch(experiment, save, scenarios=chosen, engine=engine, progress=told)
+        self.model = self.batch.model
         self.engine = engine
         size = max(1, 8 * len(save) * len(experiment.times) * _widest(experiment, save))
         self.chunk = int(np.clip(CHUNK_BYTES // size, 64, 8192)) // 64 * 64
@@ -114,12 +111,8 @@ class Runner:
         )
 
     def _run(self, scenario: Scenario, rows: slice) -> Dataset:
-        fixed = {name: value for name, value in scenario.settings.items() if not isinstance(value, Points)}
-        moving = {name: value for name, value in scenario.settings.items() if isinstance(value, Points)}
-        size = rows.stop - rows.start
-        columns = {name: column[rows] for name, column in self.values.items() if not _covered(name, fixed)}
-        columns |= {name: np.full(size, value) for name, value in fixed.items()}
-        found = self.batch.run(columns, moving, size)
+        drawn = {name: column[rows] for name, column in self.values.items()}
+        _, found = self.batch.block(scenario, drawn, rows.stop - rows.start)
         if self.batch.engine == "auto":
             self.batch.engine = self.engine = found.engine  # one choice for all chunks
         return results.dataset(
@@ -161,14 +154,9 @@ def without_failed(kept: Outcome) -> Outcome:
     return kept
 
 
-def _covered(name: str, fixed: Mapping[str, object]) -> bool:
-    return name in fixed or split(name)[0] in fixed
-
-
 def fixed_in(experiment: Experiment, scenario: str, parameters: Sequence[str]) -> list[str]:
     """The parameters that a scenario sets itself, so that they do not vary there."""
-    settings = experiment.scenarios[scenario].settings
-    return [name for name in parameters if _covered(name, settings)]
+    return [name for name in parameters if experiment.scenarios[scenario].sets(name)]
 
 
 def _saved(experiment: Experiment, wanted: Wanted) -> tuple[str, ...]:

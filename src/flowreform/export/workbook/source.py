@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform import engine as engines
+from flowreform.batch import timed_in, within_horizon
 from flowreform.case import Laws, WorkbookTable
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error
 from flowreform.experiment import Experiment, Points, Setting
@@ -108,14 +109,12 @@ def read_source(
     and ExperimentError for the rest, before anything is written."""
     alone = {name: kpi for name, kpi in experiment.kpis.items() if kpi.against is None}
     experiment = dataclasses.replace(experiment, kpis=alone, appraisal_end=None)
-    model = dataclasses.replace(
-        experiment.model, specs=dataclasses.replace(experiment.model.specs, start=experiment.start, stop=experiment.stop)
-    )
+    model = within_horizon(experiment)
     own = model.specs.dt
     chosen = _scenario(experiment, scenario)
     if dt is not None and dt != own:
         model = _coarser(model, experiment, dt)
-    timed = {split(n)[0] for s in experiment.scenarios.values() for n, v in s.settings.items() if isinstance(v, Points)}
+    timed = timed_in(experiment.scenarios.values())
     table = experiment.case.workbook if experiment.case else WorkbookTable()
     laws = experiment.case.laws if experiment.case else None
     try:
@@ -360,7 +359,7 @@ def _finite(source: Source) -> None:
     raise ModelError(findings)
 
 
-def _at_own_dt(source: Source, timed: set[str], own: float) -> Floats:
+def _at_own_dt(source: Source, timed: Collection[str], own: float) -> Floats:
     """The shown series at saved times, by the engine at the model's own dt."""
     experiment = source.experiment
     specs = dataclasses.replace(source.model.specs, dt=own)
