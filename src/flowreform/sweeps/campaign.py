@@ -25,8 +25,9 @@ from flowreform.sweeps.identity import changed_fields
 from flowreform.sweeps.layout import layout_of
 from flowreform.sweeps.ledger import UNWORKED, Failed
 from flowreform.sweeps.lock import Lock
-from flowreform.sweeps.pools import Cluster, DeadWorkers, Pool, Processes, Threads, task_of
+from flowreform.sweeps.pools import Cluster, DeadWorkers, Pool, Processes, Threads
 from flowreform.sweeps.store import OURS, Store, is_sweep, on_disk
+from flowreform.sweeps.worker import task_of
 
 
 class Interrupted(KeyboardInterrupt):

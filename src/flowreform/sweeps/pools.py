@@ -6,14 +6,12 @@ A worker that dies has its part worked out again, `RETRIES` times at most; then 
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -22,52 +20,7 @@ from flowreform.errors import ExperimentError, FlowreformError, InternalError, e
 from flowreform.experiment import Experiment
 from flowreform.sweeps.evaluate import Evaluator, Part
 from flowreform.sweeps.layout import Layout
-from flowreform.sweeps.snapshot import Files, restore
-
-
-@functools.lru_cache(maxsize=2)
-def prepared(task: bytes) -> Evaluator:
-    """The evaluator of a task, made once in each process."""
-    return evaluator_of(task)
-
-
-def work(task: bytes, number: int) -> bytes:
-    """A part as bytes: `p` and the part, `u` and the user's faults, or `f` and a fault of ours."""
-    try:
-        return b"p" + prepared(task).part(number).pack()
-    except MemoryError as fault:
-        reason = f"there is not enough memory for part {number} ({fault or 'the limit is reached'})"
-        repair = "use fewer workers, keep fewer variables or quantiles, or set draws_per_part lower in [sweep]"
-        return b"u" + json.dumps([{"rule": "memory", "reason": reason, "repair": repair}]).encode()
-    except FlowreformError as fault:
-        keys = ("rule", "reason", "repair", "file", "line", "element", "column")
-        return b"u" + json.dumps([{key: getattr(finding, key) for key in keys} for finding in fault.findings]).encode()
-    except Exception as fault:  # noqa: BLE001 - it must reach whoever asked, as text
-        return b"f" + json.dumps(f"{type(fault).__name__}: {fault}").encode()
-
-
-def main() -> None:
-    """Answer until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
-    reader = sys.stdin.buffer
-    writer = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between the parts
-    task = reader.read(int.from_bytes(reader.read(8), "little"))
-    while len(number := reader.read(8)) == 8:
-        packed = work(task, int.from_bytes(number, "little"))
-        try:
-            writer.write(len(packed).to_bytes(8, "little") + packed)
-            writer.flush()
-        except BrokenPipeError:
-            os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
-
-
-# --- who works the parts out -----------------------------------------------------------------------------------------
-
+from flowreform.sweeps.worker import work
 
 RETRIES = 3
 """How often a part is worked out again after its worker has died."""
@@ -172,7 +125,7 @@ class _Child:
 
     def __init__(self, task: bytes) -> None:
         # -P and a folder of its own: no file in the current folder is ever taken for a module or for a library's settings
-        command = [sys.executable, "-P", "-m", "flowreform.sweeps.pools"]
+        command = [sys.executable, "-P", "-m", "flowreform.sweeps.worker"]
         away: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), cwd=_source(), **away
@@ -291,24 +244,6 @@ class Cluster:
     def close(self) -> None:
         with suppress(Exception):
             self._client.close(timeout=5)
-
-
-def task_of(files: Files, names: Mapping[str, Any], layout: Layout, engine: str) -> bytes:
-    """Everything another process needs, as bytes: the experiment as files, and how its runs are laid out."""
-    table = {
-        "files": {path: content.decode("utf-8", "surrogateescape") for path, content in files.items()},
-        "names": dict(names),
-        "layout": layout.as_table(),
-        "engine": engine,
-    }
-    return json.dumps(table).encode("utf-8", "surrogateescape")
-
-
-def evaluator_of(task: bytes) -> Evaluator:
-    """What `task_of` describes, made ready."""
-    table = json.loads(task.decode("utf-8", "surrogateescape"))
-    files = {path: text.encode("utf-8", "surrogateescape") for path, text in table["files"].items()}
-    return Evaluator(restore(files, table["names"]), Layout.from_table(table["layout"]), table["engine"])
 
 
 def _answer(packed: bytes) -> Part:
