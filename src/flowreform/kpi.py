@@ -18,7 +18,7 @@ from flowreform.errors import ExperimentError, did_you_mean, error
 from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.measure import Measure, evaluate
 from flowreform.names import split
-from flowreform.statistics import STATISTICS
+from flowreform.statistics import STATISTICS, quantiles
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -283,7 +283,7 @@ def _row(name: str, scenario: str, values: Floats, causes: NDArray[np.int8] | No
     lost = len(values) - len(kept)
     counts = [int((causes == flag).sum()) for flag in (NEVER, NONE_NEEDED, FAILED)] if causes is not None else [0, 0, 0]
     ranked = np.concatenate([kept, np.full(counts[0], np.inf), np.full(counts[1] if counts[0] else 0, -np.inf)])
-    p10, p50, p90 = quantiles(ranked) if len(kept) else (np.nan,) * 3
+    p10, p50, p90 = map(float, quantiles(ranked, (0.1, 0.5, 0.9), endless=True)) if len(kept) else (np.nan,) * 3
     better = str(attributes.get("better", "neither"))
     share = None
     if "baseline" in attributes and better != "neither" and kept.any():
@@ -306,10 +306,3 @@ def _row(name: str, scenario: str, values: Floats, causes: NDArray[np.int8] | No
         better_share=share,
         caution=str(attributes.get("caution", "")),
     )
-
-
-def quantiles(values: Floats) -> tuple[float, float, float]:
-    """The 10th, 50th and 90th percentile, interpolated linearly; between a number and infinity lies infinity."""
-    if np.isfinite(values).all():
-        return tuple(float(part) for part in np.quantile(values, (0.1, 0.5, 0.9)))  # type: ignore[return-value]
-    return tuple(float(part) for part in np.quantile(values, (0.1, 0.5, 0.9), method="higher"))  # type: ignore[return-value]

@@ -6,7 +6,7 @@ Measures, KPIs, the workbook and files read this table and know nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+
+def quantiles(values: Floats, shares: Sequence[float], axis: int = 0, *, endless: bool = False) -> Floats:
+    """Quantiles [share, ...] over one axis, the draws: linear between them, what is no number left out; NaN where nothing is.
+
+    With `endless`, infinity is a value (a time that never comes), and between a number and infinity lies infinity."""
+    values = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
+    wanted = list(shares)
+    if not len(values):
+        return np.full((len(wanted), *values.shape[1:]), np.nan)
+    if np.isfinite(values).all():
+        return np.asarray(np.quantile(values, wanted, axis=0))
+    if endless:
+        return np.asarray(np.quantile(values, wanted, axis=0, method="higher"))
+    known = np.where(np.isfinite(values), values, np.nan)
+    empty = np.isnan(known).all(axis=0)
+    return np.where(empty, np.nan, np.nanquantile(np.where(empty, 0.0, known), wanted, axis=0))
 
 
 class Cells(Protocol):

@@ -15,7 +15,7 @@ import zarr
 import flowreform as fr
 from flowreform.errors import ExperimentError
 from flowreform.experiment import Experiment
-from flowreform.sweeps import chunks, identity, verify
+from flowreform.sweeps import arrays, identity, verify
 from flowreform.sweeps.layout import Layout
 from flowreform.sweeps.ledger import File, Ledger
 from flowreform.sweeps.verify import verify_sweep
@@ -30,8 +30,8 @@ def rewrite(folder: Path, name: str, change: Callable[[np.ndarray], None]) -> No
     array = layout.arrays()[name]
     values = np.asarray(zarr.open_group(str(folder / "runs.zarr"), mode="r", use_consolidated=False)[name][: array.chunks[0]])
     change(values)
-    content = chunks.encode(array, values)
-    path = f"runs.zarr/{chunks.chunk_file(name, array, 0)}"
+    content = arrays.encode(array, values)
+    path = f"runs.zarr/{arrays.chunk_file(name, array, 0)}"
     (folder / path).write_bytes(content)
     ledger.put_files([File(path, 0, len(content), hashlib.sha256(content).hexdigest())])
     ledger.close()

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.errors import one_line
+from flowreform.statistics import quantiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -265,13 +266,7 @@ def percentiles(values: Floats) -> tuple[Floats, Floats | None, Floats | None]:
     A single run is its own middle and has no band."""
     if values.shape[0] == 1:
         return values[0], None, None
-    known = np.where(np.isfinite(values), values, np.nan)
-    if np.isnan(known).any():
-        empty = np.isnan(known).all(axis=0)
-        known = np.where(empty, 0.0, known)
-        middle, low, high = np.nanpercentile(known, [50, 10, 90], axis=0)
-        return tuple(np.where(empty, np.nan, part) for part in (middle, low, high))  # type: ignore[return-value]
-    middle, low, high = np.percentile(known, [50, 10, 90], axis=0)
+    middle, low, high = quantiles(values, (0.5, 0.1, 0.9))
     return middle, low, high
 
 

@@ -13,7 +13,8 @@ from flowreform.lower.scope import Builder, Fault, Scope
 from flowreform.model import Conveyor
 from flowreform.program import Assign, Code, Const, Now, Op, Read
 
-_NONE, _ONE = Const(0.0), Const(1.0)
+_NONE = Const(0.0)
+_ONE = Const(1.0)
 
 
 def limits(conveyor: Conveyor) -> bool:

@@ -15,7 +15,8 @@ from flowreform.model import Dimension, Method, Variable
 from flowreform.program import Assign, Code, Const, Loop, Op, Ordinal, Read, Term, bind
 
 MOST_BATCHES = 5_000
-_NONE, _ONE = Const(0.0), Const(1.0)
+_NONE = Const(0.0)
+_ONE = Const(1.0)
 
 
 def expand(builder: Builder, scope: Scope, stock: Variable, content: Read) -> None:

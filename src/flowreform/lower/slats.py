@@ -17,7 +17,8 @@ from flowreform.model import Conveyor, Dimension, Number
 from flowreform.program import Assign, Code, Const, Loop, Op, Ordinal, Read, Reduce, Term, bind
 
 MOST_SLATS = 10_000
-_NONE, _ONE = Const(0.0), Const(1.0)
+_NONE = Const(0.0)
+_ONE = Const(1.0)
 
 
 def expand(belt: Belt, conveyor: Conveyor) -> None:

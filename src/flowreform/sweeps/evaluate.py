@@ -27,7 +27,7 @@ from flowreform.kpi import VALUE, difference, outcomes, taken
 from flowreform.measure import taker
 from flowreform.names import split
 from flowreform.sampling import Drawer, drawer
-from flowreform.sweeps import chunks
+from flowreform.sweeps.arrays import encode
 from flowreform.sweeps.identity import machine
 from flowreform.sweeps.layout import FAILED, OK, Layout
 from flowreform.sweeps.ledger import UNWORKED, Failed
@@ -214,7 +214,7 @@ class Evaluator:
         if sketches is not None:
             values |= {"sketch": sketches, "sketch_count": counts}
         wanted = layout.arrays_of(number)
-        stored = {name: chunks.encode(self.arrays[name], values[name]) for name in wanted}
+        stored = {name: encode(self.arrays[name], values[name]) for name in wanted}
         failures.sort(key=lambda failure: failure.run)
         return Part(number, size * count, stored, tuple(failures), int(failed.sum()), strays, self.engine, self.machine)
 
@@ -382,7 +382,7 @@ def unworked(experiment: Experiment, layout: Layout, number: int) -> Part:
         "sketch_count": np.zeros((1, count), dtype=np.int64),
     }
     arrays = layout.arrays()
-    stored = {name: chunks.encode(arrays[name], values[name]) for name in layout.arrays_of(number)}
+    stored = {name: encode(arrays[name], values[name]) for name in layout.arrays_of(number)}
     failures = tuple(Failed(int(run), layout.scenarios[run % count], int(run) // count, WORKERS_DIED) for run in numbers)
     return Part(number, runs, stored, failures, runs, {}, UNWORKED, machine())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flowreform.sweeps import chunks
+from flowreform.sweeps import arrays
 from flowreform.sweeps.arrays import ZARR, Arrays
 from flowreform.sweeps.layout import STATUS, Layout
 from flowreform.sweeps.reading import kpi_table
@@ -57,7 +57,7 @@ def _quantiles(store: Store, root: Arrays, pause: Pause) -> None:
             last = first + step
             kept = root["sketch"][:, scenario, first:last]
             found[scenario, first:last] = quantiles(kept, counts[:, scenario], layout.quantiles)
-    store.put_result(f"{ZARR}/{chunks.chunk_file('quantile_value', array, 0)}", chunks.encode(array, found))
+    store.put_result(f"{ZARR}/{arrays.chunk_file('quantile_value', array, 0)}", arrays.encode(array, found))
     worst = max(rank_error(counts[:, at], layout.ranks) for at in range(len(layout.scenarios)))
     store.ledger.set(rank_error=worst)
 

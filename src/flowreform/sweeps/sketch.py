@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform import statistics
+
 Floats = NDArray[np.float64]
 
 
@@ -49,7 +51,7 @@ def quantiles(kept: Floats, counts: NDArray[np.int64], wanted: tuple[float, ...]
     pieces = [kept[part, ..., :size] for part, size in enumerate(sizes)]
     values = np.concatenate(pieces, axis=-1)
     if (counts <= most).all():
-        return np.moveaxis(np.asarray(np.quantile(values, wanted, axis=-1)), 0, -1)
+        return np.moveaxis(statistics.quantiles(values, wanted, axis=-1), 0, -1)
     weights = np.concatenate([np.full(size, count / size) for count, size in zip(counts, sizes, strict=True) if size])
     order = np.argsort(values, axis=-1, kind="stable")
     values, heavy = np.take_along_axis(values, order, axis=-1), weights[order]

@@ -28,7 +28,7 @@ from flowreform.experiment import Experiment
 from flowreform.files import inside, no_room, open_plain, write_bytes, write_files
 from flowreform.kpi import kpi_attributes
 from flowreform.names import split
-from flowreform.sweeps import chunks, snapshot
+from flowreform.sweeps import arrays, snapshot
 from flowreform.sweeps.arrays import ZARR, damaged
 from flowreform.sweeps.evaluate import Part
 from flowreform.sweeps.identity import changed_fields, identity_of, machine
@@ -142,7 +142,7 @@ class Store:
     def describe(self) -> None:
         """Metadata and coordinates of the zarr store, rewritten where they are not as they should be."""
         attributes = self.ledger.table("attributes") | {"draws": self.layout.draws}
-        described = chunks.describe(self.layout, labels_of(self.experiment, self.layout), attributes)
+        described = arrays.describe(self.layout, labels_of(self.experiment, self.layout), attributes)
         self._put({f"{ZARR}/{path}": content for path, content in described.items()})
 
     def mend_snapshot(self) -> None:
@@ -158,7 +158,7 @@ class Store:
         files = []
         with on_disk(self.folder):
             for name, content in part.chunks.items():
-                path = f"{ZARR}/{chunks.chunk_file(name, self.arrays[name], part.number)}"
+                path = f"{ZARR}/{arrays.chunk_file(name, self.arrays[name], part.number)}"
                 write_bytes(inside(self.folder, path), content)
                 files.append(File(path, part.number, len(content), _sha256(content)))
             first_run = part.number * self.layout.draws_per_part * len(self.layout.scenarios)
@@ -274,7 +274,7 @@ def layout_in(ledger: Ledger) -> Layout:
         raise damaged(ledger.path, str(fault)) from fault
 
 
-def labels_of(experiment: Experiment, layout: Layout) -> chunks.Labels:
+def labels_of(experiment: Experiment, layout: Layout) -> arrays.Labels:
     """The coordinates of the zarr store: names, units and labels."""
 
     def text(values: list[str]) -> Any:

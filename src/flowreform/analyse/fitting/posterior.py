@@ -21,6 +21,7 @@ from flowreform.case.fingerprint import fingerprint
 from flowreform.errors import ModelError, error
 from flowreform.experiment import Correlation, Experiment
 from flowreform.model import Model
+from flowreform.statistics import quantiles
 from flowreform.text import Manual, Shown
 
 Floats = NDArray[np.float64]
@@ -299,10 +300,7 @@ def _thinned(z: Floats, value: Floats, draws: int, seed: int) -> tuple[Floats, F
 
 
 def _band(values: Floats) -> tuple[float, float, float]:
-    kept = values[np.isfinite(values)]
-    if not len(kept):
-        return float("nan"), float("nan"), float("nan")
-    low, middle, high = np.quantile(kept, BAND)
+    low, middle, high = quantiles(values, BAND)
     return float(low), float(middle), float(high)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform import results
-from flowreform.analyse.sensitivity.chances import QUANTILES, quantiles_of, share_better, wilson
+from flowreform.analyse.sensitivity.chances import QUANTILES, share_better, wilson
 from flowreform.analyse.sensitivity.columns import FRACTIONS, STATUS, Cells
 from flowreform.analyse.sensitivity.designs import Design
 from flowreform.analyse.sensitivity.estimators import Settings
@@ -19,6 +19,7 @@ from flowreform.analyse.sensitivity.runs import Outcome, Wanted
 from flowreform.experiment import Experiment
 from flowreform.kpi import kpi_attributes
 from flowreform.names import split
+from flowreform.statistics import quantiles
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -66,7 +67,7 @@ class Findings:
         rows = self.design.free_rows()
         self.kpi_values.append(outcome.kpis[rows])
         if len(rows) and self.wanted.variables:
-            found = quantiles_of(outcome.variables[rows], QUANTILES)
+            found = quantiles(outcome.variables[rows], QUANTILES)
             self.bands.append(found.reshape(len(QUANTILES), len(self.wanted.variables), len(self.wanted.times)))
 
 

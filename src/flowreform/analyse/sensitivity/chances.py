@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform import statistics
 from flowreform.analyse.sensitivity.targets import comparable, met, read_targets
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Subject, as_experiment
@@ -43,21 +44,12 @@ def bands(ds: Dataset, variables: Sequence[str] | None = None, quantiles: Sequen
     for name in names:
         data = ds[name].where(~failed) if bool(failed.any()) else ds[name]
         values = np.moveaxis(np.asarray(data.transpose("scenario", "draw", "time", ...).values), 1, 0)
-        parts = quantiles_of(values, quantiles)  # [quantile, scenario, time, ...]
+        parts = statistics.quantiles(values, quantiles)  # [quantile, scenario, time, ...]
         inner = [dim for dim in data.dims if dim not in ("scenario", "draw", "time")]
         found[name] = (("scenario", "quantile", "time", *inner), np.moveaxis(parts, 0, 1), dict(ds[name].attrs))
     coords = {name: ds.coords[name] for name in ds.coords if "draw" not in ds.coords[name].dims}
     result = xr.Dataset(found, coords, dict(ds.attrs)).assign_coords(quantile=("quantile", np.asarray(quantiles, dtype=float)))
     return result.assign(draws_used=("scenario", used))
-
-
-def quantiles_of(values: Floats, quantiles: Sequence[float]) -> Floats:
-    """Quantiles [quantile, ...] over the first axis, NaN left out; NaN where nothing is left. Interpolated linearly."""
-    if not np.isnan(values).any():
-        return np.asarray(np.quantile(values, list(quantiles), axis=0))
-    empty = np.isnan(values).all(axis=0)
-    found = np.nanquantile(np.where(empty, 0.0, values), list(quantiles), axis=0)
-    return np.where(empty, np.nan, found)
 
 
 def probabilities(ds: Dataset, kpis: Dataset, experiment: Subject, targets: Sequence[str]) -> Dataset:

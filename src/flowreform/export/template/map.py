@@ -29,6 +29,7 @@ from pydantic import BeforeValidator, Field
 from flowreform.case.checks import check_measure
 from flowreform.errors import ExperimentError, did_you_mean
 from flowreform.measure import Measure, Year
+from flowreform.statistics import quantiles
 from flowreform.toml import Document, Loc, Source, Table, read_document
 
 if TYPE_CHECKING:
@@ -215,5 +216,4 @@ def value_of(measure: Measure | str, ds: Dataset, kpis: Dataset, wanted: Wanted,
     calendar = experiment.case.calendar if experiment.case else None
     data: DataArray = kpis[measure] if isinstance(measure, str) else evaluate(measure, ds, calendar)
     values = np.asarray(data.sel(scenario=wanted.scenario).values, dtype=np.float64).ravel()
-    kept = values[np.isfinite(values)]
-    return float(np.percentile(kept, wanted.percentile)) if len(kept) else float("nan")
+    return float(quantiles(values, [wanted.percentile / 100])[0])

@@ -34,6 +34,7 @@ from flowreform.kpi import Row, contrast, summary
 from flowreform.measure import Cut, Measure
 from flowreform.model import Role
 from flowreform.names import element_names, join, split
+from flowreform.statistics import quantiles
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -127,13 +128,7 @@ class Line:
 def percentiles(values: Floats) -> Floats:
     """float64[percentile, scenario, year] of float64[scenario, draw, year] over the draws that have a number; NaN where none
     has. Linear between draws."""
-    found = np.full((len(PERCENTILES), values.shape[0], values.shape[2]), np.nan)
-    for scenario, year in np.ndindex(found.shape[1:]):
-        column = values[scenario, :, year]
-        finite = column[np.isfinite(column)]
-        if len(finite):
-            found[:, scenario, year] = np.percentile(finite, PERCENTILES)
-    return found
+    return quantiles(values, [percentile / 100 for percentile in PERCENTILES], axis=1)
 
 
 def lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Iterator[Line]:

@@ -23,10 +23,11 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.source import Floats, Source
-from flowreform.export.workbook.years import Row, Year, rows_of, years_of
+from flowreform.export.workbook.yearly_sheets import Row, Year, rows_of, years_of
 from flowreform.kpi import kpis
 from flowreform.names import element_names, split
 from flowreform.runs import run
+from flowreform.statistics import quantiles
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -81,15 +82,14 @@ def _quantiles(page: Page, source: Source, draws: Dataset, item: Row, years: tup
     values = np.asarray(data.transpose("scenario", "draw", "time").values)
     times = np.asarray(draws["time"].values)
     found = np.stack([_of_year(values, times, source, item, year) for year in years], axis=-1)
-    with np.errstate(invalid="ignore"):
-        quantiles = np.nanquantile(found, QUANTILES, axis=1) if np.isfinite(found).any() else np.zeros((3, *found[:, 0].shape))
-    look = style(num_format=number_format(item.unit, percent=item.percent, size=float(np.nanmax(np.abs(quantiles)))))
+    shown = quantiles(found, QUANTILES, axis=1) if np.isfinite(found).any() else np.zeros((3, *found[:, 0].shape))
+    look = style(num_format=number_format(item.unit, percent=item.percent, size=float(np.nanmax(np.abs(shown)))))
     for number, label in enumerate(source.labels):
         for k, word in enumerate(("P10", "P50", "P90")):
             page.put_row(row, 0, (item.label, item.unit, label), CELL, style(font_color=GREY) if k != 1 else {})
             page.put(row, 3, word, CELL, style(bold=k == 1))
             for i in range(len(years)):
-                page.put(row, 4 + i, float(quantiles[k, number, i]), CELL, look, style(bold=k == 1))
+                page.put(row, 4 + i, float(shown[k, number, i]), CELL, look, style(bold=k == 1))
             row += 1
     return row
 
