@@ -452,6 +452,22 @@ class SimSpecs:
         """How many steps of `dt` lead from start to stop."""
         return round((self.stop - self.start) / self.dt)
 
+    @property
+    def end(self) -> float:
+        """Where the run ends: at stop, or at the step nearest to it where dt does not divide the run."""
+        return self.stop if self.divides(self.stop - self.start) else self.start + self.steps * self.dt
+
+    @property
+    def saving(self) -> float:
+        """The time between saved values: as written, or the nearest multiple of dt, or dt where nothing is written."""
+        every = self.save_every or self.dt
+        return every if self.divides(every) else max(1, round(every / self.dt)) * self.dt
+
+    def divides(self, length: float) -> bool:
+        """Is a length a whole number of steps, to the rounding of decimal fractions?"""
+        count = length / self.dt
+        return round(count) >= 1 and abs(count - round(count)) <= 1e-6 * max(1.0, count)
+
 
 @dataclass(frozen=True)
 class Model:

@@ -13,14 +13,14 @@ from flowreform.checks.delays import delays
 from flowreform.checks.loops import loops
 from flowreform.checks.names import clashes, names, reserved
 from flowreform.checks.subscripts import coverage, left_sides, subscripts
-from flowreform.checks.values import equations, flows, idle_flows, papers, ranges, unused
+from flowreform.checks.values import clock, equality, equations, flows, idle_flows, papers, ranges, unused
 from flowreform.errors import Finding, Level, ModelError
 from flowreform.model import Model
 
 Rule = Callable[[Model], Iterable[Finding]]
 
 STRUCTURE: tuple[Rule, ...] = (equations, flows, names, reserved, left_sides, subscripts, coverage, loops)
-QUALITY: tuple[Rule, ...] = (clashes, idle_flows, units, delays, ranges, papers)
+QUALITY: tuple[Rule, ...] = (clashes, idle_flows, units, delays, clock, equality, ranges, papers)
 
 
 def check(model: Model, used: Collection[str] = ()) -> tuple[Finding, ...]:

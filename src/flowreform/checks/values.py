@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection, Iterator, Mapping
 
 from flowreform.checks.subject import Hints, finding, lines, sections, warn
-from flowreform.errors import Finding, shorten
+from flowreform.errors import Finding, shorten, warning
 from flowreform.lower import fold
-from flowreform.model import Model, Role, Variable, canonical, names_in
+from flowreform.model import Binary, Expr, Model, Ref, Role, Unary, Variable, canonical, names_in, walk
 
 CONTROLS = frozenset({"time_step", "final_time", "initial_time", "saveper"})
 """Vensim's variables of the run itself: read by no equation, and not left over."""
@@ -34,6 +35,63 @@ def ranges(model: Model) -> Iterator[Finding]:
             slider = model.path is not None and model.path.suffix.lower() == ".mdl"  # in Vensim it is a slider's range
             report, words = (warn, "[low, high]") if slider else (finding, "<range>")
             yield report(model, variable, "outside-range", reason, f"correct the value, or widen {words}", line=equation.line)
+
+
+def clock(model: Model) -> Iterator[Finding]:
+    """A step that does not divide the run or the saving interval: what the run does instead."""
+    specs = model.specs
+    if not specs.divides(specs.stop - specs.start) and not any(
+        isinstance(item, Finding) and item.rule == "uneven-steps" for item in model.findings
+    ):
+        reason = f"dt ({specs.dt:g}) does not divide the run ({specs.stop - specs.start:g}): it ends at {specs.end:g}"
+        yield warning("uneven-steps", reason, "choose a dt that divides it", file=model.file, line=specs.line)
+    if specs.save_every is not None and not specs.divides(specs.save_every):
+        reason = (
+            f"the saving interval ({specs.save_every:g}) is no multiple of dt ({specs.dt:g}): every {specs.saving:g} is saved"
+        )
+        yield warning("uneven-saving", reason, "choose a multiple of dt", file=model.file, line=specs.line)
+
+
+def equality(model: Model) -> Iterator[Finding]:
+    """`=` and `<>` between numbers that rounding may move: a spreadsheet, which compares 15 digits, decides them otherwise."""
+    numbers = {v.name: fold(v.equations[0].expr) for v in model if v.role is Role.PARAMETER and len(v.equations) == 1}
+    for section in sections(model):
+        for line in lines(section):
+            for part in walk(line.expr):
+                if isinstance(part, Binary) and part.op in ("=", "<>"):
+                    side = next((side for side in (part.left, part.right) if _rounded(side, model, numbers)), None)
+                    if side is not None:
+                        what = "the time" if side == Ref("time") else "a worked-out number"
+                        reason = f"{part.op} compares {what}, which is rounded: whether it holds depends on the last digit"
+                        repair = "compare with < or > and half a step or a tolerance to spare, or use STEP and PULSE for times"
+                        yield warn(model, line.variable, "equality", reason, repair, line=line.equation.line)
+
+
+def _rounded(expr: Expr, model: Model, numbers: Mapping[str, float | None]) -> bool:
+    """Is an expression arithmetic on fractions that binary numbers do not hold exactly?"""
+    match expr:
+        case Ref("time", ()):
+            return not (_exact(model.specs.dt) and _exact(model.specs.start))
+        case Binary("+" | "-" | "*" | "/" as op, left, right):
+            sides = [_value(side, numbers) for side in (left, right)]
+            if op == "/" and sides[1] is not None and math.frexp(sides[1])[0] != 0.5:
+                return True
+            return any(value is not None and not _exact(value) for value in sides) or any(
+                _rounded(side, model, numbers) for side in (left, right)
+            )
+        case Unary("-" | "+", operand):
+            return _rounded(operand, model, numbers)
+        case _:
+            return False
+
+
+def _value(expr: Expr, numbers: Mapping[str, float | None]) -> float | None:
+    return numbers.get(expr.name) if isinstance(expr, Ref) and not expr.subscripts else fold(expr)
+
+
+def _exact(value: float) -> bool:
+    """Is a number a multiple of 2^-20, so that sums of a few hold all their digits?"""
+    return math.isfinite(value) and value * 2.0**20 == math.floor(value * 2.0**20)
 
 
 def papers(model: Model) -> Iterator[Finding]:

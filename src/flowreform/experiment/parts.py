@@ -84,9 +84,9 @@ def case_origin(case: Case | None, key: str, name: str) -> Origin:
 def horizon_of(table: ExperimentTable, model: Model, source: Source) -> tuple[float, float, float]:
     """Start, stop and saving interval, all on the grid of dt."""
     specs = model.specs
-    own = (specs.start, specs.stop, _interval(specs.start, specs.stop, model))
+    own = (specs.start, specs.end, _interval(specs.start, specs.end, model))
     start = specs.start if table.start is None else table.start
-    stop = specs.stop if table.stop is None else table.stop
+    stop = table.stop if table.stop is not None else specs.end if table.start is None else specs.stop
     key = "stop" if table.stop is not None else "start"
     if stop <= start:
         source.fault("horizon", ("experiment", key), f"stop {stop:g} does not come after start {start:g}", "")
@@ -139,7 +139,7 @@ def appraisal_end_of(table: ExperimentTable, grid: tuple[float, float, float], m
 
 def _interval(start: float, stop: float, model: Model) -> float:
     """The saving interval when none is given: the model's, or one time unit, or else dt; one that also saves the end."""
-    for every in (model.specs.save_every, 1.0):
+    for every in (model.specs.saving if model.specs.save_every else None, 1.0):
         if every and _multiple(every, model.specs.dt) and _multiple(stop - start, every):
             return every
     return model.specs.dt

@@ -48,7 +48,7 @@ def assemble(builder: Builder, inputs: tuple[Input, ...], save_every: float | No
         stop=specs.stop,
         dt=specs.dt,
         method=specs.method,
-        save_every=save_every or specs.save_every or specs.dt,
+        save_every=save_every or specs.saving,
     )
 
 
