@@ -135,3 +135,47 @@ def test_laws_are_asked_of_every_setting(ward: Path, tmp_path: Path) -> None:
     assert case is not None
     runs = dict(varied(model, case, 3))
     assert runs["setting elsewhere"] == {"closure_rate": 0.04}
+
+
+ARRAYED = """<?xml version="1.0"?>
+<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
+  <header><vendor>t</vendor><product>t</product><name>t</name></header>
+  <sim_specs time_units="month"><start>0</start><stop>2</stop><dt>1</dt></sim_specs>
+  <dimensions><dim name="place"><elem name="near"/><elem name="far"/></dim></dimensions>
+  <model><variables>
+    <aux name="rate"><dimensions><dim name="place"/></dimensions>
+      <element subscript="near"><eqn>1</eqn></element><element subscript="far"><eqn>2</eqn></element><units>1/month</units></aux>
+    <stock name="done"><dimensions><dim name="place"/></dimensions><eqn>0</eqn><inflow>doing</inflow><units>1</units></stock>
+    <flow name="doing"><dimensions><dim name="place"/></dimensions><eqn>rate[place]</eqn><units>1/month</units></flow>
+  </variables></model>
+</xmile>
+"""
+ARRAYED_CASE = """
+[case]
+title = "t"
+question = "q"
+[parameters.rate]
+source = "s"
+status = "assumption"
+[gates.nothing_is_done]
+label = "Nothing is done"
+set = { rate = 0.0 }
+[targets.far]
+label = "Done far away"
+source = "closed form"
+status = "derived"
+fails_when = "nothing_is_done"
+[[targets.far.checks]]
+variable = "done[far]"
+statistic = "final"
+value = 4.0
+tolerance = 1e-12
+"""
+
+
+def test_a_gate_on_an_array_leaves_its_elements_alone_elsewhere(tmp_path: Path) -> None:
+    """Every element keeps its own value in the runs that a gate is not in: two months at 2 a month are 4, not 2."""
+    (tmp_path / "model.xmile").write_text(ARRAYED)
+    (tmp_path / "model.toml").write_text(ARRAYED_CASE)
+    found = [row for row in assess(fr.read_model(tmp_path / "model.xmile"), witnesses=()).rows if row.kind == "target"]
+    assert [(row.verdict, row.simulated) for row in found] == [("pass", 4.0)]

@@ -18,11 +18,17 @@ from flowreform.measure import evaluate
 from flowreform.model import Model
 from flowreform.patch import patched_model
 
-FITTED = ("canterbury", "mental_health_shift", "stroke_centralisation", "va_transformation")
+FITTED = ("canterbury", "mental_health_shift", "reform_levers", "stroke_centralisation", "va_transformation")
 """Models whose fit is committed."""
-LAST = {"canterbury": 2018, "mental_health_shift": 1996, "stroke_centralisation": 2013, "va_transformation": 2001}
+LAST = {
+    "canterbury": 2018,
+    "mental_health_shift": 1996,
+    "reform_levers": 2008,
+    "stroke_centralisation": 2013,
+    "va_transformation": 2001,
+}
 """No later year may be fitted to."""
-ROWS = {"canterbury": 2, "mental_health_shift": 3, "stroke_centralisation": 2, "va_transformation": 2}
+ROWS = {"canterbury": 2, "mental_health_shift": 3, "reform_levers": 3, "stroke_centralisation": 2, "va_transformation": 2}
 """At least so many rows for each parameter."""
 
 

@@ -100,7 +100,7 @@ def test_there_is_a_mutant_for_every_law() -> None:
 
 
 MUTANTS = [item for name in ("sound", *MODELS) for item in mutants(name, "law")]
-COMPLETE = ("va_transformation", "canterbury", "care_shift", "mental_health_shift", "stroke_centralisation")
+COMPLETE = ("va_transformation", "canterbury", "care_shift", "mental_health_shift", "reform_levers", "stroke_centralisation")
 """Models with a mutant of their own for every law."""
 
 

@@ -191,15 +191,10 @@ def in_settings(
 
 
 def _together(model: Model, runs: Mapping[str, Mapping[str, float]], save: Sequence[str] | None, engine: str = "auto") -> Dataset:
-    from flowreform.names import Named, base_values
+    from flowreform.analyse.laws.runs import columns
     from flowreform.runs import simulated
 
-    names = dict.fromkeys(name for settings in runs.values() for name in settings)
-    inputs: dict[str, list[float]] = {}
-    for name in names:
-        base, elements = split(name)
-        own = base_values(model, Named(name, model.variables[base], elements))[0]
-        inputs[name] = [settings.get(name, own) for settings in runs.values()]
+    inputs = {name: values.tolist() for name, values in columns(model, list(runs.values())).items()}
     return simulated(model, inputs, save=save, save_every=model.specs.dt, engine=engine)
 
 
