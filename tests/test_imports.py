@@ -51,3 +51,12 @@ def test_a_circle_would_be_found() -> None:
     texts["flowreform.errors"] += "\n\ndef late() -> None:\n    from flowreform.runs import run\n"
     with pytest.raises(CycleError):
         TopologicalSorter(imports(texts)).prepare()
+
+
+def test_no_class_name_is_used_twice() -> None:
+    places: dict[str, list[str]] = {}
+    for name, text in modules().items():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -81,7 +81,7 @@ def test_two_thousand_variables_compile_and_start_warm(
 
     def run() -> float:
         before = time.process_time()
-        kernel = compiled.Kernel(made)
+        kernel = compiled.CompiledKernel(made)
         inputs = np.zeros((0, 1))
         drive = np.full((1, 2 * program.steps + 3), np.nan)
         kernel.block(inputs, drive, np.empty((1, len(made.times), 1)), np.zeros(1), np.zeros((0, 1)), 0)

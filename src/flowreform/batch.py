@@ -28,7 +28,7 @@ TRACED = 20
 
 
 @dataclass(frozen=True)
-class Found:
+class BatchResult:
     """Trajectories by variable name, float64[*elements, time, run], and what went wrong.
 
     `failed` is bool[run], `failures` says where the first of them failed, `strays` counts per lookup and run the reads
@@ -74,7 +74,7 @@ class Batch:
             reason = f"the inputs of {runs:,} runs would take {runs * inputs * 8 / 2**30:.1f} GiB"
             raise ExperimentError(error("too-large", reason, "run fewer draws, or `flowreform sweep`", file=self.model.file))
 
-    def run(self, columns: Mapping[str, np.ndarray], moving: Mapping[str, Points], runs: int) -> Found:
+    def run(self, columns: Mapping[str, np.ndarray], moving: Mapping[str, Points], runs: int) -> BatchResult:
         """Run with parameters set to `columns` (float64[run] by name) and levers over time set to `moving`."""
         import numpy as np
 
@@ -92,7 +92,7 @@ class Batch:
         self.done += runs
         failures = _trace(self.program, found, matrix, drive)
         named = self.named(found.values, found.slots)
-        return Found(np.array(found.times), named, failures, ~found.finite, _strays(self.program, found), found.engine)
+        return BatchResult(np.array(found.times), named, failures, ~found.finite, _strays(self.program, found), found.engine)
 
     def _report(self, runs: int) -> Progress | None:
         if self.progress is None:
@@ -133,12 +133,12 @@ class ExperimentBatch(Batch):
         save, timed = experiment.save if save is None else save, timed_in(self.scenarios)
         super().__init__(within_horizon(experiment), save, experiment.save_every, engine, progress, timed, total)
 
-    def blocks(self, drawn: Mapping[str, np.ndarray], runs: int) -> Iterator[tuple[Scenario, dict[str, np.ndarray], Found]]:
+    def blocks(self, drawn: Mapping[str, np.ndarray], runs: int) -> Iterator[tuple[Scenario, dict[str, np.ndarray], BatchResult]]:
         """Each scenario with the same draws, float64[run] by parameter: the scenario, what its runs were given, what came out."""
         for scenario in self.scenarios:
             yield scenario, *self.block(scenario, drawn, runs)
 
-    def block(self, scenario: Scenario, drawn: Mapping[str, np.ndarray], runs: int) -> tuple[dict[str, np.ndarray], Found]:
+    def block(self, scenario: Scenario, drawn: Mapping[str, np.ndarray], runs: int) -> tuple[dict[str, np.ndarray], BatchResult]:
         """One scenario for some draws."""
         columns = scenario.over(drawn, runs)
         return columns, self.run(columns, scenario.moving, runs)
@@ -155,7 +155,7 @@ def within_horizon(experiment: Experiment) -> Model:
     return dataclasses.replace(experiment.model, specs=specs)
 
 
-def joined(parts: Sequence[Found]) -> Found:
+def joined(parts: Sequence[BatchResult]) -> BatchResult:
     """Several batches as one, runs end to end."""
     import numpy as np
 
@@ -172,7 +172,7 @@ def joined(parts: Sequence[Found]) -> Found:
     }
     values = {name: np.concatenate([part.values[name] for part in parts], axis=-1) for name in parts[0].values}
     failed = np.concatenate([part.failed for part in parts])
-    return Found(parts[0].times, values, tuple(failures), failed, strays, parts[0].engine)
+    return BatchResult(parts[0].times, values, tuple(failures), failed, strays, parts[0].engine)
 
 
 def _every(model: Model, program: Program) -> int:
@@ -274,7 +274,7 @@ def _pysd(
     columns: Mapping[str, np.ndarray],
     moving: Mapping[str, Points],
     runs: int,
-) -> Found:
+) -> BatchResult:
     """The same through PySD, from the model's file."""
     import numpy as np
 
@@ -292,4 +292,4 @@ def _pysd(
     bad = np.zeros(runs, dtype=bool)
     for array in values.values():
         bad |= ~np.isfinite(array).all(axis=tuple(range(array.ndim - 1)))
-    return Found(found.times, values, (), bad, {}, "pysd")
+    return BatchResult(found.times, values, (), bad, {}, "pysd")

@@ -357,9 +357,9 @@ def sensitivity(
 
     Also how often each scenario meets each target, and does better than the baseline.
     """
-    from flowreform.commands.sensitivity import Asked, sensitivity
+    from flowreform.commands.sensitivity import SensitivityOptions, sensitivity
 
-    asked = Asked(
+    asked = SensitivityOptions(
         method=method,
         samples=samples,
         scenario=scenario,
@@ -407,9 +407,9 @@ def sweep(
     The same command again works out only what is missing or damaged. More --draws continue a random or Sobol design.
     Ctrl-C finishes the parts in hand; a second one leaves at once. [sweep] of the experiment says what is kept.
     """
-    from flowreform.commands.sweep import Asked, sweep
+    from flowreform.commands.sweep import SweepOptions, sweep
 
-    asked = Asked(output, tuple(set_ or ()), draws, workers, processes, scheduler, engine.value, resume, quiet, json)
+    asked = SweepOptions(output, tuple(set_ or ()), draws, workers, processes, scheduler, engine.value, resume, quiet, json)
     return sweep(name, asked)
 
 

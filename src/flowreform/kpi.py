@@ -232,7 +232,7 @@ def contrast(kpis: Dataset, baseline: str | None = None, *, relative: bool = Fal
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KpiRow:
     """One line of a summary: the quantiles of a KPI over the draws of a scenario that have a value, and how many have none.
 
     Where something never happened, quantiles are those of all draws that have a value or never had the event: never is later
@@ -262,9 +262,9 @@ class Row:
         return self.count + self.never + self.none_needed + self.failed + self.undefined
 
 
-def summary(kpis: Dataset) -> tuple[Row, ...]:
+def summary(kpis: Dataset) -> tuple[KpiRow, ...]:
     """A row for every KPI and scenario, in order; of a contrast, of the differences. Quantiles are interpolated linearly."""
-    rows: list[Row] = []
+    rows: list[KpiRow] = []
     scenarios = [str(name) for name in kpis["scenario"].values] if "scenario" in kpis.dims else [""]
     for name in kpis.data_vars:
         data = kpis[name]
@@ -278,7 +278,7 @@ def summary(kpis: Dataset) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _row(name: str, scenario: str, values: Floats, causes: NDArray[np.int8] | None, attributes: dict[str, object]) -> Row:
+def _row(name: str, scenario: str, values: Floats, causes: NDArray[np.int8] | None, attributes: dict[str, object]) -> KpiRow:
     kept = values[np.isfinite(values)]
     lost = len(values) - len(kept)
     counts = [int((causes == flag).sum()) for flag in (NEVER, NONE_NEEDED, FAILED)] if causes is not None else [0, 0, 0]
@@ -288,7 +288,7 @@ def _row(name: str, scenario: str, values: Floats, causes: NDArray[np.int8] | No
     share = None
     if "baseline" in attributes and better != "neither" and kept.any():
         share = float(np.mean(kept < 0 if better == "lower" else kept > 0))
-    return Row(
+    return KpiRow(
         kpi=name,
         label=str(attributes.get("long_name", name)),
         unit=str(attributes.get("units", "")),

@@ -88,7 +88,7 @@ class Binary:
 class Call:
     """A built-in, a named lookup or a macro with its arguments. `IF a THEN b ELSE c` is `Call("if", (a, b, c))`.
 
-    Function names are canonical. Vensim's own names are translated to ours by its reader (`functions.ALIASES`).
+    Function names are canonical. Vensim's own names are translated to ours by its reader (`builtins.ALIASES`).
     """
 
     function: str

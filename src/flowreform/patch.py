@@ -26,7 +26,7 @@ TABLES = ("levers", "uncertainties", "parameters")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TextPlace:
     """Where an equation's text stands in the bytes of a file, from `start` up to `stop`, and the line it begins on."""
 
     start: int
@@ -45,7 +45,7 @@ def patched_model(data: bytes, values: Mapping[str, float], file: str = "") -> b
         places = _equations(data)
     except (UnicodeDecodeError, expat.ExpatError) as fault:
         raise ModelError(error("patch", f"the file cannot be patched: {fault}", "save it as XML in UTF-8", file=file)) from fault
-    edits: dict[Place, bytes] = {}
+    edits: dict[TextPlace, bytes] = {}
     for name, value in values.items():
         found = _places(places, name)
         if not found:
@@ -59,7 +59,7 @@ def patched_model(data: bytes, values: Mapping[str, float], file: str = "") -> b
                 reason = f'its equation "{written.strip()[:60]}" is not one plain number'
                 findings.append(error("patch", reason, "write the number alone", file=file, line=place.line, element=name))
                 continue
-            edits[Place(place.start + match.start(1), place.start + match.end(1), place.line)] = shown(value).encode()
+            edits[TextPlace(place.start + match.start(1), place.start + match.end(1), place.line)] = shown(value).encode()
     if findings:
         raise ModelError(findings)
     for place, replacement in sorted(edits.items(), key=lambda item: -item[0].start):
@@ -72,7 +72,7 @@ def shown(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
-def _places(places: Mapping[str, Mapping[tuple[str, ...], Place]], name: str) -> tuple[Place, ...]:
+def _places(places: Mapping[str, Mapping[tuple[str, ...], TextPlace]], name: str) -> tuple[TextPlace, ...]:
     base, elements = split(name)
     found = places.get(base, {})
     if not elements:
@@ -80,9 +80,9 @@ def _places(places: Mapping[str, Mapping[tuple[str, ...], Place]], name: str) ->
     return (found[elements],) if elements in found else ()
 
 
-def _equations(data: bytes) -> dict[str, dict[tuple[str, ...], Place]]:
+def _equations(data: bytes) -> dict[str, dict[tuple[str, ...], TextPlace]]:
     """Every equation of the file's first model by canonical name and subscripts, with the place of its text."""
-    found: dict[str, dict[tuple[str, ...], Place]] = {}
+    found: dict[str, dict[tuple[str, ...], TextPlace]] = {}
     stack: list[str] = []
     names: list[str] = []
     subscripts: list[tuple[str, ...]] = [()]
@@ -105,7 +105,7 @@ def _equations(data: bytes) -> dict[str, dict[tuple[str, ...], Place]]:
         stack.pop()
         if tag == "eqn" and names and begun:
             first, line = begun.pop()
-            found.setdefault(names[-1], {}).setdefault(subscripts[-1], Place(first, parser.CurrentByteIndex, line))
+            found.setdefault(names[-1], {}).setdefault(subscripts[-1], TextPlace(first, parser.CurrentByteIndex, line))
         elif tag == "element" and len(subscripts) > 1:
             subscripts.pop()
         elif tag in _ROLES and stack[-1:] == ["variables"]:

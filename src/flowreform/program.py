@@ -297,7 +297,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class LookupTable:
     """The points of a graphical function; `name` for messages."""
 
     name: str
@@ -319,7 +319,7 @@ class Program:
     step: tuple[Assign, ...]
     stocks: tuple[Stock, ...]
     memory: tuple[Assign, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[LookupTable, ...]
     remembered: tuple[int, ...]
     owners: tuple[str, ...]
     start: float

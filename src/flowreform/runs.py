@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flowreform import results
-from flowreform.batch import Batch, ExperimentBatch, Found, joined
+from flowreform.batch import Batch, BatchResult, ExperimentBatch, joined
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment import Subject, as_experiment, as_model
@@ -186,7 +186,7 @@ def _column(model: Model, values: Mapping[str, np.ndarray], name: str, draws: in
 
 def _dataset(
     model: Model,
-    found: Found,
+    found: BatchResult,
     inputs: Mapping[str, np.ndarray],
     labels: Mapping[str, str] | None,
     provenance: dict[str, Any],

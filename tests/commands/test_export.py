@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import flowreform as fr
 from flowreform.cli import app
-from flowreform.commands.kinds import KINDS, Kind
+from flowreform.commands.kinds import KINDS, FileKind
 from flowreform.experiment import Experiment
 from planning import planning_workbook
 
@@ -187,7 +187,7 @@ WRITTEN = [(kind, suffix) for kind in KINDS for suffix in kind.suffixes if suffi
 @pytest.mark.parametrize(("kind", "suffix"), WRITTEN,
                          ids=lambda value: value if isinstance(value, str) else value.writer)  # fmt: skip
 def test_every_kind_is_written_with_the_options_that_it_takes(
-    kind: Kind, suffix: str, ward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: FileKind, suffix: str, ward: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     planning_workbook(tmp_path / "plan.xlsx")
@@ -202,7 +202,7 @@ def test_every_kind_is_written_with_the_options_that_it_takes(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.writer)
-def test_every_kind_has_its_writer_and_is_in_the_help(kind: Kind) -> None:
+def test_every_kind_has_its_writer_and_is_in_the_help(kind: FileKind) -> None:
     from flowreform.commands import export as writers
 
     assert getattr(writers, kind.writer).__doc__, f"{kind.writer} has no writer in commands/export.py"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flowreform.export.chart import BASELINE_COLOUR, Axis, Fan, Panel, Points, draw, percentiles
+from flowreform.export.chart import BASELINE_COLOUR, Axis, ChartPoints, Fan, Panel, draw, percentiles
 
 X = np.linspace(1993.75, 1995.75, 25)
 AXIS = Axis(1993.75, 1995.75, "Fiscal year", (1993.75, 1994.75, 1995.75), ("1994", "1995"))
@@ -20,7 +20,7 @@ def fan(scenario: str, level: float = 1.0, line: str = "") -> Fan:
     return Fan(scenario, X, *percentiles(values), line)
 
 
-def panel(*fans: Fan, unit: str = "bed", points: tuple[Points, ...] = (), axis: Axis = AXIS) -> Panel:
+def panel(*fans: Fan, unit: str = "bed", points: tuple[ChartPoints, ...] = (), axis: Axis = AXIS) -> Panel:
     return Panel("Open beds", unit, axis, fans, points)
 
 
@@ -63,7 +63,7 @@ def test_the_baseline_is_black_and_on_top(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_observed_points_lie_where_they_were_observed(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = (Points((1994.75,), (95.0,), "beds"), Points((1995.75,), (80.0,), "beds", firm=False))
+    seen = (ChartPoints((1994.75,), (95.0,), "beds"), ChartPoints((1995.75,), (80.0,), "beds", firm=False))
     figure = figure_of(monkeypatch, panel(fan("as_was", 100), fan("close_first", 90), points=seen))
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in points] == [(1994.75, 95.0), (1995.75, 80.0)]

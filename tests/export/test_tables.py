@@ -12,13 +12,13 @@ import pytest
 
 from flowreform.experiment import Experiment
 from flowreform.export.tables import kpis_csv, spread
-from flowreform.kpi import Row, kpis
+from flowreform.kpi import KpiRow, kpis
 from flowreform.text import cell, markdown
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
-ROW = Row("beds", "Beds", "bed", "lower", "base", 20, 21_000.0, 23_100.0, 25_400.0, 23_000.0, 0, 0, 0, 0)
+ROW = KpiRow("beds", "Beds", "bed", "lower", "base", 20, 21_000.0, 23_100.0, 25_400.0, 23_000.0, 0, 0, 0, 0)
 
 
 def test_csv_has_a_row_for_every_run_and_every_digit(ds: Dataset, experiment: Experiment) -> None:

@@ -179,9 +179,9 @@ def test_folded_formulas_give_the_same(tmp_path: Path) -> None:
     "fault", ["minus", "modulo", "left", "floor"], ids=["unary minus", "Excel's MOD", "left operand", "no clamp"]
 )
 def test_a_compiler_with_a_broken_form_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    original = printer.Printer._operate
+    original = printer.FormulaPrinter._operate
 
-    def broken(self: printer.Printer, op: printer.Op) -> printer.Text:
+    def broken(self: printer.FormulaPrinter, op: printer.Op) -> printer.Text:
         if fault == "minus" and op.name == "neg":
             return f"-{self.value(op.args[0])[0]}", 4  # -x^2 and x - -p lose their parentheses
         if fault == "modulo" and op.name == "modulo":
@@ -192,7 +192,7 @@ def test_a_compiler_with_a_broken_form_is_caught(tmp_path: Path, monkeypatch: py
             return self.value(op.args[0])
         return original(self, op)
 
-    monkeypatch.setattr(printer.Printer, "_operate", broken)
+    monkeypatch.setattr(printer.FormulaPrinter, "_operate", broken)
     equations = {"minus": "-(x + p)*2", "modulo": "x MOD 1.5", "left": "x - (p - x)", "floor": "MIN(x, p)"}
     made = base(auxiliary("y", equations[fault]))
     with pytest.raises(AssertionError):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from xarray import Dataset
 
-    from flowreform.engine.reference import Reference
+    from flowreform.engine.reference import PysdRun
 
 AGREEMENT = 1e-9
 """Largest difference to another tool, |a - b| over the size of a stock: its largest value as the model stands or under a gate."""
@@ -440,12 +440,12 @@ def _witness(model: Model, tool: str, sizes: Mapping[str, float]) -> Iterator[Ro
         yield Row("witness", f"{tool}/{name}", f"{tool}: {name}", wanted, difference, verdict, ok, note)
 
 
-def _pysd(model: Model) -> Reference:
+def _pysd(model: Model) -> PysdRun:
     """The stocks by PySD, which builds Python from a model's text and runs it: only a bundled model is given to it as it
     stands. Of any other it gets what our own writer writes of the equations, with numbers for names.
 
     Raises ModelError where PySD cannot run it, or where it cannot be written so."""
-    from flowreform.engine.reference import Reference, run_pysd
+    from flowreform.engine.reference import PysdRun, run_pysd
     from flowreform.files import temporary_folder
     from flowreform.formats.numbered import numbered
     from flowreform.formats.writer import to_xmile
@@ -458,7 +458,7 @@ def _pysd(model: Model) -> Reference:
         path = folder / "model.xmile"
         path.write_bytes(to_xmile(anew.model))
         found = run_pysd(path, {}, [anew.names[name] for name in model.stocks], model=anew.model)
-    return Reference(found.times, {name: found.values[anew.names[name]] for name in model.stocks})
+    return PysdRun(found.times, {name: found.values[anew.names[name]] for name in model.stocks})
 
 
 def _interval(times: np.ndarray, model: Model) -> float:

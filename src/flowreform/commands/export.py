@@ -41,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """Results to write: a Dataset (scenario, draw, time, ...) and the experiment it is of."""
 
     ds: Dataset
@@ -102,7 +102,7 @@ def _given(name: str, asked: Asked) -> list[str]:
 # --- where results come from -----------------------------------------------------------------------------------------
 
 
-def _results(name: str, asked: Asked) -> tuple[Source, Written]:
+def _results(name: str, asked: Asked) -> tuple[ExportSource, Written]:
     """Run what the name means, or open the sweep in a folder; the results, and what to say of the runs."""
     import flowreform as fr
     from flowreform.results import command_text
@@ -119,7 +119,7 @@ def _results(name: str, asked: Asked) -> tuple[Source, Written]:
     failed = tuple(failed_runs(ds, experiment))
     lines = (*failed, *stray_reads(ds))
     notes = lines[:MOST_NAMED] + ((f"... and {len(lines) - MOST_NAMED} more",) if len(lines) > MOST_NAMED else ())
-    return Source(ds, experiment), Written(SOME_RUNS_FAILED if failed else DONE, notes)
+    return ExportSource(ds, experiment), Written(SOME_RUNS_FAILED if failed else DONE, notes)
 
 
 def _experiment(name: str, asked: Asked) -> Experiment:
@@ -132,7 +132,7 @@ def _experiment(name: str, asked: Asked) -> Experiment:
     return read_experiment(name, asked.run.table(), asked.run.settings)
 
 
-def _swept(folder: Path, options: Options) -> tuple[Source, Written]:
+def _swept(folder: Path, options: Options) -> tuple[ExportSource, Written]:
     """The results of a sweep, read from its folder as they are used. Nothing is run."""
     import flowreform as fr
     from flowreform.sweeps import experiment_of
@@ -146,7 +146,7 @@ def _swept(folder: Path, options: Options) -> tuple[Source, Written]:
         if ds.attrs.get(key):
             notes.append(f"{int(ds.attrs[key]):,} of {int(ds.attrs['runs']):,} runs {word}")
     code = SOME_RUNS_FAILED if ds.attrs.get("failed_runs") else DONE
-    return Source(ds, experiment_of(folder), folder), Written(code, tuple(notes))
+    return ExportSource(ds, experiment_of(folder), folder), Written(code, tuple(notes))
 
 
 # --- the kinds -------------------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def values(name: str, asked: Asked) -> Written:
     return made
 
 
-def _kpis(source: Source) -> Dataset:
+def _kpis(source: ExportSource) -> Dataset:
     import flowreform as fr
 
     if not source.experiment.kpis:

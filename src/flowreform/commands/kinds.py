@@ -13,7 +13,7 @@ from flowreform.errors import ExperimentError, Finding, did_you_mean, error
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """One kind: `what` is written, under which `suffixes`, by which function of `commands/export.py`.
 
     `chosen_by` are the options that ask for it, `takes` those it understands besides; both without their dashes."""
@@ -26,19 +26,19 @@ class Kind:
 
 
 KINDS = (
-    Kind("the model with its scenarios as a workbook of formulas", (".xlsx",), "live", takes=("scenario", "dt")),
-    Kind("results as a workbook of values", (".xlsx",), "values", chosen_by=("values",)),
-    Kind("yearly results in cells of your own workbook", (".xlsx", ".xlsm"), "template", chosen_by=("template", "map")),
-    Kind("results as a tidy table", (".csv",), "tidy_csv"),
-    Kind("KPIs, a row for every run", (".csv",), "kpis_csv", chosen_by=("kpis",)),
-    Kind("results as a tidy table", (".parquet",), "tidy_parquet"),
-    Kind("KPIs, a row for every run", (".parquet",), "kpis_parquet", chosen_by=("kpis",)),
-    Kind("the whole Dataset as netCDF", (".nc",), "netcdf"),
-    Kind("the model as XMILE", (".xmile", ".stmx", ".xml"), "xmile"),
+    FileKind("the model with its scenarios as a workbook of formulas", (".xlsx",), "live", takes=("scenario", "dt")),
+    FileKind("results as a workbook of values", (".xlsx",), "values", chosen_by=("values",)),
+    FileKind("yearly results in cells of your own workbook", (".xlsx", ".xlsm"), "template", chosen_by=("template", "map")),
+    FileKind("results as a tidy table", (".csv",), "tidy_csv"),
+    FileKind("KPIs, a row for every run", (".csv",), "kpis_csv", chosen_by=("kpis",)),
+    FileKind("results as a tidy table", (".parquet",), "tidy_parquet"),
+    FileKind("KPIs, a row for every run", (".parquet",), "kpis_parquet", chosen_by=("kpis",)),
+    FileKind("the whole Dataset as netCDF", (".nc",), "netcdf"),
+    FileKind("the model as XMILE", (".xmile", ".stmx", ".xml"), "xmile"),
 )
 
 
-def suffixes(kinds: Iterable[Kind] = KINDS) -> tuple[str, ...]:
+def suffixes(kinds: Iterable[FileKind] = KINDS) -> tuple[str, ...]:
     """Every suffix, in the order of the table."""
     return tuple(dict.fromkeys(suffix for kind in kinds for suffix in kind.suffixes))
 
@@ -48,7 +48,7 @@ def taking(option: str) -> str:
     return ", ".join(suffixes(kind for kind in KINDS if option in (*kind.chosen_by, *kind.takes)))
 
 
-def kind_of(suffix: str, given: Collection[str], file: str) -> Kind:
+def kind_of(suffix: str, given: Collection[str], file: str) -> FileKind:
     """The kind that a suffix and the options given mean.
 
     Raises ExperimentError, with a finding for each fault, for a suffix that nothing is written as, an option that the kind does
@@ -75,7 +75,7 @@ def kind_of(suffix: str, given: Collection[str], file: str) -> Kind:
     return kind
 
 
-def _refusal(option: str, kind: Kind, file: str) -> Finding:
+def _refusal(option: str, kind: FileKind, file: str) -> Finding:
     others = [item for item in KINDS if option in (*item.chosen_by, *item.takes)]
     purposes = " or ".join(dict.fromkeys(item.what for item in others))
     reason = f"--{option} is for {taking(option)} ({purposes}), and this is {kind.what}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SensitivityOptions:
     """What the command line says beside the name; None where it says nothing."""
 
     method: str | None = None
@@ -45,7 +45,7 @@ class Asked:
         return words + (["--second-order"] if self.second_order else [])
 
 
-def sensitivity(name: str, asked: Asked) -> int:
+def sensitivity(name: str, asked: SensitivityOptions) -> int:
     """Run, or read what was run, print, and write the files where asked; 3 when some runs failed."""
     from flowreform.analyse.sensitivity import warnings_of
 
@@ -68,7 +68,7 @@ def sensitivity(name: str, asked: Asked) -> int:
     return SOME_RUNS_FAILED if int(ds["failed_runs"].sum()) else DONE
 
 
-def _options(name: str, asked: Asked) -> dict[str, Any]:
+def _options(name: str, asked: SensitivityOptions) -> dict[str, Any]:
     """What a fresh analysis and one of finished runs have in common."""
     from flowreform.results import command_text
 
@@ -83,7 +83,7 @@ def _options(name: str, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _fresh(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
+def _fresh(name: str, asked: SensitivityOptions) -> tuple[Dataset, Experiment]:
     from flowreform.analyse.sensitivity import sensitivity
 
     with at_work("runs") as advance:
@@ -99,7 +99,7 @@ def _fresh(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
     return ds, experiment
 
 
-def _stored(name: str, asked: Asked) -> tuple[Dataset, Experiment]:
+def _stored(name: str, asked: SensitivityOptions) -> tuple[Dataset, Experiment]:
     """From the folder of a sweep, without running anything."""
     from flowreform.analyse.sensitivity import sensitivity_of
     from flowreform.errors import ExperimentError, error

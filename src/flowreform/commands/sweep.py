@@ -23,7 +23,7 @@ EVERY = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SweepOptions:
     """What the command line says beside the name."""
 
     output: Path | None
@@ -47,7 +47,7 @@ class Asked:
         return [*words, "-o", str(self.output)] if self.output is not None else words
 
 
-def sweep(name: str, asked: Asked) -> int:
+def sweep(name: str, asked: SweepOptions) -> int:
     """Run what is missing, print the KPIs; 3 when some runs failed, 130 or 143 when a signal stopped it."""
     from flowreform.results import command_text
     from flowreform.sweeps import Interrupted, sweep
@@ -78,7 +78,7 @@ def sweep(name: str, asked: Asked) -> int:
     return SOME_RUNS_FAILED if done.failed else DONE
 
 
-def _experiment(name: str, asked: Asked) -> tuple[Experiment, Path]:
+def _experiment(name: str, asked: SweepOptions) -> tuple[Experiment, Path]:
     """What is run and where to; the name of a sweep's folder goes on with that sweep."""
     from flowreform.commands.reading import read_experiment
     from flowreform.errors import ExperimentError, error
@@ -108,7 +108,7 @@ def _experiment(name: str, asked: Asked) -> tuple[Experiment, Path]:
     return read_experiment(name, {"draws": asked.draws}, asked.settings), asked.output
 
 
-def _report(done: Swept, experiment: Experiment, asked: Asked) -> None:
+def _report(done: Swept, experiment: Experiment, asked: SweepOptions) -> None:
     """KPIs by scenario, where everything is, which runs failed."""
     import flowreform as fr
     from flowreform.commands.run import kpi_tables

@@ -89,7 +89,7 @@ def _module(name: str, text: str) -> types.ModuleType:
     return module
 
 
-class Kernel:
+class CompiledKernel:
     """A compiled kernel with its tables as arrays (see `prepared.Kernel`)."""
 
     size = LANES

@@ -49,7 +49,7 @@ def remember(s, hist, n, remembered):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class EmittedText:
     """Emitted text and what must be laid out around it.
 
     `source` defines `run`; `slots` rows of state are needed; `literals` fill slots from `first_literal` on; `alarm` is
@@ -63,7 +63,7 @@ class Text:
     counters: int
 
 
-def emit(program: Program, keep: Collection[int]) -> Text:
+def emit(program: Program, keep: Collection[int]) -> EmittedText:
     """The text of a program that keeps the given slots readable after every step; others may live in registers only."""
     return _Emitter(program, keep).text()
 
@@ -91,7 +91,7 @@ class _Emitter:
         self.outside = set(keep) | {slot for statement in program.memory for slot in reads(statement)} | set(program.remembered)
         self.outside |= {slot for statement in program.step if statement.held for slot in statement.slots()}
 
-    def text(self) -> Text:
+    def text(self) -> EmittedText:
         program = self.program
         updates = self._updates() if program.method is Method.EULER else self._rates()
         parts = [
@@ -104,7 +104,7 @@ class _Emitter:
         ]
         body = "\n\n".join(part.strip("\n") for part in parts) + "\n"
         literals = tuple(self.literals)
-        return Text(body, self.first_literal + len(literals), literals, self.first_literal, self.alarm, self.counters)
+        return EmittedText(body, self.first_literal + len(literals), literals, self.first_literal, self.alarm, self.counters)
 
     def literal(self, value: float) -> int:
         """The slot that holds a literal which no compiler may fold."""

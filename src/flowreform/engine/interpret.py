@@ -81,7 +81,7 @@ def load(source: str) -> Callable[..., None]:
     return run
 
 
-class Kernel:
+class InterpretedKernel:
     """Emitted text with its tables as tuples (see `prepared.Kernel`): one run at a time."""
 
     size = 1

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flowreform.engine.emit import Text, emit
+from flowreform.engine.emit import EmittedText, emit
 from flowreform.engine.expressions import index_tables, slopes
 from flowreform.model import LookupKind
 from flowreform.program import Assign, Const, Program
@@ -22,7 +22,7 @@ class Plan:
     the order `early + late`. `every` is the number of steps between two saved times, `times` the saved times."""
 
     program: Program
-    text: Text
+    text: EmittedText
     early: tuple[int, ...]
     late: tuple[int, ...]
     every: int

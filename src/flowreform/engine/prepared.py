@@ -15,7 +15,7 @@ Check = Callable[[int], None]
 
 
 class Kernel(Protocol):
-    """What runs a block: `compiled.Kernel` or `interpret.Kernel`."""
+    """What runs a block: `compiled.CompiledKernel` or `interpret.InterpretedKernel`."""
 
     size: int
     """Runs in a block."""
@@ -80,9 +80,9 @@ def _kernel(made: Plan, engine: str) -> Kernel:
     if engine == "numba":
         from flowreform.engine import compiled
 
-        return compiled.Kernel(made)
+        return compiled.CompiledKernel(made)
     if engine == "python":
         from flowreform.engine import interpret
 
-        return interpret.Kernel(made)
+        return interpret.InterpretedKernel(made)
     raise ValueError(f"unknown engine {engine}")

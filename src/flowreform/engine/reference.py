@@ -37,7 +37,7 @@ FAULTS: tuple[type[Exception], ...] = (
 _DEPRECATED = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 
 
-class Reference(NamedTuple):
+class PysdRun(NamedTuple):
     """What another tool gave: `times` float64[time] and `values` float64[*elements, time, run] by canonical name."""
 
     times: np.ndarray
@@ -53,7 +53,7 @@ def run_pysd(
     specs: SimSpecs | None = None,
     note: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Reference:
+) -> PysdRun:
     """Run a model file through PySD, once for each run of the batch.
 
     `inputs` maps parameters, or single elements of them (`beds[acute]`), to a number or to one number for each run; there
@@ -100,7 +100,7 @@ def run_pysd(
             one_line(str(item.message), 200) for item in heard if not issubclass(item.category, _DEPRECATED)
         ):
             note(text)
-    return Reference(times, {name: np.stack([one[name] for one in gathered], axis=-1) for name in wanted})
+    return PysdRun(times, {name: np.stack([one[name] for one in gathered], axis=-1) for name in wanted})
 
 
 def run_count(inputs: Mapping[str, float | np.ndarray]) -> int:

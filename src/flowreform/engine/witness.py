@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowreform.engine.reference import FAULTS, Reference, canonical_input, of_run, run_count
+from flowreform.engine.reference import FAULTS, PysdRun, canonical_input, of_run, run_count
 from flowreform.errors import ExperimentError, ModelError, did_you_mean, error, one_line
 from flowreform.model import Model, canonical
 from flowreform.names import element_names, split
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def run_simlin(
     path: Path, inputs: Mapping[str, float | np.ndarray], save: Sequence[str] | None = None, *, model: Model | None = None
-) -> Reference:
+) -> PysdRun:
     """Run a model file through pysimlin with the file's own start, stop, step and saving interval, once for each run.
 
     Arguments and result are those of `reference.run_pysd`. Without `model` each element of an arrayed variable is a
@@ -48,7 +48,7 @@ def run_simlin(
         values[name] = block.reshape(*shape, *block.shape[1:])
     times = np.asarray(frames[0].index, dtype=float)
     rows = _saved(times, model) if model else np.arange(len(times))
-    return Reference(times[rows], {name: array[..., rows, :] for name, array in values.items()})
+    return PysdRun(times[rows], {name: array[..., rows, :] for name, array in values.items()})
 
 
 def _saved(times: np.ndarray, model: Model) -> np.ndarray:

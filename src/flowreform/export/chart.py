@@ -50,7 +50,7 @@ class Fan:
 
 
 @dataclass(frozen=True)
-class Points:
+class ChartPoints:
     """What was observed: `x` on the panel's axis, `y` in its unit; `firm` where every source was verified or derived."""
 
     x: tuple[float, ...]
@@ -78,7 +78,7 @@ class Panel:
     unit: str
     axis: Axis
     fans: tuple[Fan, ...]
-    points: tuple[Points, ...] = ()
+    points: tuple[ChartPoints, ...] = ()
 
 
 def draw(path: Path, panels: Sequence[Panel], *, title: str, question: str = "", note: str, baseline: str = "") -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.calendar import Calendar
-from flowreform.export.chart import Axis, Fan, Panel, Points, percentiles
+from flowreform.export.chart import Axis, ChartPoints, Fan, Panel, percentiles
 from flowreform.export.summary import short
 from flowreform.export.tables import label_of, shown_unit, unit_of
 from flowreform.names import element_names, split
@@ -106,7 +106,7 @@ def _elements(experiment: Experiment, title: str, name: str) -> list[tuple[str, 
 
 def _panel(ds: Dataset, experiment: Experiment, axis: Axis, title: str, names: tuple[str, ...], unit: str | None) -> Panel:
     fans: list[Fan] = []
-    points: list[Points] = []
+    points: list[ChartPoints] = []
     calendar = experiment.case.calendar if experiment.case else None
     yearly = False
     for name in names:
@@ -156,7 +156,7 @@ def _references(experiment: Experiment, name: str) -> Iterator[tuple[str, Refere
             yield key, item
 
 
-def _points(experiment: Experiment, references: Mapping[str, Reference], calendar: Calendar) -> Iterator[Points]:
+def _points(experiment: Experiment, references: Mapping[str, Reference], calendar: Calendar) -> Iterator[ChartPoints]:
     """The observations of some series, in the variable's unit; values at a date stand at its year's end, others mid-year."""
     assert experiment.case is not None
     for key, item in references.items():
@@ -165,7 +165,7 @@ def _points(experiment: Experiment, references: Mapping[str, Reference], calenda
             placed = [(_place(item, row.year, calendar), row.value / item.scale) for row in rows]
             inside = [(x, y) for x, y in placed if experiment.start - 1e-6 <= x <= experiment.stop + 1e-6]
             if inside:
-                yield Points(tuple(x for x, _ in inside), tuple(y for _, y in inside), item.label or key, firm)
+                yield ChartPoints(tuple(x for x, _ in inside), tuple(y for _, y in inside), item.label or key, firm)
 
 
 def _place(item: Reference, year: int, calendar: Calendar) -> float:

@@ -139,9 +139,9 @@ def alone(kpis: Dataset) -> Dataset:
 
 
 def _about(row: object) -> str:
-    from flowreform.kpi import Row
+    from flowreform.kpi import KpiRow
 
-    assert isinstance(row, Row)
+    assert isinstance(row, KpiRow)
     word = WORDS.get(row.better)
     return heading(row) + (f", {word}" if word else "")
 

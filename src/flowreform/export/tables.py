@@ -16,7 +16,7 @@ from flowreform.text import decimals_of, fixed, number, number_field, scale, tex
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
 
-    from flowreform.kpi import Row
+    from flowreform.kpi import KpiRow
 
 MOST_DECIMALS = 7
 """Smaller numbers are written with an exponent."""
@@ -46,7 +46,7 @@ def columns(kpis: Dataset) -> Iterator[tuple[str, DataArray]]:
 def kpis_csv(kpis: Dataset) -> str:
     """One row per run: scenario, draw, and every KPI with all its digits; empty where there is no number.
 
-    Text that a spreadsheet would take for a formula has an apostrophe in front (`plaintext`)."""
+    Text that a spreadsheet would take for a formula has an apostrophe in front (`text.harmless`)."""
     found = list(columns(kpis))
     lines = [text_row(["scenario", "draw", *(name for name, _ in found)])]
     draws = kpis["draw"].values
@@ -58,13 +58,13 @@ def kpis_csv(kpis: Dataset) -> str:
     return "".join(lines)
 
 
-def without(row: Row) -> str:
+def without(row: KpiRow) -> str:
     """How many runs of a row have no number, by cause: `12 never, 3 failed`; empty when all have one."""
     causes = (("never", row.never), ("none needed", row.none_needed), ("failed", row.failed), ("undefined", row.undefined))
     return ", ".join(f"{count:,} {word}" for word, count in causes if count)
 
 
-def spread(row: Row, *, signed: bool = False) -> str:
+def spread(row: KpiRow, *, signed: bool = False) -> str:
     """`23,100 (21,000 to 25,400)`: the median and the 10th and 90th percentile, and what is left out of them.
 
     All three are shown to the same decimal, so that a trace of a number beside a large one is 0."""
@@ -93,15 +93,15 @@ def spread(row: Row, *, signed: bool = False) -> str:
     return f"{middle}; {lost}" if lost else middle
 
 
-def by_kpi(rows: tuple[Row, ...]) -> dict[str, dict[str, Row]]:
+def by_kpi(rows: tuple[KpiRow, ...]) -> dict[str, dict[str, KpiRow]]:
     """The rows of a summary by KPI and scenario, in order."""
-    found: dict[str, dict[str, Row]] = {}
+    found: dict[str, dict[str, KpiRow]] = {}
     for row in rows:
         found.setdefault(row.kpi, {})[row.scenario] = row
     return found
 
 
-def heading(row: Row) -> str:
+def heading(row: KpiRow) -> str:
     """The KPI of a row with its unit: `Open beds at the end [bed]`."""
     unit = shown_unit(row.unit)
     name = f"{row.label} [{unit}]" if unit else row.label

@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class TidySeries:
     """One line over time: a variable, or one element of an array, with its full name and unit."""
 
     name: str
@@ -50,7 +50,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TidyBlock:
     """The values of some draws of one scenario: float64[draw, time, series]."""
 
     scenario: str
@@ -58,16 +58,16 @@ class Block:
     values: Floats
 
 
-def series(ds: Dataset) -> tuple[Series, ...]:
+def series(ds: Dataset) -> tuple[TidySeries, ...]:
     """The lines of a Dataset, in its own order, elements of arrays with the last dimension fastest.
 
     Raises ExperimentError when nothing in it moves over time."""
-    found: list[Series] = []
+    found: list[TidySeries] = []
     for name in moving(ds):
         data = ds[name]
         inner = [dim for dim in data.dims if dim not in OUTER]
         for elements in product(*(map(str, ds[dim].values) for dim in inner)):
-            found.append(Series(join(name, elements), unit_of(data)))
+            found.append(TidySeries(join(name, elements), unit_of(data)))
     if not found:
         raise ExperimentError(error("no-series", "the results hold no variable over time", "save variables, or write --kpis"))
     return tuple(found)
@@ -84,7 +84,7 @@ def kept(ds: Dataset) -> Dataset:
     return ds.isel(draw=slice(min(counts))) if counts and min(counts) < ds.sizes["draw"] else ds
 
 
-def blocks(ds: Dataset) -> Iterator[Block]:
+def blocks(ds: Dataset) -> Iterator[TidyBlock]:
     """The values of a Dataset (scenario, draw, time, ...), as many draws at a time as `BLOCK_BYTES` hold."""
     names, count = moving(ds), len(series(ds))
     draws = [int(draw) for draw in ds["draw"].values]
@@ -94,7 +94,7 @@ def blocks(ds: Dataset) -> Iterator[Block]:
             some = ds[names].isel(scenario=place, draw=slice(first, first + size))
             shape = (some.sizes["draw"], some.sizes["time"], -1)
             parts = [np.asarray(some[name].transpose("draw", "time", ...).values).reshape(shape) for name in names]
-            yield Block(scenario, tuple(draws[first : first + size]), np.concatenate(parts, axis=-1, dtype=np.float64))
+            yield TidyBlock(scenario, tuple(draws[first : first + size]), np.concatenate(parts, axis=-1, dtype=np.float64))
 
 
 def dates(ds: Dataset, calendar: Calendar | None) -> list[datetime.date | None]:
@@ -117,7 +117,7 @@ def write_csv(path: Path, ds: Dataset, calendar: Calendar | None = None, progres
     write_file(path, lambda temporary: _csv(temporary, ds, lines, calendar, progress))
 
 
-def _csv(path: Path, ds: Dataset, found: tuple[Series, ...], calendar: Calendar | None, progress: Progress | None) -> None:
+def _csv(path: Path, ds: Dataset, found: tuple[TidySeries, ...], calendar: Calendar | None, progress: Progress | None) -> None:
     lines = [(f",{text_field(line.name)},", f",{text_field(line.unit)}\n") for line in found]
     stamps = [
         f"{number_field(time)},{day or ''}" for time, day in zip(ds["time"].values.tolist(), dates(ds, calendar), strict=True)
@@ -168,7 +168,7 @@ def write_parquet(path: Path, ds: Dataset, calendar: Calendar | None = None, pro
     write_file(path, lambda temporary: _tidy(temporary, ds, lines, calendar, progress))
 
 
-def _tidy(path: Path, ds: Dataset, lines: tuple[Series, ...], calendar: Calendar | None, progress: Progress | None) -> None:
+def _tidy(path: Path, ds: Dataset, lines: tuple[TidySeries, ...], calendar: Calendar | None, progress: Progress | None) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -24,11 +24,11 @@ from types import MappingProxyType
 from flowreform.constants import evaluate, nothing
 from flowreform.errors import Finding, Level, ModelError, error, warning
 from flowreform.formats import limits as bounds
-from flowreform.formats.vensim_build import CONTROLS, Built, Pair, Section, build
+from flowreform.formats.vensim_build import CONTROLS, Built, Pair, VensimSection, build
 from flowreform.formats.vensim_data import Loader
 from flowreform.formats.vensim_delays import with_plain_delays
 from flowreform.formats.vensim_dimensions import define, is_definition
-from flowreform.formats.vensim_equations import Unreadable, Written, parse_equation
+from flowreform.formats.vensim_equations import Unreadable, VensimEquation, parse_equation
 from flowreform.formats.vensim_flows import with_flows
 from flowreform.formats.vensim_text import Parts, decode, split
 from flowreform.model import Call, Dimension, Macro, Model, Ref, Role, SimSpecs, canonical, names_in, walk
@@ -54,7 +54,7 @@ def read_vensim(path: Path) -> Model:
     equations = [entry for entry in parts.entries if not is_definition(entry.equation)]
     pairs: list[Pair] = [(entry, _parsed(entry.equation, limits)) for entry in equations]
 
-    section = Section(file, dimensions, _elements(dimensions), limits, loader.load, _result_macros(parts))
+    section = VensimSection(file, dimensions, _elements(dimensions), limits, loader.load, _result_macros(parts))
     built = with_plain_delays(build(section, [pair for pair in pairs if pair[0].macro is None]))
     built = _without_data(built, section)
     findings += section.findings
@@ -88,14 +88,14 @@ def _bytes(path: Path, limits: bounds.Limits) -> bytes:
         raise ModelError(error("cannot-read", reason, "check the path and who may read it", file=str(path))) from fault
 
 
-def _parsed(equation: str, limits: bounds.Limits) -> Written | Unreadable:
+def _parsed(equation: str, limits: bounds.Limits) -> VensimEquation | Unreadable:
     try:
         return parse_equation(equation, limits)
     except Unreadable as fault:
         return fault
 
 
-def _without_data(built: dict[str, Built], section: Section) -> dict[str, Built]:
+def _without_data(built: dict[str, Built], section: VensimSection) -> dict[str, Built]:
     """The variables without those that have no data and those that read them: observations to compare with, which the model
     runs without. Where a stock or a setting of time needs them, the missing data is an error."""
     missing = dict.fromkeys(section.without_data)
@@ -185,13 +185,15 @@ def _result_macros(parts: Parts) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _macros(parts: Parts, pairs: list[Pair], main: Section, findings: list[Finding]) -> dict[str, Macro]:
+def _macros(parts: Parts, pairs: list[Pair], main: VensimSection, findings: list[Finding]) -> dict[str, Macro]:
     """The macros of a file, one for each result; a macro that calls itself, directly or through others, is a finding."""
     macros: dict[str, Macro] = {}
     for number, head in enumerate(parts.macros):
         name = canonical(head.name)
         inputs = tuple(map(canonical, head.inputs))
-        section = Section(main.file, main.dimensions, main.elements, main.limits, main.load, main.macros, frozenset(inputs), True)
+        section = VensimSection(
+            main.file, main.dimensions, main.elements, main.limits, main.load, main.macros, frozenset(inputs), True
+        )
         built = build(section, [pair for pair in pairs if pair[0].macro == number])
         findings += section.findings
         results: dict[str, str] = {name: name, **dict(zip(main.macros[name], map(canonical, head.results), strict=True))}

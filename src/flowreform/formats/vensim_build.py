@@ -11,15 +11,15 @@ from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.formats.vensim_dimensions import Wrong, cells, covering, members
 from flowreform.formats.vensim_equations import (
     NoEquation,
-    Numbers,
     Several,
-    Text,
     Unreadable,
-    Written,
+    VensimEquation,
+    VensimNumbers,
+    VensimText,
     without_results,
 )
-from flowreform.formats.vensim_expr import Integral, Names, Reference, Right, WithLookup, constant, settle
-from flowreform.formats.vensim_text import Entry, squeeze
+from flowreform.formats.vensim_expr import Integral, Names, Right, VensimReference, WithLookup, constant, settle
+from flowreform.formats.vensim_text import VensimEntry, squeeze
 from flowreform.model import (
     Call,
     Dimension,
@@ -36,7 +36,7 @@ from flowreform.model import (
     rebuilt,
 )
 
-Load = Callable[[Reference, str | None, list[tuple[str, ...]]], list[Number | Lookup]]
+Load = Callable[[VensimReference, str | None, list[tuple[str, ...]]], list[Number | Lookup]]
 """Reads a GET ... reference: the reference, the data keyword and the elements it fills; a number or lookup for each."""
 
 CONTROLS = ("initial_time", "final_time", "time_step", "saveper")
@@ -46,14 +46,14 @@ CONTROLS = ("initial_time", "final_time", "time_step", "saveper")
 class Piece:
     """One equation of a variable before its role is known; `net` is the rate of a stock."""
 
-    entry: Entry
+    entry: VensimEntry
     equation: Equation
     right: Right
     net: Equation | None = None
     is_lookup: bool = False
 
 
-Pair = tuple[Entry, Written | Unreadable]
+Pair = tuple[VensimEntry, VensimEquation | Unreadable]
 """An entry with its parsed equation, or with what is wrong with it."""
 
 
@@ -63,7 +63,7 @@ class Draft:
 
     name: str
     label: str
-    results: list[tuple[Entry, Written]] = field(default_factory=list)
+    results: list[tuple[VensimEntry, VensimEquation]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Built:
 
 
 @dataclass(slots=True)
-class Section:
+class VensimSection:
     """What the equations of one section share, and the findings that gather."""
 
     file: str
@@ -87,10 +87,10 @@ class Section:
     parameters: frozenset[str] = frozenset()
     in_macro: bool = False
     findings: list[Finding] = field(default_factory=list)
-    without_data: dict[str, Entry] = field(default_factory=dict)
+    without_data: dict[str, VensimEntry] = field(default_factory=dict)
     """Data variables that have no data, by canonical name."""
 
-    def fault(self, entry: Entry, element: str, reason: str, repair: str = "", rule: str = "equation") -> None:
+    def fault(self, entry: VensimEntry, element: str, reason: str, repair: str = "", rule: str = "equation") -> None:
         self.findings.append(error(rule, reason, repair, file=self.file, line=entry.line, element=element))
 
 
@@ -100,7 +100,7 @@ def label_of(text: str) -> str:
     return plain[1:-1].replace('\\"', '"') if len(plain) > 1 and plain[0] == plain[-1] == '"' else plain
 
 
-def build(section: Section, pairs: Sequence[Pair]) -> dict[str, Built]:
+def build(section: VensimSection, pairs: Sequence[Pair]) -> dict[str, Built]:
     """Every variable of a section, by canonical name in file order; faults go to the section's findings."""
     drafts: dict[str, Draft] = {}
     texts: dict[str, str] = {}
@@ -109,7 +109,7 @@ def build(section: Section, pairs: Sequence[Pair]) -> dict[str, Built]:
         if len(name) > section.limits.name_characters:
             reason = f"the name has {len(name):,} characters, the limit is {section.limits.name_characters:,}"
             section.fault(entry, name, reason, f"shorten it, or {how_to_raise('name_characters')}", "limit")
-        elif isinstance(written.right, Text):
+        elif isinstance(written.right, VensimText):
             texts[name] = written.right.value
         else:
             drafts.setdefault(name, Draft(name, label_of(written.name))).results.append((entry, written))
@@ -121,7 +121,7 @@ def build(section: Section, pairs: Sequence[Pair]) -> dict[str, Built]:
     return built
 
 
-def _spread(section: Section, pairs: Sequence[Pair]) -> Iterator[tuple[Entry, Written]]:
+def _spread(section: VensimSection, pairs: Sequence[Pair]) -> Iterator[tuple[VensimEntry, VensimEquation]]:
     """The equations of a section: reality checks left out, and what a macro gives beside its own result as equations."""
     for entry, written in pairs:
         if isinstance(written, Unreadable):
@@ -143,10 +143,13 @@ def _spread(section: Section, pairs: Sequence[Pair]) -> Iterator[tuple[Entry, Wr
                     section.fault(entry, label_of(written.name), "a further result of a macro is no variable", "write its name")
                     continue
                 sides = tuple(side.name for side in result.subscripts if isinstance(side, Ref))
-                yield entry, Written("equation", result.name, sides, right=Call(macro, several.call.args), text=written.text)
+                yield (
+                    entry,
+                    VensimEquation("equation", result.name, sides, right=Call(macro, several.call.args), text=written.text),
+                )
 
 
-def _report_unwritten(section: Section, drafts: Iterable[Draft]) -> None:
+def _report_unwritten(section: VensimSection, drafts: Iterable[Draft]) -> None:
     """One finding for all equations that are not written yet."""
     unwritten = [
         (draft.label, entry)
@@ -164,7 +167,7 @@ def _left(equation: str) -> str:
     return equation.split("=")[0].split("(")[0].strip()[:60]
 
 
-def _variable(section: Section, draft: Draft, known: frozenset[str], texts: Mapping[str, str]) -> dict[str, Built]:
+def _variable(section: VensimSection, draft: Draft, known: frozenset[str], texts: Mapping[str, str]) -> dict[str, Built]:
     """A variable, and the lookups that stood inside its equations."""
     entry = draft.results[0][0]
     lifted: dict[str, Built] = {}
@@ -200,11 +203,11 @@ def _variable(section: Section, draft: Draft, known: frozenset[str], texts: Mapp
         return {}
 
 
-def _group(entry: Entry) -> str | None:
+def _group(entry: VensimEntry) -> str | None:
     return canonical(entry.group) if entry.group else None
 
 
-def _pieces(section: Section, draft: Draft, entry: Entry, written: Written, names: Names) -> list[Piece]:
+def _pieces(section: VensimSection, draft: Draft, entry: VensimEntry, written: VensimEquation, names: Names) -> list[Piece]:
     """The equations one entry stands for: usually one, one per element for lists of numbers and data."""
     sides = tuple(canonical(side) for side in written.subscripts)
     exceptions = tuple(tuple(canonical(side) for side in group) for group in written.exceptions)
@@ -233,7 +236,7 @@ def _pieces(section: Section, draft: Draft, entry: Entry, written: Written, name
         case WithLookup(argument, lookup):
             _warn_of_one_point(section, entry, draft.label, lookup)
             return [Piece(entry, equation(argument, lookup), right)]
-        case Numbers(values):
+        case VensimNumbers(values):
             places = cells(sides, section.dimensions, section.elements)
             if len(places) != len(values):
                 raise Wrong(f"{len(values)} numbers are given for {len(places)} elements", "give one number for each element")
@@ -243,7 +246,7 @@ def _pieces(section: Section, draft: Draft, entry: Entry, written: Written, name
                 for at, value in zip(places, values, strict=True)
                 if at not in left_out
             ]
-        case Reference():
+        case VensimReference():
             places = cells(sides, section.dimensions, section.elements)
             loaded = section.load(right, written.keyword, places)
             return [_external(entry, equation, at, item, right) for at, item in zip(places, loaded, strict=True)]
@@ -268,7 +271,7 @@ def _remembering(right: Right, name: str) -> Right:
 
 
 def _external(
-    entry: Entry, equation: Callable[..., Equation], at: tuple[str, ...], item: Number | Lookup, right: Reference
+    entry: VensimEntry, equation: Callable[..., Equation], at: tuple[str, ...], item: Number | Lookup, right: VensimReference
 ) -> Piece:
     if isinstance(item, Number):
         return Piece(entry, equation(item, at=at), item)
@@ -277,7 +280,7 @@ def _external(
     return Piece(entry, equation(Ref("time"), item, at=at), right)
 
 
-def _warn_of_one_point(section: Section, entry: Entry, label: str, lookup: Lookup) -> None:
+def _warn_of_one_point(section: VensimSection, entry: VensimEntry, label: str, lookup: Lookup) -> None:
     if len(lookup.x) == 1:
         reason = f"the lookup has one point and is {lookup.y[0]:g} everywhere"
         section.findings.append(
@@ -301,7 +304,7 @@ def arguments_of(text: str) -> tuple[str, str]:
     return inside.strip(), ""
 
 
-def _assembled(section: Section, draft: Draft, pieces: list[Piece], known: frozenset[str]) -> dict[str, Built]:
+def _assembled(section: VensimSection, draft: Draft, pieces: list[Piece], known: frozenset[str]) -> dict[str, Built]:
     """A variable from its equations. Where some elements are stocks and the others are not, the stocks become a variable of
     their own that the elements read."""
     stocks = [piece for piece in pieces if piece.net is not None]
@@ -334,7 +337,7 @@ def _assembled(section: Section, draft: Draft, pieces: list[Piece], known: froze
     return {draft.name: _assemble(section, draft, reads), name: stock}
 
 
-def _fitted(equation: Equation, dimensions: tuple[str, ...], section: Section) -> Equation:
+def _fitted(equation: Equation, dimensions: tuple[str, ...], section: VensimSection) -> Equation:
     """The equation with its exceptions cut down to the elements that the variable has: others may be named there too."""
     if not equation.exceptions:
         return equation
@@ -349,7 +352,7 @@ def _fitted(equation: Equation, dimensions: tuple[str, ...], section: Section) -
     return replace(equation, exceptions=tuple(fitted))
 
 
-def _assemble(section: Section, draft: Draft, pieces: list[Piece]) -> Built:
+def _assemble(section: VensimSection, draft: Draft, pieces: list[Piece]) -> Built:
     """One variable from its equations: dimensions, role, text."""
     first = pieces[0]
     width = len(first.equation.subscripts)

@@ -23,7 +23,7 @@ from typing import Any
 from flowreform.errors import shorten
 from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.formats.vensim_equations import Unreadable, make_lookup
-from flowreform.formats.vensim_expr import Reference
+from flowreform.formats.vensim_expr import VensimReference
 from flowreform.model import Lookup, LookupKind, Number
 
 _SHEETS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
@@ -37,7 +37,7 @@ Grid = list[list[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DataBlock:
     """A rectangle of cells from 0; the ends are behind the last row and column, None for all there is."""
 
     top: int
@@ -93,7 +93,7 @@ class Loader:
             return [[_as_text(cell) for cell in row] for row in self._cells(path, tab)]
         return _rows(path, tab)
 
-    def load(self, external: Reference, keyword: str | None, places: list[tuple[str, ...]]) -> list[Number | Lookup]:
+    def load(self, external: VensimReference, keyword: str | None, places: list[tuple[str, ...]]) -> list[Number | Lookup]:
         """A number or lookup for each of `places`, the elements that the left side stands for.
 
         Raises Unreadable for a place outside the model's folder, and for a file or cells that are not there."""
@@ -122,7 +122,7 @@ class Loader:
             grid = self._cut(path, tab, self._range(path, tab, cell.strip().removesuffix("*")))
         else:
             down, across = (columns, rows) if turned else (rows, columns)
-            grid = self._cut(path, tab, Block(block.top, block.left, block.top + down, block.left + across))
+            grid = self._cut(path, tab, DataBlock(block.top, block.left, block.top + down, block.left + across))
         if turned:
             grid = [list(row) for row in zip(*grid, strict=True)]
         values = [value for row in grid for value in row]
@@ -143,14 +143,15 @@ class Loader:
             x, rows = [row[0] for row in head], body
         elif across.strip().isdigit() and 0 < int(across) < 10**7:
             number = int(across) - 1
-            x = self._cut(path, tab, Block(number, corner.left, number + 1))[0]
+            x = self._cut(path, tab, DataBlock(number, corner.left, number + 1))[0]
             rows = [
-                list(row) for row in zip(*self._cut(path, tab, Block(corner.top, corner.left, corner.top + count)), strict=True)
+                list(row)
+                for row in zip(*self._cut(path, tab, DataBlock(corner.top, corner.left, corner.top + count)), strict=True)
             ]
         elif re.fullmatch(r"\s*[A-Za-z]{1,3}\s*", across):
             column = _column(across.strip())
-            x = [row[0] for row in self._cut(path, tab, Block(corner.top, column, None, column + 1))]
-            rows = self._cut(path, tab, Block(corner.top, corner.left, None, corner.left + count))
+            x = [row[0] for row in self._cut(path, tab, DataBlock(corner.top, column, None, column + 1))]
+            rows = self._cut(path, tab, DataBlock(corner.top, corner.left, None, corner.left + count))
         else:
             raise Unreadable(f"{across!r} is neither a row nor a column", "write the row's number or the column's letters")
         if len(rows) != len(x) or any(len(row) != count for row in rows):
@@ -163,7 +164,7 @@ class Loader:
         kept.sort(key=lambda pair: pair[0])
         return [value for value, _ in kept], [[row[number] for _, row in kept] for number in range(count)]
 
-    def _cut(self, path: Path, tab: str, block: Block) -> Grid:
+    def _cut(self, path: Path, tab: str, block: DataBlock) -> Grid:
         """The cells of a block; cells beyond the table's edge inside a bounded block are missing (NaN)."""
         grid = self._grid(path, tab)
         width = max((len(row) for row in grid), default=0)
@@ -215,7 +216,7 @@ class Loader:
             if sum(item.file_size for item in packed.infolist()) > _MOST_UNPACKED * self.limits.file_bytes:
                 raise Unreadable(f"{path.name} unpacks to too many bytes", how_to_raise("file_bytes"))
 
-    def _range(self, path: Path, tab: str, name: str) -> Block:
+    def _range(self, path: Path, tab: str, name: str) -> DataBlock:
         """The cells of a named range of an .xlsx workbook; a name of the sheet's own wins over one of the book's."""
         if path.suffix.lower() not in (".xlsx", ".xlsm"):
             raise Unreadable(f"{name!r} is no cell, and {path.name} has no named ranges", "write a cell such as B2")
@@ -290,10 +291,10 @@ def _discrete(points: list[tuple[float, float]]) -> Lookup:
     return Lookup(tuple(pair[0] for pair in rising), tuple(pair[1] for pair in rising), LookupKind.DISCRETE)
 
 
-def _corner(cell: str) -> Block | None:
+def _corner(cell: str) -> DataBlock | None:
     """The top left corner a cell such as `B2` names, or None for a name."""
     found = _CELL.match(cell)
-    return Block(int(found.group(2)) - 1, _column(found.group(1))) if found else None
+    return DataBlock(int(found.group(2)) - 1, _column(found.group(1))) if found else None
 
 
 def _column(letters: str) -> int:
@@ -336,7 +337,7 @@ def _as_text(cell: Any) -> str:
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
-def _named_ranges(path: Path) -> dict[tuple[str, str], Block]:
+def _named_ranges(path: Path) -> dict[tuple[str, str], DataBlock]:
     """Every named range of a workbook by sheet and name in lower case."""
     from lxml import etree
 
@@ -346,7 +347,7 @@ def _named_ranges(path: Path) -> dict[tuple[str, str], Block]:
             root = etree.fromstring(packed.read("xl/workbook.xml"), parser)
     except (OSError, KeyError, zipfile.BadZipFile, etree.XMLSyntaxError) as fault:
         raise Unreadable(f"{path.name} cannot be read: {str(fault)[:100]}", "save the workbook again") from fault
-    found: dict[tuple[str, str], Block] = {}
+    found: dict[tuple[str, str], DataBlock] = {}
     for item in root.iter(f"{{{_SPREADSHEET_SPACE}}}definedName"):
         cells = _NAMED.match((item.text or "").strip())
         if not cells:
@@ -357,5 +358,5 @@ def _named_ranges(path: Path) -> dict[tuple[str, str], Block]:
         right = _column(cells.group(5)) + 1 if cells.group(5) else left + 1
         key = (sheet, (item.get("name") or "").lower())
         if key not in found or item.get("localSheetId") is not None:
-            found[key] = Block(top, left, bottom, right)
+            found[key] = DataBlock(top, left, bottom, right)
     return found

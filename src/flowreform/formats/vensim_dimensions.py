@@ -14,7 +14,7 @@ from itertools import product
 from flowreform.errors import Finding, did_you_mean, error
 from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.formats.vensim_equations import Unreadable
-from flowreform.formats.vensim_text import Entry
+from flowreform.formats.vensim_text import VensimEntry
 from flowreform.model import Dimension, canonical
 
 _QUOTED = r'"(?:\\.|[^"\\])*"'
@@ -28,7 +28,7 @@ _MAPPED = re.compile(rf"^\(\s*((?:{_QUOTED}|[^\":()])+?)\s*:\s*(.*)\)$", re.DOTA
 class _Raw:
     """A definition with its names unresolved; `copy_of` for `<->`."""
 
-    entry: Entry
+    entry: VensimEntry
     label: str
     items: tuple[str, ...] = ()
     copy_of: str = ""
@@ -55,12 +55,14 @@ Labels = Callable[[str, str, str, str, str], list[str]]
 """Reads names from a spreadsheet: file, tab, first and last cell, prefix."""
 
 
-def define(entries: Iterable[Entry], file: str, limits: Limits, labels: Labels) -> tuple[dict[str, Dimension], list[Finding]]:
+def define(
+    entries: Iterable[VensimEntry], file: str, limits: Limits, labels: Labels
+) -> tuple[dict[str, Dimension], list[Finding]]:
     """The dimensions that a file defines, by canonical name in file order, and what is wrong with its definitions."""
     raws: dict[str, _Raw] = {}
     findings: list[Finding] = []
 
-    def report(entry: Entry, label: str, wrong: Wrong) -> None:
+    def report(entry: VensimEntry, label: str, wrong: Wrong) -> None:
         findings.append(error("subscripts", wrong.reason, wrong.repair, file=file, line=entry.line, element=label))
 
     for entry in entries:
@@ -99,7 +101,7 @@ def define(entries: Iterable[Entry], file: str, limits: Limits, labels: Labels) 
     return dimensions, findings
 
 
-def _read(entry: Entry, limits: Limits, labels: Labels) -> _Raw:
+def _read(entry: VensimEntry, limits: Limits, labels: Labels) -> _Raw:
     found = _HEAD.match(entry.equation)
     if not found:
         raise Wrong("cannot read the subscript range")

@@ -35,14 +35,14 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class VensimText:
     """Text in single quotes."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class VensimPoints:
     """The points of a WITH LOOKUP, still in the place of an argument."""
 
     lookup: Lookup
@@ -57,7 +57,7 @@ class Several:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class VensimNumbers:
     """A list of numbers that fills an array, last subscript fastest."""
 
     values: tuple[float, ...]
@@ -69,7 +69,7 @@ class External:
     variables (`Ref`)."""
 
     kind: str
-    arguments: tuple[Text | Ref, ...]
+    arguments: tuple[VensimText | Ref, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,14 @@ class NoEquation:
     kind: Literal["data", "unwritten"]
 
 
-Raw = Expr | Text | Numbers | Lookup | External | NoEquation
+Raw = Expr | VensimText | VensimNumbers | Lookup | External | NoEquation
 """A right side before names are settled; inside it `Call` also stands for lookups, and `Text`, `Points`, `Several` for parts."""
 
 Kind = Literal["equation", "lookup", "data", "text", "check"]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class VensimEquation:
     """An equation in its parts: `check` is a reality check or test input, which no run needs; `keyword` says how a data
     variable is read between its times ("interpolate", "hold_backward", "look_forward", "raw")."""
 
@@ -123,7 +123,7 @@ _LIMITS = re.compile(r"\[[^\[\]]*\]\s*,?\s*")
 _ITEM = re.compile(rf"\s*({_QUOTED}|[^,\"]+?)\s*(?:,|$)")
 
 
-def parse_equation(text: str, limits: Limits) -> Written:
+def parse_equation(text: str, limits: Limits) -> VensimEquation:
     """The parts of one equation. Raises Unreadable, with what is wrong and what to write."""
     head = _LEFT.match(text)
     if head is None:
@@ -133,21 +133,21 @@ def parse_equation(text: str, limits: Limits) -> Written:
     exceptions = tuple(_items(group) for group in re.findall(r"\[[^\[\]]*\]", head.group("except") or ""))
     rest = text[head.end() :]
     if _CHECK.match(rest):
-        return Written("check", name)
+        return VensimEquation("check", name)
     keyword = None
     if found := _KEYWORD.match(rest):
         keyword, rest = found.group(1).lower().replace(" ", "_"), rest[found.end() :]
     side = (name, subscripts, exceptions, keyword)
     if not rest.strip():
-        return Written("data", *side)
+        return VensimEquation("data", *side)
     if rest.startswith(":IS:") or rest[:4].lower() == ":is:":
-        return Written("text", *side, _quoted(rest[4:]))
+        return VensimEquation("text", *side, _quoted(rest[4:]))
     if rest.startswith("("):
-        return Written("lookup", *side, _lookup_body(rest, limits), rest.strip())
+        return VensimEquation("lookup", *side, _lookup_body(rest, limits), rest.strip())
     for sign, kind in ((":=", "data"), ("==", "equation"), ("=", "equation")):
         if rest.startswith(sign):
             right = rest[len(sign) :].strip()
-            return Written(kind, *side, _right(right, limits), right)  # type: ignore[arg-type]
+            return VensimEquation(kind, *side, _right(right, limits), right)  # type: ignore[arg-type]
     raise Unreadable(f"cannot read `{rest.strip()[:60]}`", "write `name = expression`")
 
 
@@ -157,11 +157,11 @@ def _items(text: str) -> tuple[str, ...]:
     return tuple(item for item in _ITEM.findall(inside) if item.strip())
 
 
-def _quoted(text: str) -> Text:
+def _quoted(text: str) -> VensimText:
     plain = text.strip()
     if len(plain) < 2 or plain[0] != plain[-1] or plain[0] not in "'\"":
         raise Unreadable("a string variable needs its text in quotes", "write name :IS: 'text'")
-    return Text(plain[1:-1])
+    return VensimText(plain[1:-1])
 
 
 # --- right sides -----------------------------------------------------------------------------------------------------
@@ -188,11 +188,11 @@ def _finite(text: str) -> float:
     return float(text.replace(" ", ""))
 
 
-def _numbers(text: str) -> Numbers:
+def _numbers(text: str) -> VensimNumbers:
     values = tuple(_finite(item) for item in re.findall(_SIGNED, text))
     if not values:
         raise Unreadable("the list holds no numbers", "write one number for each element")
-    return Numbers(values)
+    return VensimNumbers(values)
 
 
 def _external(found: re.Match[str]) -> External:
@@ -200,14 +200,14 @@ def _external(found: re.Match[str]) -> External:
         raise Unreadable(
             "GET VDF reads data in Vensim's own binary form", "export the data from Vensim as a spreadsheet and use GET DIRECT"
         )
-    arguments: list[Text | Ref] = []
+    arguments: list[VensimText | Ref] = []
     inside, position = found.group(3), 0
     while inside[position:].strip():
         item = _ARGUMENT.match(inside, position)
         if item is None or item.end() == position:
             raise Unreadable("the arguments of GET ... must be texts in quotes", "write 'file', 'tab', 'cell'")
         name = item.group(2)
-        arguments.append(Text(item.group(1)) if name is None else Ref(canonical(name)))
+        arguments.append(VensimText(item.group(1)) if name is None else Ref(canonical(name)))
         position = item.end()
     kind = found.group(2).lower()
     wanted = 3 if kind == "constants" else 4
@@ -409,7 +409,7 @@ def _plain(operator: Any) -> str:
 _CALLBACKS: dict[str, Callable[..., object]] = {
     "number": lambda token: Number(float(token)),
     "missing": lambda _: Number(MISSING),
-    "text": lambda token: Text(str(token)[1:-1]),
+    "text": lambda token: VensimText(str(token)[1:-1]),
     "ref": lambda name, subscripts=(): Ref(canonical(name), subscripts),
     "star": lambda name: Star(canonical(name)),
     "call": lambda name, arguments=(): Call(canonical(name), arguments),
@@ -433,7 +433,7 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", lexer="contextual", transformer=build())
 
 
-def _points_token(token: Any) -> Points:
+def _points_token(token: Any) -> VensimPoints:
     from flowreform.formats.limits import DEFAULT
 
-    return Points(read_points(str(token)[1:-1].strip(), DEFAULT))
+    return VensimPoints(read_points(str(token)[1:-1].strip(), DEFAULT))

@@ -10,11 +10,11 @@ from flowreform.builtins import ALIASES
 from flowreform.formats.vensim_equations import (
     External,
     NoEquation,
-    Numbers,
-    Points,
     Raw,
-    Text,
     Unreadable,
+    VensimNumbers,
+    VensimPoints,
+    VensimText,
     parts,
 )
 from flowreform.model import Binary, Call, Expr, Lookup, Number, Ref, Star, Unary
@@ -37,14 +37,14 @@ class WithLookup:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class VensimReference:
     """`GET XLS ...` or `GET DIRECT ...` with its texts: file, tab, cells."""
 
     kind: str
     texts: tuple[str, ...]
 
 
-Right = Expr | Integral | WithLookup | Reference | Numbers | Lookup | NoEquation
+Right = Expr | Integral | WithLookup | VensimReference | VensimNumbers | Lookup | NoEquation
 """What may stand on the right side of an equation, names settled."""
 
 
@@ -67,13 +67,13 @@ class Names:
 def settle(raw: Raw, names: Names) -> Right:
     """The right side of an equation with its names settled. Raises Unreadable for what our expressions cannot hold."""
     match raw:
-        case Numbers((value,)):
+        case VensimNumbers((value,)):
             return Number(value)
-        case Numbers() | Lookup() | NoEquation():
+        case VensimNumbers() | Lookup() | NoEquation():
             return raw
         case External(kind, arguments):
-            return Reference(kind, tuple(_text(argument, names) for argument in arguments))
-        case Text():
+            return VensimReference(kind, tuple(_text(argument, names) for argument in arguments))
+        case VensimText():
             raise Unreadable("a text stands where a number is wanted", "write :IS: for a string variable")
     work: list[tuple[Any, bool]] = [(raw, False)]
     done: list[Any] = []
@@ -89,8 +89,8 @@ def settle(raw: Raw, names: Names) -> Right:
     return done[0]  # type: ignore[no-any-return]
 
 
-def _text(argument: Text | Ref, names: Names) -> str:
-    if isinstance(argument, Text):
+def _text(argument: VensimText | Ref, names: Names) -> str:
+    if isinstance(argument, VensimText):
         return argument.value
     if argument.name not in names.texts:
         reason = f"{argument.name} is no string variable"
@@ -100,7 +100,7 @@ def _text(argument: Text | Ref, names: Names) -> str:
 
 def _settled(part: Any, inside: list[Any], names: Names, *, is_root: bool) -> Any:
     match part:
-        case Number() | Star() | Text() | Points():
+        case Number() | Star() | VensimText() | VensimPoints():
             return part
         case Ref(name):
             return Ref(_name(name, names), tuple(inside))
@@ -129,7 +129,7 @@ def _expr(value: Any, names: Names) -> Expr:
         return Call(names.lift(value.lookup), (value.argument,))
     if isinstance(value, (Number, Ref, Star, Unary, Binary, Call)):
         return value
-    if isinstance(value, Text):
+    if isinstance(value, VensimText):
         raise Unreadable(f"the text '{value.value[:40]}' stands where a number is wanted", "give GET ... a variable of its own")
     raise Unreadable("a part of the equation is no number")
 

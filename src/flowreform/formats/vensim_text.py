@@ -35,7 +35,7 @@ _LIMITS = re.compile(r"^(.*?)\[([^\[\]]*)\]\s*$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class VensimEntry:
     """One equation or definition as written, blanks made single; `macro` is the index of the macro it stands in."""
 
     equation: str
@@ -61,7 +61,7 @@ class MacroHead:
 class Parts:
     """All of a file that matters to a model."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[VensimEntry, ...]
     macros: tuple[MacroHead, ...]
     groups: tuple[tuple[str, str], ...]
     method: Method
@@ -150,7 +150,7 @@ def split(text: str, file: str) -> Parts:
     body, _, rest = text.partition(marker.group()) if (marker := _SKETCH.search(text)) else (text, "", "")
     method, unit_aliases, data_files = _settings(rest)
     lines = _Lines(text)
-    entries: list[Entry] = []
+    entries: list[VensimEntry] = []
     macros: list[MacroHead] = []
     groups: dict[str, str] = {}
     findings: list[Finding] = []
@@ -201,7 +201,7 @@ def split(text: str, file: str) -> Parts:
             findings.append(
                 warning("range", fault, "write [low, high], with ? for an open side", file=file, line=line, element=equation[:60])
             )
-        entries.append(Entry(equation, units, squeeze(fields[2]) if len(fields) > 2 else "", line, limits, group, macro))
+        entries.append(VensimEntry(equation, units, squeeze(fields[2]) if len(fields) > 2 else "", line, limits, group, macro))
     if macro is not None:
         findings.append(
             error(

@@ -18,7 +18,7 @@ from flowreform.formats.expressions import qualified
 from flowreform.formats.limits import Limits, from_environment, how_to_raise
 from flowreform.formats.xmile_conveyors import driven_flows, settle_conveyors
 from flowreform.formats.xmile_document import Node, Reading, attribute, line_of, load, text_of
-from flowreform.formats.xmile_modules import Connect, Flat, Module, Section, flatten
+from flowreform.formats.xmile_modules import Connect, FlatModules, Module, ModuleSection, flatten
 from flowreform.formats.xmile_specs import Behavior, members_of, read_behavior, read_dimensions, read_specs, read_units
 from flowreform.formats.xmile_variables import ROLES, Surroundings, is_reference, read_lookup, read_variable
 from flowreform.model import Dimension, Equation, Lookup, Macro, Model, Ref, Role, SimSpecs, Variable, canonical
@@ -151,9 +151,9 @@ def _model_of(module: Node) -> str:
 
 def _sections(
     nodes: list[Node], main: Node, dimensions: dict[str, Dimension], behavior: Behavior, reading: Reading
-) -> dict[str, Section]:
+) -> dict[str, ModuleSection]:
     """Every model by its canonical name, the root by an empty one."""
-    sections: dict[str, Section] = {}
+    sections: dict[str, ModuleSection] = {}
     for node in nodes:
         name = "" if node is main else canonical(node.get("name") or "")
         if name in sections:
@@ -167,7 +167,7 @@ def _sections(
     return sections
 
 
-def _section(node: Node, name: str, dimensions: dict[str, Dimension], behavior: Behavior, reading: Reading) -> Section:
+def _section(node: Node, name: str, dimensions: dict[str, Dimension], behavior: Behavior, reading: Reading) -> ModuleSection:
     lookups: dict[str, Lookup] = {}
     for child in _entries(node, "gf"):
         if child.get("name") and not is_reference(child):
@@ -181,7 +181,7 @@ def _section(node: Node, name: str, dimensions: dict[str, Dimension], behavior: 
     for owner in node.findall("variables"):
         _refuse_unknown(owner, reading)
     grouped = {key: _in_group(variable, members.get(key)) for key, variable in variables.items()}
-    return Section(name, grouped, _modules(node, variables, reading), groups, text_of(node.find("doc")), line_of(node))
+    return ModuleSection(name, grouped, _modules(node, variables, reading), groups, text_of(node.find("doc")), line_of(node))
 
 
 def _variables(nodes: list[Node], around: Surroundings) -> dict[str, Variable]:
@@ -278,7 +278,7 @@ def _refuse_other_times(nodes: list[Node], main: Node | None, specs: SimSpecs, r
             reading.fault("unsupported", reason, "delete its <sim_specs>", at=own[0], element=node.get("name", ""))
 
 
-def _require_flows(flat: Flat, reading: Reading) -> None:
+def _require_flows(flat: FlatModules, reading: Reading) -> None:
     """Every inflow and outflow of a stock is a flow; an auxiliary that is one is made one."""
     names = [name for name, variable in flat.variables.items() if variable.role is Role.FLOW]
     for stock in list(flat.variables.values()):

@@ -32,7 +32,7 @@ class Reading:
     """One file being read: where it is, what it may hold, and the findings so far."""
 
     file: str
-    document: Document
+    document: XmlDocument
     limits: Limits
     macros: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
@@ -185,7 +185,7 @@ _CDATA = "<![CDATA["
 
 
 @dataclass(frozen=True)
-class Document:
+class XmlDocument:
     """A parsed file: its root, and the text it was parsed from."""
 
     root: Node
@@ -224,7 +224,7 @@ class Document:
         return first + place - start
 
 
-def load(path: Path, limits: Limits) -> tuple[Document, bytes]:
+def load(path: Path, limits: Limits) -> tuple[XmlDocument, bytes]:
     """The document in a file, and the file's bytes.
 
     Raises ModelError for a file that cannot be opened, decoded or parsed, holds a DOCTYPE or is over a limit."""
@@ -234,7 +234,7 @@ def load(path: Path, limits: Limits) -> tuple[Document, bytes]:
     root = _parse(text, start, path, limits)
     _require_flat_enough(root, path, limits)
     _drop_namespace(root)
-    return Document(root, text), data
+    return XmlDocument(root, text), data
 
 
 def read_bytes(path: Path, limits: Limits) -> bytes:

@@ -39,7 +39,7 @@ class Module:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ModuleSection:
     """One `<model>` of a file: names are its own, nothing is resolved."""
 
     name: str
@@ -54,26 +54,26 @@ class Section:
 class _Place:
     """A section at one place of the tree of modules; `prefix` ends in a dot or is empty."""
 
-    section: Section
+    section: ModuleSection
     prefix: str = ""
     label: str = ""
     above: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class Flat:
+class FlatModules:
     """All variables of a file by their full names, and the groups."""
 
     variables: dict[str, Variable] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
 
 
-def flatten(root: Section, sections: Mapping[str, Section], indexes: frozenset[str], reading: Reading) -> Flat:
+def flatten(root: ModuleSection, sections: Mapping[str, ModuleSection], indexes: frozenset[str], reading: Reading) -> FlatModules:
     """The variables of the root and of all its modules. `indexes` are the names of dimensions and elements, which mean the
     same everywhere. Faults: modules without a model, models inside themselves, connections that lead nowhere."""
     places, sources = _unfold(root, sections, reading)
     known = {place.prefix + name for place in places for name in place.section.variables}
-    flat = Flat()
+    flat = FlatModules()
     for place in places:
         if place.prefix:
             flat.groups.setdefault(place.prefix[:-1], place.label[:-1])
@@ -104,7 +104,7 @@ def flatten(root: Section, sections: Mapping[str, Section], indexes: frozenset[s
     return flat
 
 
-def _unfold(root: Section, sections: Mapping[str, Section], reading: Reading) -> tuple[list[_Place], dict[str, str]]:
+def _unfold(root: ModuleSection, sections: Mapping[str, ModuleSection], reading: Reading) -> tuple[list[_Place], dict[str, str]]:
     """Every place of the tree of modules, and the full names that are inputs with their sources."""
     places: list[_Place] = []
     sources: dict[str, str] = {}

@@ -17,7 +17,7 @@ from flowreform.errors import Finding, ModelError, error
 from flowreform.lower import conveyors, queues, subscripts
 from flowreform.lower.assemble import assemble
 from flowreform.lower.forms import read_table
-from flowreform.lower.limits import Limits
+from flowreform.lower.limits import OutflowLimits
 from flowreform.lower.missing import has_missing
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
@@ -28,12 +28,12 @@ from flowreform.program import (
     Const,
     Drive,
     Input,
+    LookupTable,
     Op,
     Place,
     Program,
     Read,
     Stock,
-    Table,
 )
 
 _DEPTH = 20_000
@@ -91,16 +91,16 @@ def _tabulate(builder: Builder, variable: Variable) -> None:
     builder.table_of[variable.name] = len(builder.tables)
     first = variable.equations[0]
     if len(variable.equations) == 1 and first.lookup is not None and not first.subscripts and not first.exceptions:
-        builder.table(Table(variable.name, first.lookup.x, first.lookup.y, first.lookup.kind))
+        builder.table(LookupTable(variable.name, first.lookup.x, first.lookup.y, first.lookup.kind))
         builder.shared.add(variable.name)
         return
     for element in product(*(range(len(axis.elements)) for axis in axes)):
         lookup = chosen[element].lookup if element in chosen else None
         if lookup is not None:
-            builder.table(Table(variable.name, lookup.x, lookup.y, lookup.kind))
+            builder.table(LookupTable(variable.name, lookup.x, lookup.y, lookup.kind))
         else:
             kind = next(equation.lookup.kind for equation in variable.equations if equation.lookup)
-            builder.table(Table(variable.name, (0.0,), (float("nan"),), kind))
+            builder.table(LookupTable(variable.name, (0.0,), (float("nan"),), kind))
 
 
 def _left_positions(builder: Builder, equation: Equation, axes: list[Dimension]) -> Iterator[tuple[int, ...]]:
@@ -138,7 +138,7 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
     drives = 0
     builder.driven, builder.belted = conveyors.driven(builder.model), conveyors.belted(builder.model)
     builder.asked = {name: _beside(builder, name) for name in conveyors.held_back(builder.model) if name in builder.places}
-    limits = Limits(builder)
+    limits = OutflowLimits(builder)
     for variable in builder.model:
         if variable.role is Role.LOOKUP or variable.name in builder.driven:
             continue
@@ -182,7 +182,7 @@ def _write(builder: Builder, timed: set[str]) -> tuple[Input, ...]:
     return tuple(inputs)
 
 
-def _limit(builder: Builder, limits: Limits) -> list[Finding]:
+def _limit(builder: Builder, limits: OutflowLimits) -> list[Finding]:
     """What leaves non-negative stocks, limited to what is there."""
     scopes: dict[str, tuple[Read, Scope]] = {}
     faults = []

@@ -73,7 +73,7 @@ class _Flow:
         return self.places[number], self.places[number + 1]
 
 
-class Limits:
+class OutflowLimits:
     """The limited flows of a model, with their places."""
 
     def __init__(self, builder: Builder) -> None:

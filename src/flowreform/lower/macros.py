@@ -10,7 +10,7 @@ from dataclasses import replace
 from flowreform.lower.forms import read_table
 from flowreform.lower.scope import Builder, Fault, Scope
 from flowreform.model import Call, Macro, Role, Variable
-from flowreform.program import Assign, Code, Const, Op, Read, Table
+from flowreform.program import Assign, Code, Const, LookupTable, Op, Read
 
 DEEPEST = 20
 
@@ -33,7 +33,7 @@ def expand(builder: Builder, scope: Scope, macro: Macro, call: Call) -> Code:
     for variable in macro.variables:
         lookup = variable.equations[0].lookup if variable.equations else None
         if lookup is not None:
-            tables[variable.name] = builder.table(Table(scope.name, lookup.x, lookup.y, lookup.kind))
+            tables[variable.name] = builder.table(LookupTable(scope.name, lookup.x, lookup.y, lookup.kind))
         if variable.role is not Role.LOOKUP and variable.name not in local:
             local[variable.name] = builder.hidden(scope)
     given = {name: scope.outward(arg) for name, arg in zip(macro.parameters, call.args, strict=True)}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flowreform.model import Dimension, Expr, LookupKind, Method, Model, Ref, Role, fold, rebuilt
-from flowreform.program import Assign, Code, Loop, Place, Read, Stock, Table, Term
+from flowreform.program import Assign, Code, LookupTable, Loop, Place, Read, Stock, Term
 
 
 class Fault(Exception):
@@ -76,7 +76,7 @@ class Builder:
         self._resolve = resolve
         self.places: dict[str, Place] = {}
         self.owners: list[str] = []
-        self.tables: list[Table] = []
+        self.tables: list[LookupTable] = []
         self.table_of: dict[str, int] = {}
         self.shared: set[str] = set()  # arrayed lookups with one table for all elements
         self.step: list[Assign] = []
@@ -159,13 +159,13 @@ class Builder:
             self.tables.extend(_read_as(table, how) for table in self.tables[first : first + count])
         return self.table_of[key]
 
-    def table(self, table: Table) -> int:
+    def table(self, table: LookupTable) -> int:
         """The number of a graphical function."""
         self.tables.append(table)
         return len(self.tables) - 1
 
 
-def _inverted(table: Table) -> Table:
+def _inverted(table: LookupTable) -> LookupTable:
     """The lookup from y to x. Raises Fault where y turns round, since an x would not be the only one."""
     rises = all(a < b for a, b in zip(table.y, table.y[1:], strict=False))
     falls = all(a > b for a, b in zip(table.y, table.y[1:], strict=False))
@@ -175,7 +175,7 @@ def _inverted(table: Table) -> Table:
     return replace(table, x=table.y[ends], y=table.x[ends], kind=LookupKind.CONTINUOUS)
 
 
-def _read_as(table: Table, how: str) -> Table:
+def _read_as(table: LookupTable, how: str) -> LookupTable:
     if how == "extrapolate":
         return replace(table, kind=LookupKind.EXTRAPOLATE)
     if how == "invert":

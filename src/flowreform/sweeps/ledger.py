@@ -59,7 +59,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """A part as the ledger has it."""
 
     part: int
@@ -167,7 +167,7 @@ class Ledger:
     # --- parts and files ---
 
     def add(
-        self, entry: Entry, first_run: int, engine: str, session: int, files: Iterable[File], failures: Iterable[Failed]
+        self, entry: LedgerEntry, first_run: int, engine: str, session: int, files: Iterable[File], failures: Iterable[Failed]
     ) -> None:
         """A part whose files are on disk: everything about it, or nothing."""
         with self._transaction():
@@ -191,12 +191,12 @@ class Ledger:
         with self._transaction():
             self._put(files)
 
-    def parts(self) -> dict[int, Entry]:
+    def parts(self) -> dict[int, LedgerEntry]:
         """Every part there is, in order."""
         with self._reading():
             rows = self._base.execute("SELECT part, runs, failed, strays FROM parts ORDER BY part")
             return {
-                row[0]: Entry(
+                row[0]: LedgerEntry(
                     _count(row[0]),
                     _count(row[1]),
                     _count(row[2]),

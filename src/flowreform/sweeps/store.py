@@ -33,7 +33,7 @@ from flowreform.sweeps.arrays import ZARR, damaged
 from flowreform.sweeps.evaluate import Part
 from flowreform.sweeps.identity import changed_fields, identity_of, machine
 from flowreform.sweeps.layout import Layout
-from flowreform.sweeps.ledger import FORMAT, Entry, File, Ledger
+from flowreform.sweeps.ledger import FORMAT, File, Ledger, LedgerEntry
 
 LEDGER = "ledger.sqlite"
 OURS = (LEDGER, ZARR, snapshot.EXPERIMENT, snapshot.MODEL)
@@ -162,7 +162,7 @@ class Store:
                 write_bytes(inside(self.folder, path), content)
                 files.append(File(path, part.number, len(content), _sha256(content)))
             first_run = part.number * self.layout.draws_per_part * len(self.layout.scenarios)
-            entry = Entry(part.number, part.runs, part.failed, part.strays)
+            entry = LedgerEntry(part.number, part.runs, part.failed, part.strays)
             self.ledger.add(entry, first_run, part.engine, session, files, part.failures)
 
     def missing(self, told: Callable[[int, int], None] | None = None) -> list[int]:

@@ -182,7 +182,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(slots=True)
-class Reading:
+class UnitReading:
     """One text being read, by recursive descent over its tokens; `resolved` are the model's units worked out so far and
     `inside` those being worked out."""
 
@@ -358,7 +358,7 @@ class Reading:
                 if len(self.inside) >= DEEPEST:
                     raise UnitError(f'unit "{self.inside[0]}" is defined through more than {DEEPEST} others')
                 if spelling not in self.resolved:
-                    inner = Reading(self.definitions, self.resolved, (*self.inside, spelling))
+                    inner = UnitReading(self.definitions, self.resolved, (*self.inside, spelling))
                     self.resolved[spelling] = inner.text(meaning)
                 return self.resolved[spelling]
         return None
@@ -413,7 +413,7 @@ def reader(model: Model | None = None) -> Callable[[str], Unit]:
 
     @cache
     def read(text: str) -> Unit:
-        return Reading(own, resolved).text(text)
+        return UnitReading(own, resolved).text(text)
 
     return read
 

@@ -23,7 +23,7 @@ AT_BOUND = 1e-4
 
 
 @dataclass(frozen=True)
-class Known:
+class Identified:
     """Standard errors and half widths of 95 % intervals in shares of the ranges; which parameters the data identify; groups
     of parameters of which only a combination is known."""
 
@@ -34,7 +34,7 @@ class Known:
     spread: float
 
 
-def known(slopes: Floats, residuals: Floats) -> Known:
+def known(slopes: Floats, residuals: Floats) -> Identified:
     """What slopes (float64[row, parameter], per share of range) and residuals at the best fit say."""
     from scipy.stats import t
 
@@ -56,4 +56,4 @@ def known(slopes: Floats, residuals: Floats) -> Known:
     weak = [tuple(int(at) for at in np.flatnonzero(parts[k] > SHARE)) for k in range(count) if flat[k]]
     lost = {at for group in weak for at in group}
     identified = tuple(at not in lost and bool(halves[at] < 0.5) for at in range(count))
-    return Known(errors, halves, identified, tuple(group for group in weak if len(group) > 1), spread)
+    return Identified(errors, halves, identified, tuple(group for group in weak if len(group) > 1), spread)

@@ -37,7 +37,7 @@ TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The best point of a search: parameter shares `u`, `simulated` rows, slopes of residuals [row, parameter], runs made."""
 
     u: Floats
@@ -233,7 +233,7 @@ def next_step(problem: Problem, u: Floats) -> Step:
     return Step(gain, np.asarray(found.x), known(slopes, residuals).errors)
 
 
-def search(problem: Problem, progress: Callable[[str], None] | None = None) -> Found:
+def search(problem: Problem, progress: Callable[[str], None] | None = None) -> SearchResult:
     """The best fit: the design and the present values in one batch, then a local search from the best few of them."""
     from scipy.optimize import least_squares
 
@@ -269,4 +269,4 @@ def search(problem: Problem, progress: Callable[[str], None] | None = None) -> F
     u = best[1]
     simulated = problem.simulate(u[None, :])
     residuals = problem.residuals(simulated)[:, 0]
-    return Found(u, simulated[:, 0], residuals, problem.slopes(u), problem.count, tuple(ends))
+    return SearchResult(u, simulated[:, 0], residuals, problem.slopes(u), problem.count, tuple(ends))

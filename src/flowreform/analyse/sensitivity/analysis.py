@@ -12,7 +12,7 @@ from flowreform.analyse.sensitivity import asked, columns, designs, notes
 from flowreform.analyse.sensitivity.assemble import Findings, assemble
 from flowreform.analyse.sensitivity.estimators import Settings
 from flowreform.analyse.sensitivity.methods import METHODS, make
-from flowreform.analyse.sensitivity.runs import DesignRunner, Outcome
+from flowreform.analyse.sensitivity.runs import DesignRunner, ScenarioOutcome
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, Finding
 from flowreform.experiment import Subject, as_experiment
@@ -81,12 +81,12 @@ def sensitivity(
     return with_warnings(ds, found, samples, scenarios)
 
 
-def estimate_all(found: Findings, scenarios: Sequence[str], outcome_of: Callable[[str], Outcome]) -> None:
+def estimate_all(found: Findings, scenarios: Sequence[str], outcome_of: Callable[[str], ScenarioOutcome]) -> None:
     """Indices of every scenario, or of the difference of two, one after the other: only one is held at a time."""
     chosen, design, settings = METHODS[found.method], found.design, found.settings
 
-    def each() -> Iterator[tuple[str, Outcome]]:
-        kept: list[Outcome] = []
+    def each() -> Iterator[tuple[str, ScenarioOutcome]]:
+        kept: list[ScenarioOutcome] = []
         for name in scenarios:
             outcome = outcome_of(name)
             found.keep_scenario(name, outcome)
@@ -97,7 +97,7 @@ def estimate_all(found: Findings, scenarios: Sequence[str], outcome_of: Callable
         if found.contrast is not None:
             one, other = kept
             difference = one.kpis - other.kpis, one.variables - other.variables, one.failed | other.failed, None
-            yield f"{found.contrast[0]} - {found.contrast[1]}", Outcome(*difference)
+            yield f"{found.contrast[0]} - {found.contrast[1]}", ScenarioOutcome(*difference)
 
     for label, outcome in each():
         found.labels.append(label)

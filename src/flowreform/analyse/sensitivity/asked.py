@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from flowreform.analyse.sensitivity.methods import METHODS, Method, Request
-from flowreform.analyse.sensitivity.runs import Wanted
-from flowreform.analyse.sensitivity.targets import Target, read_targets
+from flowreform.analyse.sensitivity.methods import METHODS, Request, SensitivityMethod
+from flowreform.analyse.sensitivity.runs import Quantities
+from flowreform.analyse.sensitivity.targets import DrawTarget, read_targets
 from flowreform.errors import ExperimentError, Finding, did_you_mean, error
 from flowreform.experiment import Correlation, Experiment
 from flowreform.model import Role
 from flowreform.names import Unknown, element_names, find
 
 
-def method_of(name: str, samples: int, faults: list[Finding]) -> Method | None:
+def method_of(name: str, samples: int, faults: list[Finding]) -> SensitivityMethod | None:
     method = METHODS.get(name)
     if method is None:
         hint = did_you_mean(name, METHODS) or f"methods are {', '.join(METHODS)}"
@@ -29,7 +29,7 @@ def method_of(name: str, samples: int, faults: list[Finding]) -> Method | None:
     return method
 
 
-def _row(name: str) -> Method:
+def _row(name: str) -> SensitivityMethod:
     """The method of that name; any, where there is none, which was reported."""
     return METHODS.get(name, next(iter(METHODS.values())))
 
@@ -76,14 +76,14 @@ def wanted_of(
     variables: Sequence[str] | None,
     targets: Sequence[str],
     faults: list[Finding],
-) -> tuple[Experiment, Wanted]:
+) -> tuple[Experiment, Quantities]:
     """What is kept of each run, and the experiment with the KPIs that this needs."""
     names = list(experiment.kpis) if kpis is None else list(dict.fromkeys(kpis))
     for name in names:
         if name not in experiment.kpis:
             hint = did_you_mean(name, experiment.kpis) or f"KPIs are {', '.join(experiment.kpis)}"
             faults.append(error("unknown-kpi", "the experiment has no such KPI", hint, element=name))
-    read: tuple[Target, ...] = ()
+    read: tuple[DrawTarget, ...] = ()
     try:
         read = read_targets(targets, experiment)
     except ExperimentError as fault:
@@ -101,7 +101,7 @@ def wanted_of(
     narrowed = dataclasses.replace(experiment, kpis=kept, appraisal_end=end)
     if not names and not courses and not read and not faults and _row(method).measures:
         faults.append(error("nothing-asked", "there is no KPI, variable or target to explain", "name at least one"))
-    return narrowed, Wanted(tuple(names), tuple(courses), np.arange(len(narrowed.times)), read)
+    return narrowed, Quantities(tuple(names), tuple(courses), np.arange(len(narrowed.times)), read)
 
 
 def _courses(experiment: Experiment, texts: Sequence[str], faults: list[Finding]) -> list[str]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from flowreform import results
 from flowreform.analyse.sensitivity.chances import QUANTILES, share_better, wilson
-from flowreform.analyse.sensitivity.columns import FRACTIONS, STATUS, Cells
+from flowreform.analyse.sensitivity.columns import FRACTIONS, STATUS, ColumnCells
 from flowreform.analyse.sensitivity.designs import Design
 from flowreform.analyse.sensitivity.estimators import Settings
 from flowreform.analyse.sensitivity.methods import METHODS
-from flowreform.analyse.sensitivity.runs import Outcome, Wanted
+from flowreform.analyse.sensitivity.runs import Quantities, ScenarioOutcome
 from flowreform.experiment import Experiment
 from flowreform.kpi import kpi_attributes
 from flowreform.names import split
@@ -37,16 +37,16 @@ class Findings:
     method: str
     design: Design
     values: Mapping[str, Floats]
-    wanted: Wanted
+    wanted: Quantities
     settings: Settings
     contrast: tuple[str, str] | None
     labels: list[str] = field(default_factory=list)
     compared: dict[str, Floats] = field(default_factory=dict)
     held: dict[str, Floats] = field(default_factory=dict)
     failed: list[int] = field(default_factory=list)
-    kpis: list[Cells] = field(default_factory=list)
+    kpis: list[ColumnCells] = field(default_factory=list)
     convergence: list[Floats | None] = field(default_factory=list)
-    variables: list[Cells] = field(default_factory=list)
+    variables: list[ColumnCells] = field(default_factory=list)
     kpi_values: list[Floats] = field(default_factory=list)
     bands: list[Floats] = field(default_factory=list)
 
@@ -55,14 +55,14 @@ class Findings:
         """The names on the kpi axis: KPIs, then targets."""
         return [*self.wanted.kpis, *(target.text for target in self.wanted.targets)]
 
-    def keep_scenario(self, name: str, outcome: Outcome) -> None:
+    def keep_scenario(self, name: str, outcome: ScenarioOutcome) -> None:
         """Hold on to what says which scenario does better, and which meets its targets."""
         rows = self.design.free_rows()
         if len(rows) > 1 and outcome.compared is not None:
             self.compared[name] = outcome.compared[rows]
             self.held[name] = outcome.kpis[rows, len(self.wanted.kpis) :]
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: ScenarioOutcome) -> None:
         """Hold on to what pictures need of a scenario's runs: those that are independent draws."""
         rows = self.design.free_rows()
         self.kpi_values.append(outcome.kpis[rows])
@@ -163,7 +163,7 @@ def _chances(found: Findings, data: dict[str, Any], coords: dict[str, Any]) -> N
         data["better_draws"] = (dims, used, {"long_name": "draws in which both have a value"})
 
 
-def _cells(data: dict[str, Any], kind: str, cells: list[Cells], dims: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+def _cells(data: dict[str, Any], kind: str, cells: list[ColumnCells], dims: tuple[str, ...], sizes: tuple[int, ...]) -> None:
     """The estimates of one kind of column: float64[scenario, index, parameter, column] to (scenario, *dims, parameter, index)."""
     outer = ("scenario", *dims)
     flags = {"flag_meanings": " ".join(STATUS), "long_name": "what became of the estimate"}

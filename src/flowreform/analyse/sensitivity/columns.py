@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flowreform.analyse.sensitivity.designs import Design
 from flowreform.analyse.sensitivity.estimators import Floats, Indices, Settings
-from flowreform.analyse.sensitivity.methods import Method
+from flowreform.analyse.sensitivity.methods import SensitivityMethod
 
 ESTIMATED, CONSTANT, TOO_FEW = range(3)
 STATUS = ("estimated", "constant", "too_few_values")
@@ -27,7 +27,7 @@ NOTHING = {"p_value": 1.0}
 
 
 @dataclass
-class Cells:
+class ColumnCells:
     """Indices of all columns, 0 where a column is constant and NaN where too few values are left; why, and from how many blocks.
 
     `values` and `half_widths` are float64[index, parameter, column] in the method's order; NaN where there is no interval."""
@@ -40,12 +40,12 @@ class Cells:
     blocks: NDArray[np.int_]
 
 
-def estimate(method: Method, design: Design, outputs: Floats, settings: Settings | None) -> Cells:
+def estimate(method: SensitivityMethod, design: Design, outputs: Floats, settings: Settings | None) -> ColumnCells:
     """Indices of every column of `outputs` float64[row, column]; blocks with a missing value are left out of a column."""
     count, columns = design.parameters, outputs.shape[1]
     shape = (len(method.indices), count, columns)
     pairs = np.full((count, count, columns), np.nan) if design.second_order or method.pairs == "always" else None
-    found = Cells(
+    found = ColumnCells(
         np.full(shape, np.nan), np.full(shape, np.nan), pairs, None if pairs is None else pairs.copy(),
         np.full(columns, ESTIMATED, dtype=np.int8), np.zeros(columns, dtype=int),
     )  # fmt: skip
@@ -72,7 +72,7 @@ def estimate(method: Method, design: Design, outputs: Floats, settings: Settings
     return found
 
 
-def still(cells: Cells, method: Method, inputs: NDArray[np.bool_]) -> None:
+def still(cells: ColumnCells, method: SensitivityMethod, inputs: NDArray[np.bool_]) -> None:
     """Inputs, bool[parameter], that had one value in every run: they explain nothing, whatever an estimator makes of the order
     in which the runs happen to stand."""
     found, widths = cells.values[:, inputs], cells.half_widths[:, inputs]
@@ -94,7 +94,9 @@ def flat_columns(steady: NDArray[np.int_], columns: int) -> NDArray[np.bool_]:
     return marks[None, None, :]
 
 
-def convergence(method: Method, design: Design, outputs: Floats, settings: Settings, whole: Cells) -> Floats | None:
+def convergence(
+    method: SensitivityMethod, design: Design, outputs: Floats, settings: Settings, whole: ColumnCells
+) -> Floats | None:
     """float64[fraction, index, parameter, column] from the first quarter and half of the blocks, and from the `whole`; None
     where a part of the sample is no sample."""
     if not method.partial or design.blocks * FRACTIONS[0] < FEWEST:
@@ -117,7 +119,7 @@ def _patterns(design: Design, outputs: Floats) -> list[tuple[NDArray[np.bool_], 
     return [(row, columns[inverse.ravel() == at]) for at, row in enumerate(rows)]
 
 
-def _put(found: Cells, method: Method, indices: Indices, chosen: NDArray[np.int_]) -> None:
+def _put(found: ColumnCells, method: SensitivityMethod, indices: Indices, chosen: NDArray[np.int_]) -> None:
     for at, name in enumerate(method.indices):
         found.values[at][:, chosen] = indices.values[name]
         if name in indices.half_widths:

@@ -68,7 +68,7 @@ def _not_too_many(request: Request) -> Iterator[Refusal]:
 
 
 @dataclass(frozen=True)
-class Method:
+class SensitivityMethod:
     """One way to ask what matters.
 
     `design` makes the points, `estimate` the indices; `needs` says what it cannot do. `indices` are named in order, `leading` is
@@ -99,23 +99,24 @@ class Method:
     needs: Needs = anything
 
 
-METHODS: dict[str, Method] = {
-    "sobol": Method("Sobol indices", designs.sobol, estimators.sobol, ("S1", "ST"), "ST", 4, shares=True, pairs="asked"),
-    "morris": Method("Morris elementary effects", designs.morris, estimators.morris, ("mu", "mu_star", "sigma"), "mu_star", 2,
+_method = SensitivityMethod
+METHODS: dict[str, SensitivityMethod] = {
+    "sobol": _method("Sobol indices", designs.sobol, estimators.sobol, ("S1", "ST"), "ST", 4, shares=True, pairs="asked"),
+    "morris": _method("Morris elementary effects", designs.morris, estimators.morris, ("mu", "mu_star", "sigma"), "mu_star", 2,
                      in_units=True),
-    "fast": Method("FAST", designs.fast, given.fast, ("S1", "ST"), "ST", 130, shares=True, partial=False, needs=_several),
-    "rbd_fast": Method("RBD-FAST", designs.latin, given.rbd_fast, ("S1",), "S1", 64, shares=True, given=True),
-    "delta": Method("delta moment-independent", designs.latin, given.delta, ("delta", "S1"), "delta", 50, shares=True, slow=True,
+    "fast": _method("FAST", designs.fast, given.fast, ("S1", "ST"), "ST", 130, shares=True, partial=False, needs=_several),
+    "rbd_fast": _method("RBD-FAST", designs.latin, given.rbd_fast, ("S1",), "S1", 64, shares=True, given=True),
+    "delta": _method("delta moment-independent", designs.latin, given.delta, ("delta", "S1"), "delta", 50, shares=True, slow=True,
                     given=True, courses=False, needs=_no_target),
-    "pawn": Method("PAWN", designs.latin, given.pawn, ("median", "minimum", "mean", "maximum", "CV", "stdev"), "median", 50,
+    "pawn": _method("PAWN", designs.latin, given.pawn, ("median", "minimum", "mean", "maximum", "CV", "stdev"), "median", 50,
                    given=True),
-    "dgsm": Method("derivative-based (DGSM)", designs.dgsm, estimators.dgsm, ("vi", "vi_std", "dgsm"), "dgsm", 2,
+    "dgsm": _method("derivative-based (DGSM)", designs.dgsm, estimators.dgsm, ("vi", "vi_std", "dgsm"), "dgsm", 2,
                    by_base=True, needs=_derivatives),
-    "ff": Method("fractional factorial", designs.ff, estimators.ff, ("ME",), "ME", 0, in_units=True, partial=False, fixed=True,
+    "ff": _method("fractional factorial", designs.ff, estimators.ff, ("ME",), "ME", 0, in_units=True, partial=False, fixed=True,
                  pairs="always", needs=_not_too_many),
-    "tornado": Method("one at a time", designs.tornado, estimators.tornado, ("low", "high", "swing"), "swing", 0, in_units=True,
+    "tornado": _method("one at a time", designs.tornado, estimators.tornado, ("low", "high", "swing"), "swing", 0, in_units=True,
                       partial=False, fixed=True),
-    "regional": Method("Monte Carlo filtering", designs.latin, given.regional, ("distance", "p_value", "shift"), "distance", 20,
+    "regional": _method("Monte Carlo filtering", designs.latin, given.regional, ("distance", "p_value", "shift"), "distance", 20,
                        given=True, courses=False, measures=False, needs=_a_target),
 }  # fmt: skip
 

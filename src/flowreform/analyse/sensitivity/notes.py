@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flowreform.analyse.sensitivity.assemble import Findings
 from flowreform.analyse.sensitivity.columns import CONSTANT, TOO_FEW
-from flowreform.analyse.sensitivity.methods import Method
+from flowreform.analyse.sensitivity.methods import SensitivityMethod
 from flowreform.names import split
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ UNSTEADY = 0.1
 
 
 def lines(
-    ds: Dataset, found: Findings, method: Method, samples: int, scenarios: Sequence[tuple[str, Mapping[str, object]]]
+    ds: Dataset, found: Findings, method: SensitivityMethod, samples: int, scenarios: Sequence[tuple[str, Mapping[str, object]]]
 ) -> list[str]:
     """All warnings of an analysis, the gravest first."""
     return [
@@ -110,7 +110,7 @@ def _correlated(found: Findings) -> Iterator[str]:
         )
 
 
-def _sample(found: Findings, method: Method, samples: int) -> Iterator[str]:
+def _sample(found: Findings, method: SensitivityMethod, samples: int) -> Iterator[str]:
     if found.method == "sobol" and samples & (samples - 1):
         below = 1 << (samples.bit_length() - 1)
         yield f"{samples:,} samples are no power of 2, which Sobol points need: take {below:,} or {2 * below:,}"
@@ -120,7 +120,7 @@ def _sample(found: Findings, method: Method, samples: int) -> Iterator[str]:
         yield f"{found.method} has no convergence within one sample: run it again with half the samples"
 
 
-def _ranking(ds: Dataset, method: Method) -> Iterator[str]:
+def _ranking(ds: Dataset, method: SensitivityMethod) -> Iterator[str]:
     """Where the intervals of the first two inputs overlap."""
     if "kpi_index" not in ds or ds.sizes["parameter"] < 2:
         return
@@ -149,7 +149,7 @@ def _ranking(ds: Dataset, method: Method) -> Iterator[str]:
             yield f"{label}: intervals of {method.leading} are too wide to say which input comes first ({shown})"
 
 
-def _converged(ds: Dataset, method: Method) -> Iterator[str]:
+def _converged(ds: Dataset, method: SensitivityMethod) -> Iterator[str]:
     if "kpi_convergence" not in ds or not method.shares:
         return
     parts = ds["kpi_convergence"].sel(index=method.leading)
@@ -164,7 +164,7 @@ def _converged(ds: Dataset, method: Method) -> Iterator[str]:
             )
 
 
-def _outside(ds: Dataset, method: Method) -> Iterator[str]:
+def _outside(ds: Dataset, method: SensitivityMethod) -> Iterator[str]:
     """Shares below 0 or above 1: noise, or too small a sample."""
     if not method.shares or "kpi_index" not in ds:
         return

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform import results
-from flowreform.analyse.sensitivity.targets import Target, comparable, met
+from flowreform.analyse.sensitivity.targets import DrawTarget, comparable, met
 from flowreform.batch import ExperimentBatch
 from flowreform.engine import Progress
 from flowreform.errors import ExperimentError, error
@@ -31,13 +31,13 @@ MAX_BYTES = 6 * 2**30
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Quantities:
     """What is kept of each run: names of KPIs, of variables (with elements) at the numbers `times` of saved times, targets."""
 
     kpis: tuple[str, ...]
     variables: tuple[str, ...]
     times: NDArray[np.int_]
-    targets: tuple[Target, ...] = ()
+    targets: tuple[DrawTarget, ...] = ()
 
     @property
     def columns(self) -> int:
@@ -46,7 +46,7 @@ class Wanted:
 
 
 @dataclass
-class Outcome:
+class ScenarioOutcome:
     """What a scenario gave: KPIs (targets after them) float64[row, kpi], variables float64[row, variable x time], failed runs.
 
     Runs that failed are NaN everywhere. `compared` has the KPIs once more, with what never happened as +infinity and what was
@@ -65,7 +65,7 @@ class DesignRunner:
         self,
         experiment: Experiment,
         values: Mapping[str, Floats],
-        wanted: Wanted,
+        wanted: Quantities,
         scenarios: Sequence[str],
         engine: str,
         progress: Progress | None,
@@ -88,10 +88,10 @@ class DesignRunner:
             repair = "take fewer samples or variables, or save less often (save_every)"
             raise ExperimentError(error("too-large", reason, repair, file=self.model.file))
 
-    def run(self, scenario: Scenario) -> Outcome:
+    def run(self, scenario: Scenario) -> ScenarioOutcome:
         """All rows of the design in one scenario: what it sets wins over a sample of the same parameter."""
         wanted, base = self.wanted, self._base(scenario)
-        kept = Outcome(
+        kept = ScenarioOutcome(
             np.empty((self.rows, len(wanted.kpis) + len(wanted.targets))),
             np.empty((self.rows, len(wanted.variables) * len(wanted.times))),
             np.zeros(self.rows, dtype=bool),
@@ -124,7 +124,7 @@ class DesignRunner:
             yield slice(first, min(first + self.chunk, self.rows))
 
 
-def keep(ds: Dataset, kpis: Dataset, scenario: str, wanted: Wanted, kept: Outcome, rows: slice) -> None:
+def keep(ds: Dataset, kpis: Dataset, scenario: str, wanted: Quantities, kept: ScenarioOutcome, rows: slice) -> None:
     """Put what is wanted of a scenario's runs into `rows`; `ds` and `kpis` have (scenario, draw)."""
     failed = failures(ds).sel(scenario=scenario)
     kept.failed[rows] = np.asarray(failed.values)
@@ -145,7 +145,7 @@ def keep(ds: Dataset, kpis: Dataset, scenario: str, wanted: Wanted, kept: Outcom
         kept.variables[rows, at * count : (at + 1) * count] = course[:, wanted.times]
 
 
-def without_failed(kept: Outcome) -> Outcome:
+def without_failed(kept: ScenarioOutcome) -> ScenarioOutcome:
     """The outcome with NaN for everything of a failed run."""
     kept.kpis[kept.failed] = np.nan
     kept.variables[kept.failed] = np.nan
@@ -159,7 +159,7 @@ def fixed_in(experiment: Experiment, scenario: str, parameters: Sequence[str]) -
     return [name for name in parameters if experiment.scenarios[scenario].sets(name)]
 
 
-def _saved(experiment: Experiment, wanted: Wanted) -> tuple[str, ...]:
+def _saved(experiment: Experiment, wanted: Quantities) -> tuple[str, ...]:
     names = {split(variable)[0] for kpi in experiment.kpis.values() for variable in kpi.variables}
     names |= {split(name)[0] for name in wanted.variables} | {split(t.name)[0] for t in wanted.targets if t.when}
     return tuple(variable.name for variable in experiment.model if variable.name in names)

@@ -17,8 +17,8 @@ from flowreform.analyse.sensitivity.assemble import Findings, assemble
 from flowreform.analyse.sensitivity.designs import Design
 from flowreform.analyse.sensitivity.estimators import Settings
 from flowreform.analyse.sensitivity.methods import METHODS
-from flowreform.analyse.sensitivity.runs import Outcome, Wanted, keep, without_failed
-from flowreform.analyse.sensitivity.targets import Target, read_targets
+from flowreform.analyse.sensitivity.runs import Quantities, ScenarioOutcome, keep, without_failed
+from flowreform.analyse.sensitivity.targets import DrawTarget, read_targets
 from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.kpi import kpis as kpis_of
@@ -85,7 +85,7 @@ def sensitivity_of(
         faults += asked.check_fit(experiment, method, list(columns), targets, False)
     if faults or chosen is None:
         raise ExperimentError(faults)
-    wanted = Wanted(wanted.kpis, wanted.variables, np.arange(ds.sizes.get("time", 0)), wanted.targets)
+    wanted = Quantities(wanted.kpis, wanted.variables, np.arange(ds.sizes.get("time", 0)), wanted.targets)
     settings = Settings(
         resamples or (SLOW_RESAMPLES if chosen.slow else RESAMPLES), confidence, experiment.seed if seed is None else seed
     )
@@ -93,9 +93,11 @@ def sensitivity_of(
     found = Findings(narrowed, method, design, columns, wanted, settings, contrast)
     values = kpis_of(ds, experiment if "kpi_value" in ds.data_vars else narrowed)
 
-    def outcome_of(name: str) -> Outcome:
+    def outcome_of(name: str) -> ScenarioOutcome:
         size = len(wanted.kpis), len(wanted.kpis) + len(wanted.targets), len(wanted.variables) * len(wanted.times)
-        kept = Outcome(np.empty((used, size[1])), np.empty((used, size[2])), np.zeros(used, bool), np.empty((used, size[0])))
+        kept = ScenarioOutcome(
+            np.empty((used, size[1])), np.empty((used, size[2])), np.zeros(used, bool), np.empty((used, size[0]))
+        )
         keep(ds, values, name, wanted, kept, slice(0, used))
         return without_failed(kept)
 
@@ -135,7 +137,7 @@ def _inputs(ds: Dataset, experiment: Experiment, names: Sequence[str], faults: l
     return found
 
 
-def _readable(texts: Sequence[str], experiment: Experiment) -> tuple[Target, ...]:
+def _readable(texts: Sequence[str], experiment: Experiment) -> tuple[DrawTarget, ...]:
     """The targets, or none where one of them is at fault, which is said elsewhere."""
     try:
         return read_targets(texts, experiment)
@@ -153,7 +155,7 @@ def _is_course(ds: Dataset, name: str) -> bool:
     return name in ds.data_vars and {"draw", "time"} <= set(map(str, ds[name].dims))
 
 
-def _missing(ds: Dataset, experiment: Experiment, wanted: Wanted, scenarios: Sequence[str]) -> list[Finding]:
+def _missing(ds: Dataset, experiment: Experiment, wanted: Quantities, scenarios: Sequence[str]) -> list[Finding]:
     """What was asked for and not kept."""
     found = [
         error("not-kept", "the runs have no such scenario", "take runs of this experiment", element=name)

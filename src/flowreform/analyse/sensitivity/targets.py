@@ -32,7 +32,7 @@ WHEN = ("throughout", "ever", "at_end")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DrawTarget:
     """What is wanted of a KPI or a variable; `when` is empty for a KPI."""
 
     text: str
@@ -54,9 +54,9 @@ class Target:
                 return values >= self.value
 
 
-def read_targets(texts: Sequence[str], experiment: Experiment) -> tuple[Target, ...]:
+def read_targets(texts: Sequence[str], experiment: Experiment) -> tuple[DrawTarget, ...]:
     """The targets, against the names of an experiment. Raises ExperimentError with every fault found."""
-    found: list[Target] = []
+    found: list[DrawTarget] = []
     faults: list[Finding] = []
     for text in texts:
         target = _read(text, experiment)
@@ -69,7 +69,7 @@ def read_targets(texts: Sequence[str], experiment: Experiment) -> tuple[Target, 
     return tuple(found)
 
 
-def _read(text: str, experiment: Experiment) -> Target | Finding:
+def _read(text: str, experiment: Experiment) -> DrawTarget | Finding:
     match = _FORM.fullmatch(text)
     if match is None:
         return _fault(text, "a target is NAME < NUMBER, with <, <=, > or >=", 'write "payback <= 60"')
@@ -83,7 +83,7 @@ def _read(text: str, experiment: Experiment) -> Target | Finding:
     if name in experiment.kpis:
         if when:
             return _fault(text, "a KPI has one value a run", f'leave out "{when}"')
-        return Target(text.strip(), name, match["sign"], value)
+        return DrawTarget(text.strip(), name, match["sign"], value)
     named = find(experiment.model, name)
     if isinstance(named, Unknown):
         hint = did_you_mean(name, (*experiment.kpis, *experiment.model.variables)) or f"KPIs are {', '.join(experiment.kpis)}"
@@ -92,14 +92,14 @@ def _read(text: str, experiment: Experiment) -> Target | Finding:
         return _fault(text, f"{name} has no single course over time", "name one element, or another variable")
     if when and when not in WHEN:
         return _fault(text, f'"{when}" says no time', f"write one of {', '.join(WHEN)}")
-    return Target(text.strip(), named.name, match["sign"], value, when or WHEN[0])
+    return DrawTarget(text.strip(), named.name, match["sign"], value, when or WHEN[0])
 
 
 def _fault(text: str, reason: str, repair: str) -> Finding:
     return error("target", reason, repair, element=text)
 
 
-def met(target: Target, ds: Dataset, kpis: Dataset) -> DataArray:
+def met(target: DrawTarget, ds: Dataset, kpis: Dataset) -> DataArray:
     """1 where a run meets the target, 0 where not, NaN where that cannot be said: dimensions (scenario, draw).
 
     A time that never comes lies beyond every number, and one that was not needed before every number."""

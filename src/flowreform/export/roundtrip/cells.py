@@ -42,7 +42,7 @@ class Formula:
 
 
 @dataclass(frozen=True)
-class Grid:
+class SheetGrid:
     """A sheet: every row from the first, all of one length, with values as calamine reads them (text, numbers, dates, truth
     values, "" for nothing); and the formulas by cell."""
 
@@ -64,17 +64,17 @@ class Sheets:
         """The names of the sheets, in order."""
         return tuple(str(name) for name in self._values.sheet_names)
 
-    def grid(self, sheet: str) -> Grid:
+    def grid(self, sheet: str) -> SheetGrid:
         """A sheet by name. Raises ExperimentError where its XML is damaged or its cells lie too far apart."""
         found = self.book.sheet(sheet)
         if found is None or not found.part:
-            return Grid([], {})
+            return SheetGrid([], {})
         formulas, last = _walked(self.archive.read(found.part), self.file, found.part)
         if last[0] * last[1] > MOST_CELLS:
             reason = f"its last cell is {address(*last)}, and more than {MOST_CELLS:,} cells are not read"
             raise ExperimentError(error("workbook", reason, "delete what stands far away", file=self.file, element=sheet))
         rows = self._values.get_sheet_by_name(found.name).to_python(skip_empty_area=False)
-        return Grid([list(row) for row in rows], formulas)
+        return SheetGrid([list(row) for row in rows], formulas)
 
 
 def read_sheets(path: Path) -> Sheets:

@@ -24,7 +24,7 @@ from flowreform.export.roundtrip.inputs import Given, facts, find_origin, given,
 from flowreform.export.template.sheet import column_number
 from flowreform.export.workbook.book import Book, Live, Page, Progress, lay_out
 from flowreform.export.workbook.engine_sheet import columns_of
-from flowreform.export.workbook.source import Source, read_source, with_inputs
+from flowreform.export.workbook.source import WorkbookSource, read_source, with_inputs
 from flowreform.export.workbook.write import write_sheets
 from flowreform.names import split
 
@@ -103,7 +103,7 @@ def recorded(experiment: Experiment, given: Given, dt: float | None, progress: P
     return Recorded(found, sizes, helpers)
 
 
-def _sizes(source: Source) -> dict[int, float]:
+def _sizes(source: WorkbookSource) -> dict[int, float]:
     """The size of every slot that has a column."""
     found = {slot: float(np.abs(source.values[slot]).max()) for slot in source.columns.slots}
     places = source.program.places

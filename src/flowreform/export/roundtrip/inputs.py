@@ -284,7 +284,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Origin:
+class ResultOrigin:
     """The experiment that a result was made from, before the command's options; whether its case file is still the same."""
 
     experiment: Experiment
@@ -292,7 +292,7 @@ class Origin:
     same_case: bool
 
 
-def find_origin(facts: Mapping[str, Any], file: Path) -> Origin:
+def find_origin(facts: Mapping[str, Any], file: Path) -> ResultOrigin:
     """The experiment behind a result with these facts (`results.provenance`), looked for among the bundled ones, and in and
     under the result's folder, the folder above it and the present one.
 
@@ -310,7 +310,7 @@ def find_origin(facts: Mapping[str, Any], file: Path) -> Origin:
     if found.model.sha256 != model_hash:
         raise ExperimentError(_changed("model", found.model.name, model_hash, found.model.sha256, file))
     case_hash = str(facts.get("case_sha256") or "")
-    return Origin(found, told(str(facts.get("command", ""))), (found.case.sha256 if found.case else "") == case_hash)
+    return ResultOrigin(found, told(str(facts.get("command", ""))), (found.case.sha256 if found.case else "") == case_hash)
 
 
 def _wanted(digest: str, name: str, kind: Kind, file: Path, suffixes: Sequence[str], most: int) -> Path:

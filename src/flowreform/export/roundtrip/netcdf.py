@@ -16,7 +16,7 @@ import numpy as np
 
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment.options import with_options
-from flowreform.export.roundtrip.inputs import Origin, find_origin
+from flowreform.export.roundtrip.inputs import ResultOrigin, find_origin
 from flowreform.formats import is_bundled
 from flowreform.names import RESERVED
 from flowreform.results import read_netcdf
@@ -67,7 +67,7 @@ def check_netcdf(path: Path, progress: Progress | None = None) -> Compared:
     return _compared(ds, again)
 
 
-def _again(ds: Dataset, origin: Origin, progress: Progress | None) -> Dataset:
+def _again(ds: Dataset, origin: ResultOrigin, progress: Progress | None) -> Dataset:
     import flowreform as fr
 
     engine = "pysd" if ds.attrs.get("engine") == "pysd" else "auto"

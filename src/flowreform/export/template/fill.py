@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from flowreform.errors import ExperimentError, Finding, error
 from flowreform.export.template.archive import read_archive
-from flowreform.export.template.map import Map, Wanted, read_map, value_of
+from flowreform.export.template.map import Filling, Map, read_map, value_of
 from flowreform.export.template.sheet import Cell, Scan, Value, address, patched, scan
 from flowreform.export.template.workbook import Nowhere, Sheet, Workbook, read_workbook, recalculated, without
 from flowreform.export.tidy import kept
@@ -39,11 +39,11 @@ class Template:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FillPlan:
     """A template against an experiment: every cell known to be there to write to. `cells` by entry; `stamp` has its own."""
 
     template: Template
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[Filling, ...]
     cells: Mapping[Loc, tuple[Sheet, tuple[Cell, ...]]]
     scans: Mapping[Sheet, Scan]
     notes: tuple[str, ...]
@@ -71,7 +71,7 @@ def read_template(workbook: Path, map: Path, output: Path) -> Template:
     return Template(book, entries)
 
 
-def plan(template: Template, experiment: Experiment) -> Plan:
+def plan(template: Template, experiment: Experiment) -> FillPlan:
     """Everything that can be checked before anything runs.
 
     Raises ExperimentError with every fault: unknown names, blocks of the wrong size, merged cells, formulas, years outside
@@ -102,10 +102,10 @@ def plan(template: Template, experiment: Experiment) -> Plan:
         raise ExperimentError(source.findings)
     if template.workbook.signed:
         notes.append("the workbook was signed; its signature does not hold for the filled copy")
-    return Plan(template, wanted, cells, scans, tuple(notes))
+    return FillPlan(template, wanted, cells, scans, tuple(notes))
 
 
-def fill(made: Plan, ds: Dataset, experiment: Experiment, output: Path) -> tuple[str, ...]:
+def fill(made: FillPlan, ds: Dataset, experiment: Experiment, output: Path) -> tuple[str, ...]:
     """Write the template with the results of an experiment in its cells, whole or not at all; notes for the user.
 
     A result without a number (it never happened, or all runs failed) empties its cell, and a note says so."""
@@ -133,7 +133,7 @@ def fill(made: Plan, ds: Dataset, experiment: Experiment, output: Path) -> tuple
     return tuple(notes)
 
 
-def stamp(made: Plan, ds: Dataset, experiment: Experiment) -> str:
+def stamp(made: FillPlan, ds: Dataset, experiment: Experiment) -> str:
     """One line on where the numbers come from, without a clock."""
     scenarios = ", ".join(dict.fromkeys(experiment.scenarios[item.scenario].label for item in made.wanted))
     parts = [f"flowreform: {experiment.title}", f"scenario {scenarios}"]
@@ -144,7 +144,7 @@ def stamp(made: Plan, ds: Dataset, experiment: Experiment) -> str:
     return "; ".join([*parts, str(ds.attrs["command"])] if ds.attrs.get("command") else parts)
 
 
-def _filled(made: Plan, values: Mapping[Sheet, Mapping[Cell, Value]]) -> bytes:
+def _filled(made: FillPlan, values: Mapping[Sheet, Mapping[Cell, Value]]) -> bytes:
     book = made.template.workbook
     replaced: dict[str, bytes] = {book.part: recalculated(book)}
     gone: set[tuple[str, str]] = set()

@@ -69,7 +69,7 @@ class Defaults(Table):
     """A cell for one line on where the numbers come from: model, experiment, hashes, scenario."""
 
 
-class Entry(Table):
+class MapEntry(Table):
     """What every entry says: the cell, and which runs."""
 
     cell: str
@@ -82,7 +82,7 @@ class Entry(Table):
     """Over `overwrite_formulas` of [template]."""
 
 
-class Result(Entry, Measure):
+class Result(MapEntry, Measure):
     """`[[results]]`: one number a cell, taken off a variable as a KPI is; with `years` one cell for each year."""
 
     years: Years | None = None
@@ -91,7 +91,7 @@ class Result(Entry, Measure):
     """The unit the cell is in; converted from the variable's."""
 
 
-class KpiEntry(Entry):
+class KpiEntry(MapEntry):
     """`[[kpis]]`: a KPI of the experiment in a cell."""
 
     kpi: str
@@ -99,7 +99,7 @@ class KpiEntry(Entry):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Filling:
     """One entry made ready: where in the map it stands, its cell as written, and one measure or KPI for each cell."""
 
     loc: Loc
@@ -125,9 +125,9 @@ class Map:
         names = [name for _, entry in self.entries if isinstance(entry, Result) for name in entry.variables]
         return tuple(dict.fromkeys(name for name in (split(text)[0] for text in names) if name in experiment.model.variables))
 
-    def wanted(self, experiment: Experiment, source: Source) -> tuple[Wanted, ...]:
+    def wanted(self, experiment: Experiment, source: Source) -> tuple[Filling, ...]:
         """The entries against an experiment: variables, units, years, scenarios; every fault is added to `source`."""
-        found: list[Wanted] = []
+        found: list[Filling] = []
         base = self._scenario(self.defaults.scenario, ("template", "scenario"), experiment, source)
         for loc, entry in self.entries:
             scenario = base if entry.scenario is None else self._scenario(entry.scenario, (*loc, "scenario"), experiment, source)
@@ -141,7 +141,7 @@ class Map:
                 measures = (entry.kpi,)
             else:
                 measures = tuple(self._measures(entry, loc, experiment, source))
-            found.append(Wanted(loc, entry.cell, measures, scenario, percentile, overwrite))
+            found.append(Filling(loc, entry.cell, measures, scenario, percentile, overwrite))
         return tuple(found)
 
     def _scenario(self, name: str | None, loc: Loc, experiment: Experiment, source: Source) -> str:
@@ -207,7 +207,7 @@ def read_map(path: Path) -> Map:
     return Map(source.document, defaults, tuple(entries))
 
 
-def value_of(measure: Measure | str, ds: Dataset, kpis: Dataset, wanted: Wanted, experiment: Experiment) -> float:
+def value_of(measure: Measure | str, ds: Dataset, kpis: Dataset, wanted: Filling, experiment: Experiment) -> float:
     """The number that goes into a cell: the percentile over the draws that have a number (linear between them), or NaN."""
     import numpy as np
 

@@ -210,7 +210,7 @@ Value = float | str | None
 
 
 @dataclass
-class Place:
+class CellPlace:
     """A cell that is there: its tag, where it stops, and the kind of formula in it ("" for none)."""
 
     tag: Tag
@@ -219,14 +219,14 @@ class Place:
 
 
 @dataclass
-class Row:
+class SheetRow:
     """A row that is there: its tag, where its content ends, where it stops, and its wanted cells."""
 
     tag: Tag
     number: int
     inside: int = 0
     stop: int = 0
-    cells: dict[int, Place] = field(default_factory=dict)
+    cells: dict[int, CellPlace] = field(default_factory=dict)
     gaps: dict[int, Tag | None] = field(default_factory=dict)
 
 
@@ -238,7 +238,7 @@ class Scan:
     inside: int = 0
     stop: int = 0
     dimension: Tag | None = None
-    rows: dict[int, Row] = field(default_factory=dict)
+    rows: dict[int, SheetRow] = field(default_factory=dict)
     gaps: dict[int, Tag | None] = field(default_factory=dict)
     merged: list[Area] = field(default_factory=list)
     blocks: list[tuple[str, Area]] = field(default_factory=list)
@@ -246,7 +246,7 @@ class Scan:
     columns: list[tuple[int, int, str]] = field(default_factory=list)
     protected: bool = False
 
-    def at(self, cell: Cell) -> Place | None:
+    def at(self, cell: Cell) -> CellPlace | None:
         """The cell, where it is there."""
         row = self.rows.get(cell[0])
         return row.cells.get(cell[1]) if row else None
@@ -254,14 +254,14 @@ class Scan:
 
 def scan(content: bytes, wanted: frozenset[Cell], file: str, part: str) -> Scan:
     """Find the wanted cells of a sheet. Raises ExperimentError for XML that is no sound sheet."""
-    found = _Scanner(wanted, file, part)
+    found = _SheetScanner(wanted, file, part)
     walk(content, found.opened, found.closed, file, part)
     if found.scan is None:
         raise found.fail("this is no worksheet: it has no cells")
     return found.scan
 
 
-class _Scanner:
+class _SheetScanner:
     """The state of one walk through a sheet."""
 
     def __init__(self, wanted: frozenset[Cell], file: str, part: str) -> None:
@@ -274,9 +274,9 @@ class _Scanner:
         self.dimension: Tag | None = None
         self.columns: list[tuple[int, int, str]] = []
         self.row_number = self.column = 0
-        self.row: Row | None = None
+        self.row: SheetRow | None = None
         self.pending: list[int] = []
-        self.place: Place | None = None
+        self.place: CellPlace | None = None
 
     def fail(self, reason: str) -> ExperimentError:
         repair = "open it in the program that wrote it and save it again"
@@ -336,7 +336,7 @@ class _Scanner:
         while self.missing and self.missing[0] < number:
             self.scan.gaps[self.missing.pop(0)] = tag
         if self.missing and self.missing[0] == number:
-            self.row = self.scan.rows[number] = Row(tag, number)
+            self.row = self.scan.rows[number] = SheetRow(tag, number)
             self.pending = list(self.wanted[self.missing.pop(0)])
 
     def _cell(self, tag: Tag) -> None:
@@ -354,7 +354,7 @@ class _Scanner:
             self.row.gaps[self.pending.pop(0)] = tag
         if self.pending and self.pending[0] == number:
             self.pending.pop(0)
-            self.place = self.row.cells[number] = Place(tag)
+            self.place = self.row.cells[number] = CellPlace(tag)
 
     def _formula(self, tag: Tag) -> None:
         assert self.scan is not None
@@ -397,7 +397,7 @@ def _cell(prefix: str, row: int, column: int, style: str | None, value: Value) -
     return f"{head}><{prefix}v>{exact(value)}</{prefix}v></{prefix}c>".encode()
 
 
-def _into_row(found: Scan, row: Row, values: Mapping[Cell, Value]) -> list[Edit]:
+def _into_row(found: Scan, row: SheetRow, values: Mapping[Cell, Value]) -> list[Edit]:
     """The missing cells of a row that is there, styled as its row or column is."""
     if not row.gaps:
         return []

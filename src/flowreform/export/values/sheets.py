@@ -30,7 +30,7 @@ from flowreform.export.workbook.book import (
     number_format,
     style,
 )
-from flowreform.kpi import Row, contrast, summary
+from flowreform.kpi import KpiRow, contrast, summary
 from flowreform.measure import Cut, Measure
 from flowreform.model import Role
 from flowreform.names import element_names, join, split
@@ -112,7 +112,7 @@ WORDS: dict[Statistic, str] = {"at": "at the end of the year", "mean": "mean of 
 
 
 @dataclass(frozen=True)
-class Line:
+class SeriesLine:
     """One result: its name, label and unit, what stands for a year, and float64[percentile, scenario, year]: its percentiles
     over the draws, and those of its difference to the baseline, the same draw against the same draw (None where the runs
     themselves are not at hand, only their quantiles)."""
@@ -131,7 +131,7 @@ def percentiles(values: Floats) -> Floats:
     return quantiles(values, [percentile / 100 for percentile in PERCENTILES], axis=1)
 
 
-def lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Iterator[Line]:
+def lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Iterator[SeriesLine]:
     """Every variable over time, elements of arrays one by one: stocks at the end of a year, running totals by what they grew
     in it, all else by its mean over the saved values of the year, weighted by time. One variable is in memory at a time."""
     ds, totals = kept(ds), _totals(experiment)
@@ -158,10 +158,10 @@ def lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Ite
             shown = f"{label} [{', '.join(elements)}]" if elements else label
             yearly = _by_year(whole[..., place], times, statistic, years)
             away = percentiles(yearly - yearly[baseline : baseline + 1])
-            yield Line(name, shown, unit, statistic, percentiles(yearly), away)
+            yield SeriesLine(name, shown, unit, statistic, percentiles(yearly), away)
 
 
-def stored_lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Iterator[Line]:
+def stored_lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...]) -> Iterator[SeriesLine]:
     """The lines of a sweep that kept quantiles over its draws and no courses: each variable at the end of a year.
 
     Nothing where the sweep did not keep the 10th, 50th and 90th percentile."""
@@ -179,7 +179,7 @@ def stored_lines(ds: Dataset, experiment: Experiment, years: tuple[Period, ...])
         label = variable.label.replace("_", " ")
         shown = f"{label} [{', '.join(elements)}]" if elements else label
         values = np.asarray(data.isel(column=at).values, dtype=np.float64)[places][:, :, ends]
-        yield Line(full, shown, shown_unit(variable.units or ""), "at", values, None)
+        yield SeriesLine(full, shown, shown_unit(variable.units or ""), "at", values, None)
 
 
 def _by_year(values: Floats, times: Floats, statistic: Statistic, years: tuple[Period, ...]) -> Floats:
@@ -222,7 +222,7 @@ def write_kpis(book: Book, results: Results) -> None:
     page.finish(freeze=(4, 1), repeat=(0, 2))
 
 
-def _kpi_table(page: Page, row: int, title: str, rows: tuple[Row, ...], results: Results, *, signed: bool) -> int:
+def _kpi_table(page: Page, row: int, title: str, rows: tuple[KpiRow, ...], results: Results, *, signed: bool) -> int:
     page.put(row, 0, title, HEADING)
     heads = ("KPI", "Unit", "Better", "Scenario", "P10", "P50", "P90", "Mean", "Draws", "Draws without a number")
     page.put_row(row + 1, 0, (*heads, *(("Better in",) if signed else ())), HEADER)
@@ -245,7 +245,7 @@ def _kpi_table(page: Page, row: int, title: str, rows: tuple[Row, ...], results:
 
 
 def write_yearly(
-    book: Book, results: Results, name: str, found: Iterable[Line], without: int | None = None
+    book: Book, results: Results, name: str, found: Iterable[SeriesLine], without: int | None = None
 ) -> dict[tuple[str, int], int]:
     """P10, P50 and P90 of each line by year and scenario, leaving out the scenario at `without`.
 
@@ -373,7 +373,7 @@ class Results:
     ds: Dataset
     kpis: Dataset
     years: tuple[Period, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[SeriesLine, ...]
     labels: tuple[str, ...]
     indices: Dataset | None = None
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Points as LeverPoints
-from flowreform.export.workbook.printer import Addresses, Points
-from flowreform.export.workbook.source import InputCell, Source
+from flowreform.export.workbook.printer import Addresses, PointCells
+from flowreform.export.workbook.source import InputCell, WorkbookSource
 from flowreform.program import Drive, walk
 
 LeverAt = tuple[int, int, int]
@@ -52,7 +52,7 @@ class TableAt:
 
 
 @dataclass(frozen=True)
-class Layout:
+class SheetLayout:
     """Addresses for formulas, and the plan of the sheets that are laid out by slots.
 
     `once` lists the slots of the part "worked out" of Inputs with their rows, `begins` those that differ while the run starts;
@@ -80,7 +80,7 @@ class Layout:
         return reference(ENGINE_FIRST + step, self.slot_columns[slot], sheet="Engine")
 
 
-def lay_out(source: Source) -> Layout:
+def lay_out(source: WorkbookSource) -> SheetLayout:
     """The layout of a workbook."""
     flat, columns = source.flat, source.columns
     order = _ordered(source)
@@ -121,15 +121,15 @@ def lay_out(source: Source) -> Layout:
         dt="$B$4",
         first=ENGINE_FIRST + 1,
     )
-    return Layout(addresses, order, once, begins, tables, lever_tables, lever_columns, number_columns, slot_columns,
+    return SheetLayout(addresses, order, once, begins, tables, lever_tables, lever_columns, number_columns, slot_columns,
                   column + len(series))  # fmt: skip
 
 
-def points_at(table: TableAt) -> Points:
+def points_at(table: TableAt) -> PointCells:
     """The addresses of a table of points."""
     first, last = LOOKUP_FIRST + 1, LOOKUP_FIRST + len(table.x)
     x, y, slope = (letters(table.column + i) for i in range(3))
-    return Points(
+    return PointCells(
         xs=f"Lookups!${x}${first}:${x}${last}",
         ys=f"Lookups!${y}${first}:${y}${last}",
         slopes=f"Lookups!${slope}${first}:${slope}${last}",
@@ -138,7 +138,7 @@ def points_at(table: TableAt) -> Points:
     )
 
 
-def _tables(source: Source, series: list[LeverAt]) -> tuple[dict[int, TableAt], dict[LeverAt, TableAt]]:
+def _tables(source: WorkbookSource, series: list[LeverAt]) -> tuple[dict[int, TableAt], dict[LeverAt, TableAt]]:
     """Tables side by side: graphical functions first, then levers over time."""
     tables: dict[int, TableAt] = {}
     column = 0
@@ -160,7 +160,7 @@ def _tables(source: Source, series: list[LeverAt]) -> tuple[dict[int, TableAt], 
     return tables, levers
 
 
-def _ordered(source: Source) -> tuple[InputCell, ...]:
+def _ordered(source: WorkbookSource) -> tuple[InputCell, ...]:
     """Levers first, then uncertainties, then the rest, each in the model's order."""
     case = source.experiment.case
     levers = set(case.levers) if case else set()
@@ -427,4 +427,4 @@ def letters(column: int) -> str:
     return text
 
 
-__all__ = ["Layout", "LeverAt", "TableAt", "lay_out", "points_at"]
+__all__ = ["LeverAt", "SheetLayout", "TableAt", "lay_out", "points_at"]

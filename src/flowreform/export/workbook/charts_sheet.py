@@ -19,14 +19,14 @@ from flowreform.export.workbook.book import (
     SUBTITLE,
     TITLE,
     Book,
-    Layout,
+    SheetLayout,
     chart_text,
     letters,
     reference,
 )
 from flowreform.export.workbook.engine_sheet import describe
 from flowreform.export.workbook.series_sheet import FIRST, Series, baseline_column, baseline_range
-from flowreform.export.workbook.source import Shown, Source
+from flowreform.export.workbook.source import Shown, WorkbookSource
 
 COLOURS = (BLUE, "#DA291C", "#009639", "#330072", "#ED8B00", "#00A9CE", "#7C2855", "#768692")
 WIDTH, HEIGHT = 700, 340
@@ -36,7 +36,7 @@ ROWS, COLUMNS = 19, 11
 MOST_COMPARED = 3
 
 
-def charts_of(source: Source) -> tuple[LineChart, ...]:
+def charts_of(source: WorkbookSource) -> tuple[LineChart, ...]:
     """The charts of the case file's workbook table, or those of its `[[charts]]` with single variables."""
     if source.table.charts:
         return source.table.charts
@@ -49,7 +49,7 @@ def charts_of(source: Source) -> tuple[LineChart, ...]:
     return tuple(found) or tuple(LineChart(title=item.variable.label, variables=(item.name,)) for item in source.shown[:6])
 
 
-def compared(source: Source) -> tuple[str, ...]:
+def compared(source: WorkbookSource) -> tuple[str, ...]:
     """The series drawn for every scenario."""
     if len(source.scenarios) < 2:
         return ()
@@ -58,7 +58,7 @@ def compared(source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in wanted if name in names))[:MOST_COMPARED]
 
 
-def write_charts(book: Book, series: Series, layout: Layout) -> None:
+def write_charts(book: Book, series: Series, layout: SheetLayout) -> None:
     """The sheet: two charts side by side. Columns that charts need of the Series sheet are added to it."""
     source = series.source
     page = book.page("Charts", "#41B6E6")
@@ -79,7 +79,7 @@ def write_charts(book: Book, series: Series, layout: Layout) -> None:
     page.finish(area=(0, 0, rows, 2 * COLUMNS - 1))
 
 
-def _line_chart(book: Book, series: Series, layout: Layout, chart: LineChart) -> Any:
+def _line_chart(book: Book, series: Series, layout: SheetLayout, chart: LineChart) -> Any:
     source = series.source
     lines = book.chart("line")
     top = 0.0
@@ -110,7 +110,7 @@ def _line_chart(book: Book, series: Series, layout: Layout, chart: LineChart) ->
     return drawn
 
 
-def _top(source: Source, item: Shown, scale: float) -> float:
+def _top(source: WorkbookSource, item: Shown, scale: float) -> float:
     """The largest value in any scenario."""
     return float(np.abs(source.values[item.slot]).max()) * scale
 
@@ -126,7 +126,7 @@ def _scaled(series: Series, item: Shown, scale: float) -> int:
     return series.added(key, label, "", lambda row: f"={letter}{row}*{scale!r}", values * scale)
 
 
-def _limit(series: Series, layout: Layout, chart: LineChart) -> tuple[int, str]:
+def _limit(series: Series, layout: SheetLayout, chart: LineChart) -> tuple[int, str]:
     """The column of a level line: the active value of an input in every row, or a number."""
     count = len(series.source.saved)
     if isinstance(chart.limit, str):

@@ -26,16 +26,16 @@ from flowreform.export.workbook.book import (
     VALUE,
     WRAPPED,
     Book,
-    Layout,
     Live,
     Page,
+    SheetLayout,
     letters,
     reference,
     style,
 )
 from flowreform.export.workbook.engine_sheet import Column, last_point, spoken
 from flowreform.export.workbook.series_sheet import Series, baseline_range
-from flowreform.export.workbook.source import Floats, Shown, Source, moving
+from flowreform.export.workbook.source import Floats, Shown, WorkbookSource, moving
 from flowreform.model import LookupKind
 from flowreform.names import element_names, split
 
@@ -52,7 +52,7 @@ FIRST = 9
 
 
 @dataclass
-class _Writer:
+class _ChecksWriter:
     page: Page
     row: int
     statuses: list[int]
@@ -87,7 +87,12 @@ class _Writer:
 
 
 def write_checks(
-    book: Book, source: Source, layout: Layout, columns: list[Column], series: Series, accounts: list[tuple[str, str, float]]
+    book: Book,
+    source: WorkbookSource,
+    layout: SheetLayout,
+    columns: list[Column],
+    series: Series,
+    accounts: list[tuple[str, str, float]],
 ) -> None:
     """The sheet."""
     page = book.page("Checks", "#DA291C")
@@ -97,7 +102,7 @@ def write_checks(
     page.put(4, 0, "All checks", style(bold=True, font_size=12))
     page.put(5, 0, "Inputs and scenario settings changed since this file was written", CELL)
     page.put_row(FIRST - 1, 0, ("Check", "", "Found", "Limit", "Status"), HEADER)
-    writer = _Writer(page, FIRST - 1, [])
+    writer = _ChecksWriter(page, FIRST - 1, [])
     _cells(writer, source, layout)
     _lookups(writer, source, layout)
     _laws(writer, source, layout)
@@ -136,7 +141,7 @@ def colour_status(book: Book, page: Page, row: int, column: int) -> None:
     _colours(book, page, row, column, row)
 
 
-def _changed(source: Source, layout: Layout) -> str:
+def _changed(source: WorkbookSource, layout: SheetLayout) -> str:
     first, last = INPUT_FIRST + 1, INPUT_FIRST + len(layout.order)
     value, kept = letters(VALUE), letters(EXPORTED)
     count = len(source.scenarios)
@@ -147,7 +152,7 @@ def _changed(source: Source, layout: Layout) -> str:
     return f"={inputs}+{settings}"
 
 
-def _cells(writer: _Writer, source: Source, layout: Layout) -> None:
+def _cells(writer: _ChecksWriter, source: WorkbookSource, layout: SheetLayout) -> None:
     writer.title("Cells")
     rows, width = len(source.rows), layout.width - ENGINE_COLUMNS
     first, last = letters(ENGINE_COLUMNS), letters(layout.width - 1)
@@ -173,11 +178,11 @@ def low_of(bound: float | None, sign: int) -> float:
     return sign * 1e300 if bound is None else bound
 
 
-def _active(source: Source, slot: int) -> float:
+def _active(source: WorkbookSource, slot: int) -> float:
     return float(source.values[slot, 0, source.chosen])
 
 
-def _lookups(writer: _Writer, source: Source, layout: Layout) -> None:
+def _lookups(writer: _ChecksWriter, source: WorkbookSource, layout: SheetLayout) -> None:
     pairs = [pair for pair in source.columns.points if source.program.tables[pair[0]].kind is not LookupKind.EXTRAPOLATE]
     if not pairs:
         return
@@ -210,7 +215,7 @@ def _lookups(writer: _Writer, source: Source, layout: Layout) -> None:
         writer._status(label, live, limit, "", OK, "0", text)
 
 
-def _laws(writer: _Writer, source: Source, layout: Layout) -> None:
+def _laws(writer: _ChecksWriter, source: WorkbookSource, layout: SheetLayout) -> None:
     laws = source.laws
     if laws is None or not (laws.conserved or laws.never_above):
         return
@@ -243,12 +248,12 @@ def _words(name: str) -> str:
     return spoken(name)
 
 
-def _elements(source: Source, name: str) -> tuple[str, ...]:
+def _elements(source: WorkbookSource, name: str) -> tuple[str, ...]:
     base, elements = split(name)
     return (name,) if elements else element_names(source.model, source.model.variables[base])
 
 
-def _largest(source: Source, layout: Layout, name: str, last: int) -> tuple[str, float]:
+def _largest(source: WorkbookSource, layout: SheetLayout, name: str, last: int) -> tuple[str, float]:
     parts, value = [], 0.0
     for full in _elements(source, name):
         item = source.shown_as(full)
@@ -260,7 +265,7 @@ def _largest(source: Source, layout: Layout, name: str, last: int) -> tuple[str,
     return "+".join(parts), value
 
 
-def _engine(writer: _Writer, source: Source, layout: Layout, columns: list[Column], series: Series) -> None:
+def _engine(writer: _ChecksWriter, source: WorkbookSource, layout: SheetLayout, columns: list[Column], series: Series) -> None:
     """Against the frozen baseline: shown series at the saved times, and the sum of every column of Engine."""
     writer.title(
         "Against flowreform's engine", "Largest difference at a saved time, of the largest value, in the scenario chosen."
@@ -289,7 +294,7 @@ def _engine(writer: _Writer, source: Source, layout: Layout, columns: list[Colum
         writer.against_engine(column.name, Live(f"=ABS(SUM({cells})-{frozen})/MAX({reference(writer.row, 6)},1)", found))
 
 
-def _scale(source: Source, item: Shown) -> float:
+def _scale(source: WorkbookSource, item: Shown) -> float:
     """The largest value of a series in any scenario; of a balance, which is nothing but rounding, of what it balances."""
     size = float(np.abs(source.values[item.slot]).max())
     conserved = source.laws.conserved if source.laws else {}
@@ -299,7 +304,7 @@ def _scale(source: Source, item: Shown) -> float:
     return max(size, 1e-9)
 
 
-def _sums(source: Source, layout: Layout, at: int, column: Column) -> tuple[Floats, float]:
+def _sums(source: WorkbookSource, layout: SheetLayout, at: int, column: Column) -> tuple[Floats, float]:
     """The sum of a column in each scenario, and the largest sum of sizes."""
     count = len(source.scenarios)
     slots = source.columns.slots
@@ -319,12 +324,12 @@ def _sums(source: Source, layout: Layout, at: int, column: Column) -> tuple[Floa
     return values.sum(axis=0), size
 
 
-def _is_balance(source: Source, item: Shown) -> bool:
+def _is_balance(source: WorkbookSource, item: Shown) -> bool:
     laws = source.laws
     return laws is not None and any(item.name in _elements(source, name) for name in laws.conserved)
 
 
-def _own_dt(writer: _Writer, source: Source) -> None:
+def _own_dt(writer: _ChecksWriter, source: WorkbookSource) -> None:
     if source.own_dt is None or source.own_values is None:
         return
     note = f"The workbook steps by {source.program.dt:g}, the model by {source.own_dt:g}: what that costs, inputs as exported."

@@ -20,10 +20,10 @@ from flowreform.export.workbook.book import (
     SUBTITLE,
     TITLE,
     Book,
-    Layout,
     LeverAt,
     Page,
     Progress,
+    SheetLayout,
     letters,
     number_format,
     plain_text,
@@ -35,21 +35,21 @@ from flowreform.export.workbook.printer import (
     ABOVE,
     HERE,
     LONGEST,
-    Kind,
+    FormulaPrinter,
     Moment,
-    Printer,
+    SlotKind,
     Unprintable,
     at_row,
     number_of_point,
     read_points,
 )
-from flowreform.export.workbook.source import Floats, Source, input_values
+from flowreform.export.workbook.source import Floats, WorkbookSource, input_values
 from flowreform.model import LookupKind
 from flowreform.names import element_names
-from flowreform.program import Assign, Code, Now, Past, Read, Table, walk
+from flowreform.program import Assign, Code, LookupTable, Now, Past, Read, walk
 
 
-def starting_value(source: Source, slot: int) -> float:
+def starting_value(source: WorkbookSource, slot: int) -> float:
     """The engine's value of `different[slot]`, from a run of one step in which a spare slot keeps it."""
     program = source.program
     spare = program.slots
@@ -89,7 +89,7 @@ class Column:
         self.name, self.label, self.unit = name, label, unit
 
 
-def columns_of(source: Source, layout: Layout) -> list[Column]:
+def columns_of(source: WorkbookSource, layout: SheetLayout) -> list[Column]:
     """Every column of formulas, in order. Raises ModelError for those that no spreadsheet takes, all at once."""
     found: list[Column] = []
     faults = []
@@ -117,7 +117,7 @@ def columns_of(source: Source, layout: Layout) -> list[Column]:
     return found
 
 
-def describe(source: Source, slot: int) -> tuple[str, str, str]:
+def describe(source: WorkbookSource, slot: int) -> tuple[str, str, str]:
     """The name, label and unit of a slot: of the element it is, or of the variable it helps."""
     owner = source.program.owners[slot]
     place = source.program.places.get(owner)
@@ -133,7 +133,7 @@ def describe(source: Source, slot: int) -> tuple[str, str, str]:
         name = element_names(source.model, variable)[slot - place.base]
         inside = name[len(variable.name) :]
         return name, f"{spoken(variable.label)}{inside}", variable.units or ""
-    what = {Kind.STOCK: "delay or average inside", Kind.MEMORY: "remembered for"}.get(source.flat.kinds[slot], "part of")
+    what = {SlotKind.STOCK: "delay or average inside", SlotKind.MEMORY: "remembered for"}.get(source.flat.kinds[slot], "part of")
     return f"{owner} #{slot}", f"{what} {spoken(variable.label)}", ""
 
 
@@ -143,19 +143,19 @@ def spoken(label: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _formulas(source: Source, layout: Layout, slot: int) -> tuple[str, str]:
+def _formulas(source: WorkbookSource, layout: SheetLayout, slot: int) -> tuple[str, str]:
     """The formula of a slot in the first row and, with marks, in the others."""
     flat, where = source.flat, layout.addresses
-    same = Printer(flat, source.columns, where, Moment.SAME)
-    before = Printer(flat, source.columns, where, Moment.BEFORE)
-    start = Printer(flat, source.columns, where, Moment.START)
+    same = FormulaPrinter(flat, source.columns, where, Moment.SAME)
+    before = FormulaPrinter(flat, source.columns, where, Moment.BEFORE)
+    start = FormulaPrinter(flat, source.columns, where, Moment.START)
     match flat.kinds[slot]:
-        case Kind.STEP:
+        case SlotKind.STEP:
             code = flat.step[slot]
             rest = same.formula(code)
             has_past = any(isinstance(part, Past) for part in _through(source, code))
-            return (Printer(flat, source.columns, where, Moment.START).formula(code) if has_past else rest), rest
-        case Kind.STOCK:
+            return (FormulaPrinter(flat, source.columns, where, Moment.START).formula(code) if has_past else rest), rest
+        case SlotKind.STOCK:
             rate, floor = flat.rates[slot]
             text, level = before.value(rate)
             text = text if level > 4 else f"({text})"
@@ -166,7 +166,7 @@ def _formulas(source: Source, layout: Layout, slot: int) -> tuple[str, str]:
             return start.formula(flat.begin[slot]), before.formula(flat.memory[slot])
 
 
-def _through(source: Source, code: Code) -> list[Code]:
+def _through(source: WorkbookSource, code: Code) -> list[Code]:
     """An expression with everything folded into it."""
     found: list[Code] = []
     for part in walk(code):
@@ -176,15 +176,15 @@ def _through(source: Source, code: Code) -> list[Code]:
     return found
 
 
-def _argument_values(source: Source, slot: int | None) -> Floats:
+def _argument_values(source: WorkbookSource, slot: int | None) -> Floats:
     return source.rows if slot is None else source.series(slot)
 
 
-def _number_column(source: Source, layout: Layout, pair: tuple[int, int | None]) -> Column:
+def _number_column(source: WorkbookSource, layout: SheetLayout, pair: tuple[int, int | None]) -> Column:
     """The number of the point that a graphical function is read from, in every row."""
     number, slot = pair
     table = source.program.tables[number]
-    printer = Printer(source.flat, source.columns, layout.addresses, Moment.SAME)
+    printer = FormulaPrinter(source.flat, source.columns, layout.addresses, Moment.SAME)
     x = printer.value(Now() if slot is None else Read(slot))[0]
     formula = "=" + number_of_point(layout.addresses.tables[number], table.kind, len(table.x), x)
     values = np.searchsorted(np.array(table.x), _argument_values(source, slot), side="right").astype(np.float64)
@@ -192,12 +192,12 @@ def _number_column(source: Source, layout: Layout, pair: tuple[int, int | None])
                   f"point of {table.name}", "number")  # fmt: skip
 
 
-def last_point(table: Table) -> int:
+def last_point(table: LookupTable) -> int:
     """The highest number of a point that is read from: beyond the last one its slope is 0, unless lines go on there."""
     return len(table.x) - 1 if table.kind is LookupKind.EXTRAPOLATE else len(table.x)
 
 
-def _lever_column(source: Source, layout: Layout, place: LeverAt) -> Column:
+def _lever_column(source: WorkbookSource, layout: SheetLayout, place: LeverAt) -> Column:
     """A lever over time as one scenario sets it, at the time of the row or some half steps later."""
     table, half = layout.lever_tables[place], place[2] * source.program.dt / 2.0
     time = f"{layout.addresses.time}{HERE}" if not half else f"({layout.addresses.time}{HERE}+{half!r})"
@@ -209,7 +209,7 @@ def _lever_column(source: Source, layout: Layout, place: LeverAt) -> Column:
     return Column(formula, formula, values, f"{table.name} @time", table.name, "")
 
 
-def write_engine(book: Book, source: Source, layout: Layout, columns: list[Column], progress: Progress) -> None:
+def write_engine(book: Book, source: WorkbookSource, layout: SheetLayout, columns: list[Column], progress: Progress) -> None:
     """The sheet, row by row."""
     page = book.page("Engine", GREY)
     sheet = page.sheet
@@ -248,7 +248,7 @@ def write_engine(book: Book, source: Source, layout: Layout, columns: list[Colum
     page.finish(freeze=(ENGINE_FIRST, ENGINE_COLUMNS), repeat=(NAME_ROW, NAME_ROW + 2), area=area)
 
 
-def _write_rows(book: Book, page: Page, source: Source, columns: list[Column], progress: Progress) -> None:
+def _write_rows(book: Book, page: Page, source: WorkbookSource, columns: list[Column], progress: Progress) -> None:
     """The steps. Some hundred thousand cells: what does not hang on the cell is worked out before the loop."""
     sheet = page.sheet
     calendar = source.experiment.case.calendar if source.experiment.case else None

@@ -34,9 +34,9 @@ from flowreform.export.workbook.book import (
     WRAPPED,
     YELLOW,
     Book,
-    Layout,
     Live,
     Page,
+    SheetLayout,
     TableAt,
     letters,
     number_format,
@@ -45,8 +45,8 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.engine_sheet import describe, spoken
-from flowreform.export.workbook.printer import Moment, Printer
-from flowreform.export.workbook.source import InputCell, Source, moving
+from flowreform.export.workbook.printer import FormulaPrinter, Moment
+from flowreform.export.workbook.source import InputCell, WorkbookSource, moving
 from flowreform.names import split
 from flowreform.program import Code
 
@@ -55,7 +55,7 @@ RAG = {"verified": GREEN, "fitted": AMBER, "derived": AMBER, "recalled": AMBER, 
 _GENERAL = style(num_format="General")
 
 
-def write_inputs(book: Book, source: Source, layout: Layout) -> None:
+def write_inputs(book: Book, source: WorkbookSource, layout: SheetLayout) -> None:
     """Name, label, value (to change), active value, unit, range, how well it is known, source, note, value as exported."""
     page = book.page("Inputs", "#FFB81C")
     page.widths(30, 40, 13, 13, 16, 11, 11, 12, 60, 40, 13, 10, 10)
@@ -97,7 +97,7 @@ def write_inputs(book: Book, source: Source, layout: Layout) -> None:
     page.finish(freeze=(INPUT_FIRST, 2), repeat=(INPUT_FIRST - 1, INPUT_FIRST - 1), area=(0, 0, bottom, NOTE))
 
 
-def _input_row(page: Page, source: Source, cell: InputCell, row: int, last: int) -> None:
+def _input_row(page: Page, source: WorkbookSource, cell: InputCell, row: int, last: int) -> None:
     low, high = plausible(source, cell)
     sourced = origin(source, cell)
     known = sourced.status if sourced else ""
@@ -159,8 +159,8 @@ def validate(page: Page, cell: InputCell, row: int, column: int, last_column: in
     page.sheet.data_validation(row, column, row, column if last_column is None else last_column, rule)
 
 
-def _once_row(page: Page, source: Source, layout: Layout, slot: int, row: int, code: Code, before: str = "") -> None:
-    printer = Printer(source.flat, source.columns, layout.addresses, Moment.START, outside=True)
+def _once_row(page: Page, source: WorkbookSource, layout: SheetLayout, slot: int, row: int, code: Code, before: str = "") -> None:
+    printer = FormulaPrinter(source.flat, source.columns, layout.addresses, Moment.START, outside=True)
     name, label, unit = describe(source, slot)
     value = evaluated(source, slot, before)
     page.put(row, NAME, name, WRAPPED, style(font_size=9))
@@ -170,7 +170,7 @@ def _once_row(page: Page, source: Source, layout: Layout, slot: int, row: int, c
     page.put(row, 4, unit, CELL)
 
 
-def evaluated(source: Source, slot: int, before: str) -> float:
+def evaluated(source: WorkbookSource, slot: int, before: str) -> float:
     """The engine's value of what is worked out once; of one that differs while the run starts, that value."""
     if not before:
         return float(source.values[slot, 0, source.chosen])
@@ -188,7 +188,7 @@ def input_format(value: float) -> str:
     return "General"
 
 
-def label_of(source: Source, cell: InputCell) -> str:
+def label_of(source: WorkbookSource, cell: InputCell) -> str:
     """The name shown for an input: of the case file, else the model's own."""
     case = source.experiment.case
     inside = cell.name[len(cell.variable.name) :]
@@ -199,7 +199,7 @@ def label_of(source: Source, cell: InputCell) -> str:
     return spoken(cell.variable.label) + inside
 
 
-def origin(source: Source, cell: InputCell) -> Sourced | None:
+def origin(source: WorkbookSource, cell: InputCell) -> Sourced | None:
     """Where the number of an input comes from."""
     case = source.experiment.case
     if case is None:
@@ -211,7 +211,7 @@ def origin(source: Source, cell: InputCell) -> Sourced | None:
     return None
 
 
-def plausible(source: Source, cell: InputCell) -> tuple[float | None, float | None]:
+def plausible(source: WorkbookSource, cell: InputCell) -> tuple[float | None, float | None]:
     """The range that is drawn from, else the model's own."""
     case = source.experiment.case
     for tables in (source.experiment.uncertainties, case.uncertainties if case else {}):
@@ -224,7 +224,7 @@ def plausible(source: Source, cell: InputCell) -> tuple[float | None, float | No
 # --- scenarios -------------------------------------------------------------------------------------------------------
 
 
-def write_scenarios(book: Book, source: Source, layout: Layout) -> None:
+def write_scenarios(book: Book, source: WorkbookSource, layout: SheetLayout) -> None:
     """One column for each scenario; an empty cell leaves the input as it stands. A copy as exported stands to the right."""
     page = book.page("Scenarios", "#FFB81C")
     count = len(source.scenarios)
@@ -264,7 +264,7 @@ def write_scenarios(book: Book, source: Source, layout: Layout) -> None:
 # --- lookups ---------------------------------------------------------------------------------------------------------
 
 
-def write_lookups(book: Book, source: Source, layout: Layout) -> None:
+def write_lookups(book: Book, source: WorkbookSource, layout: SheetLayout) -> None:
     """The points of graphical functions and of levers over time, side by side, with the slope to the next point."""
     page = book.page("Lookups", "#768692")
     page.put(0, 0, "Lookups", TITLE)
@@ -278,7 +278,7 @@ def write_lookups(book: Book, source: Source, layout: Layout) -> None:
     page.finish(freeze=(LOOKUP_FIRST, 0))
 
 
-def _table(page: Page, source: Source, table: TableAt) -> None:
+def _table(page: Page, source: WorkbookSource, table: TableAt) -> None:
     label = source.model.variables[split(table.name)[0]].label if split(table.name)[0] in source.model.variables else table.name
     page.put(LOOKUP_FIRST - 2, table.column, plain_text(label, 120), HEADING)
     page.put_row(LOOKUP_FIRST - 1, table.column, ("x", "y", "slope"), HEADER)

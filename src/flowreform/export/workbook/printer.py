@@ -41,7 +41,7 @@ from flowreform.program import (
 )
 
 
-class Kind(StrEnum):
+class SlotKind(StrEnum):
     """Where a slot's value stands."""
 
     INPUT = "input"  # a parameter: one cell that a person may change
@@ -60,7 +60,7 @@ class Flat:
     it (ACTIVE INITIAL). `program` is the same model unrolled, for the engine."""
 
     program: Program
-    kinds: Mapping[int, Kind]
+    kinds: Mapping[int, SlotKind]
     once: Mapping[int, Code]
     step: Mapping[int, Code]
     begin: Mapping[int, Code]
@@ -95,16 +95,16 @@ def flatten(program: Program) -> Flat:
             begin[slot] = part.code
         elif part.code != step[slot] or not different.keys().isdisjoint(reads(part)):
             different[slot] = part.code
-    kinds: dict[int, Kind] = dict.fromkeys(range(program.slots), Kind.NOTHING)
+    kinds: dict[int, SlotKind] = dict.fromkeys(range(program.slots), SlotKind.NOTHING)
     for item in program.inputs:
-        kinds.update(dict.fromkeys(range(item.base, item.base + len(item.values)), Kind.INPUT))
-    kinds.update(dict.fromkeys(constant, Kind.ONCE))
-    kinds.update(dict.fromkeys(begin, Kind.ONCE))
-    kinds.update(dict.fromkeys(step, Kind.STEP))
-    kinds.update(dict.fromkeys(memory, Kind.MEMORY))
-    kinds.update(dict.fromkeys(rates, Kind.STOCK))
-    held = {slot: code for slot, code in begin.items() if kinds[slot] is Kind.ONCE}
-    rest = {slot: code for slot, code in begin.items() if kinds[slot] is not Kind.ONCE}
+        kinds.update(dict.fromkeys(range(item.base, item.base + len(item.values)), SlotKind.INPUT))
+    kinds.update(dict.fromkeys(constant, SlotKind.ONCE))
+    kinds.update(dict.fromkeys(begin, SlotKind.ONCE))
+    kinds.update(dict.fromkeys(step, SlotKind.STEP))
+    kinds.update(dict.fromkeys(memory, SlotKind.MEMORY))
+    kinds.update(dict.fromkeys(rates, SlotKind.STOCK))
+    held = {slot: code for slot, code in begin.items() if kinds[slot] is SlotKind.ONCE}
+    rest = {slot: code for slot, code in begin.items() if kinds[slot] is not SlotKind.ONCE}
     return Flat(program, kinds, {**constant, **held}, step, rest, different, rates, memory, looks)
 
 
@@ -205,7 +205,7 @@ Argument = int | None
 
 
 @dataclass(frozen=True)
-class Columns:
+class EngineColumns:
     """The slots that have a column, in order; those worked out inside other formulas; and the graphical functions that need a
     column for the number of the point they stand at, by (table, argument)."""
 
@@ -219,9 +219,9 @@ class Columns:
         return len(self.slots) + len(self.points)
 
 
-def choose(flat: Flat, shown: Collection[int], most: int) -> Columns:
+def choose(flat: Flat, shown: Collection[int], most: int) -> EngineColumns:
     """The columns of a model of which `shown` must be seen, at most `most` where that can be done."""
-    every = [slot for slot, kind in flat.kinds.items() if kind in (Kind.STEP, Kind.STOCK, Kind.MEMORY)]
+    every = [slot for slot, kind in flat.kinds.items() if kind in (SlotKind.STEP, SlotKind.STOCK, SlotKind.MEMORY)]
     whole = _columns(flat, every, frozenset())
     if whole.count <= most:
         return whole
@@ -263,14 +263,14 @@ def _live(flat: Flat, shown: Collection[int]) -> set[int]:
     return live
 
 
-def _columns(flat: Flat, slots: list[int], folded: frozenset[int]) -> Columns:
+def _columns(flat: Flat, slots: list[int], folded: frozenset[int]) -> EngineColumns:
     points: dict[tuple[int, Argument], None] = {}
     for slot in (*slots, *sorted(folded)):
         for code in _row_codes(flat, slot):
             for part in walk(code):
                 if isinstance(part, LookupRead) and len(flat.program.tables[part.table].x) > 1 and moves(flat, part.x):
                     points[(part.table, argument(part))] = None
-    return Columns(tuple(slots), folded, tuple(points))
+    return EngineColumns(tuple(slots), folded, tuple(points))
 
 
 def argument(read: LookupRead) -> Argument:
@@ -280,7 +280,7 @@ def argument(read: LookupRead) -> Argument:
 
 def moves(flat: Flat, x: Code) -> bool:
     """Whether an argument differs from row to row."""
-    return isinstance(x, Now) or (isinstance(x, Read) and flat.kinds[x.base] in (Kind.STEP, Kind.STOCK, Kind.MEMORY))
+    return isinstance(x, Now) or (isinstance(x, Read) and flat.kinds[x.base] in (SlotKind.STEP, SlotKind.STOCK, SlotKind.MEMORY))
 
 
 def _row_codes(flat: Flat, slot: int) -> list[Code]:
@@ -389,7 +389,7 @@ class Unprintable(Exception):
 
 
 @dataclass(frozen=True)
-class Points:
+class PointCells:
     """Where the points of one graphical function stand: cell ranges, the first and the last x."""
 
     xs: str
@@ -410,7 +410,7 @@ class Addresses:
     cells: Mapping[int, str]
     begins: Mapping[int, str]
     numbers: Mapping[tuple[int, Argument], str]
-    tables: Mapping[int, Points]
+    tables: Mapping[int, PointCells]
     levers: Mapping[tuple[int, int], Mapping[int, str]]
     scenarios: int
     selector: str
@@ -422,10 +422,10 @@ class Addresses:
     sheet: str = "Engine!"
 
 
-class Printer:
+class FormulaPrinter:
     """Prints expressions for cells of the Engine sheet, or with `outside` for another sheet (at the start of the run only)."""
 
-    def __init__(self, flat: Flat, columns: Columns, where: Addresses, moment: Moment, *, outside: bool = False) -> None:
+    def __init__(self, flat: Flat, columns: EngineColumns, where: Addresses, moment: Moment, *, outside: bool = False) -> None:
         self.flat, self.columns, self.where, self.moment, self.outside = flat, columns, where, moment, outside
 
     def formula(self, code: Code) -> str:
@@ -569,7 +569,7 @@ class Printer:
 _COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
 
-def number_of_point(points: Points, kind: LookupKind, count: int, x: str) -> str:
+def number_of_point(points: PointCells, kind: LookupKind, count: int, x: str) -> str:
     """The number of the point, from 1, that a graphical function is read from."""
     match kind:
         case LookupKind.CONTINUOUS:
@@ -580,7 +580,7 @@ def number_of_point(points: Points, kind: LookupKind, count: int, x: str) -> str
             return f"IFERROR(MATCH({x},{points.xs},1),1)"
 
 
-def read_points(points: Points, kind: LookupKind, count: int, x: str, number: str | None) -> Text:
+def read_points(points: PointCells, kind: LookupKind, count: int, x: str, number: str | None) -> Text:
     """A graphical function at x; `number` is the cell of the point's number where there is one."""
     k = number or number_of_point(points, kind, count, x)
     if kind is LookupKind.DISCRETE:
@@ -589,7 +589,7 @@ def read_points(points: Points, kind: LookupKind, count: int, x: str, number: st
     return f"INDEX({points.ys},{k})+INDEX({points.slopes},{k})*({at}-INDEX({points.xs},{k}))", _PLUS
 
 
-def _held(points: Points, x: str) -> str:
+def _held(points: PointCells, x: str) -> str:
     return f"MAX({points.low},MIN({points.high},{x}))"
 
 
@@ -635,10 +635,10 @@ __all__ = [
     "ABOVE",
     "HERE",
     "Addresses",
-    "Kind",
+    "FormulaPrinter",
     "Moment",
-    "Points",
-    "Printer",
+    "PointCells",
+    "SlotKind",
     "Unprintable",
     "at_row",
     "literal",

@@ -22,8 +22,8 @@ from flowreform.export.workbook.book import (
     number_format,
     style,
 )
-from flowreform.export.workbook.source import Floats, Source
-from flowreform.export.workbook.yearly_sheets import Row, Year, rows_of, years_of
+from flowreform.export.workbook.source import Floats, WorkbookSource
+from flowreform.export.workbook.yearly_sheets import Year, YearRow, rows_of, years_of
 from flowreform.kpi import kpis
 from flowreform.names import element_names, split
 from flowreform.runs import run
@@ -38,7 +38,7 @@ FEWEST = 20
 """Draws from which a rank correlation is shown."""
 
 
-def draws_of(source: Source, progress: Progress | None) -> Dataset | None:
+def draws_of(source: WorkbookSource, progress: Progress | None) -> Dataset | None:
     """The experiment's own runs, over all scenarios and draws, at the model's own dt; None where there is one draw only."""
     experiment = source.experiment
     if experiment.draws < 2 or not experiment.uncertainties:
@@ -48,7 +48,7 @@ def draws_of(source: Source, progress: Progress | None) -> Dataset | None:
     return run(dataclasses.replace(experiment, save=save), progress=progress)
 
 
-def write_sensitivity(book: Book, source: Source, draws: Dataset | None) -> None:
+def write_sensitivity(book: Book, source: WorkbookSource, draws: Dataset | None) -> None:
     """P10, P50 and P90 by year for every scenario, and the rank correlation of each uncertain input with each key number."""
     page = book.page("Sensitivity", "#330072")
     page.put(0, 0, "Sensitivity", TITLE)
@@ -73,7 +73,7 @@ def write_sensitivity(book: Book, source: Source, draws: Dataset | None) -> None
     page.finish(freeze=(5, 3), repeat=(4, 4))
 
 
-def _quantiles(page: Page, source: Source, draws: Dataset, item: Row, years: tuple[Year, ...], row: int) -> int:
+def _quantiles(page: Page, source: WorkbookSource, draws: Dataset, item: YearRow, years: tuple[Year, ...], row: int) -> int:
     name, elements = split(item.item.name)
     data = draws[name]
     if elements:
@@ -94,7 +94,7 @@ def _quantiles(page: Page, source: Source, draws: Dataset, item: Row, years: tup
     return row
 
 
-def _of_year(values: Floats, times: Floats, source: Source, item: Row, year: Year) -> Floats:
+def _of_year(values: Floats, times: Floats, source: WorkbookSource, item: YearRow, year: Year) -> Floats:
     """[scenario, draw]: what stands for a year, from the saved values; means and sums by straight lines between them."""
     begin, end = float(source.rows[year.first]), float(source.rows[year.last])
     inside = np.flatnonzero((times >= begin - 1e-6) & (times <= end + 1e-6))
@@ -117,7 +117,7 @@ def _of_year(values: Floats, times: Floats, source: Source, item: Row, year: Yea
     return np.asarray(found * item.scale)
 
 
-def _correlations(page: Page, source: Source, draws: Dataset, row: int) -> None:
+def _correlations(page: Page, source: WorkbookSource, draws: Dataset, row: int) -> None:
     from scipy.stats import rankdata
 
     experiment = source.experiment

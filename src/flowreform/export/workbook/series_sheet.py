@@ -19,8 +19,8 @@ from flowreform.export.workbook.book import (
     SUBTITLE,
     TITLE,
     Book,
-    Layout,
     Live,
+    SheetLayout,
     letters,
     number_format,
     plain_text,
@@ -28,7 +28,7 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.engine_sheet import NAME_ROW, date_of, describe
-from flowreform.export.workbook.source import Floats, Shown, Source, moving
+from flowreform.export.workbook.source import Floats, Shown, WorkbookSource, moving
 
 FIRST = 7
 """The first row of saved times on both sheets."""
@@ -39,8 +39,8 @@ _FIRST_COLUMN = 2
 class Series:
     """The columns of the Series sheet: one for each shown series, and further ones that charts and key numbers ask for."""
 
-    source: Source
-    layout: Layout
+    source: WorkbookSource
+    layout: SheetLayout
     extra: list[tuple[str, str, str, Callable[[int], str], Floats]] = field(default_factory=list)
     known: dict[tuple[str, ...], int] = field(default_factory=dict)
 
@@ -136,7 +136,7 @@ def row_of(step: int) -> int:
     return ENGINE_FIRST + step + 1
 
 
-def _from_engine(source: Source, layout: Layout, item: Shown) -> Callable[[int], str]:
+def _from_engine(source: WorkbookSource, layout: SheetLayout, item: Shown) -> Callable[[int], str]:
     if not moving(source.flat, item.slot):
         return lambda step: f"={layout.addresses.cells[item.slot]}"
     column = letters(layout.slot_columns[item.slot])
@@ -150,19 +150,19 @@ def _size(values: Floats) -> float:
 # --- the frozen baseline ---------------------------------------------------------------------------------------------
 
 
-def baseline_column(source: Source, at: int, scenario: int | None = None) -> int:
+def baseline_column(source: WorkbookSource, at: int, scenario: int | None = None) -> int:
     """The column of shown series number `at`: of one scenario, or (None) of the one chosen."""
     width = len(source.scenarios) + 1
     return 1 + at * width + (len(source.scenarios) if scenario is None else scenario)
 
 
-def baseline_range(source: Source, at: int, scenario: int | None = None) -> str:
+def baseline_range(source: WorkbookSource, at: int, scenario: int | None = None) -> str:
     """The cells of such a column."""
     column = letters(baseline_column(source, at, scenario))
     return f"Baseline!${column}${FIRST + 1}:${column}${FIRST + len(source.saved)}"
 
 
-def write_baseline(book: Book, source: Source) -> None:
+def write_baseline(book: Book, source: WorkbookSource) -> None:
     """What flowreform's engine gave for every scenario at the inputs as exported; and the column of the one chosen."""
     page = book.page("Baseline", "#768692")
     page.put(0, 0, "Baseline", TITLE)

@@ -15,7 +15,7 @@ from flowreform.batch import timed_in, within_horizon
 from flowreform.case import Laws, WorkbookTable
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error
 from flowreform.experiment import Experiment, Points, Setting
-from flowreform.export.workbook.printer import Columns, Flat, Kind, choose, flatten, without_form
+from flowreform.export.workbook.printer import EngineColumns, Flat, SlotKind, choose, flatten, without_form
 from flowreform.lower import lower
 from flowreform.lower.stages import Unstageable
 from flowreform.model import Model, Role, Variable
@@ -57,7 +57,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Source:
+class WorkbookSource:
     """What a workbook is made from. `values` is float64[slot, row, scenario] of the engine (NaN where a slot has
     no cell), `rows` the model times; `saved` are
     the numbers of the rows at saved times. `own_dt` is the model's dt where the workbook has a coarser one, `own_values`
@@ -68,7 +68,7 @@ class Source:
     table: WorkbookTable
     laws: Laws | None
     flat: Flat
-    columns: Columns
+    columns: EngineColumns
     inputs: tuple[InputCell, ...]
     shown: tuple[Shown, ...]
     scenarios: tuple[str, ...]
@@ -102,7 +102,7 @@ def read_source(
     dt: float | None = None,
     command: str = "",
     room: int = ROOM,
-) -> Source:
+) -> WorkbookSource:
     """Lower the model, refuse what no spreadsheet can do, choose the columns and run the engine for every scenario.
 
     KPIs against the baseline are of two runs, and a workbook holds one; it ends at the horizon. Raises ModelError for the model
@@ -146,7 +146,7 @@ def read_source(
     found = _run(flat.program, inputs, len(experiment.scenarios), keep, 1)
     values = np.full((flat.program.slots, *found.shape[1:]), np.nan)
     values[keep] = found
-    source = Source(
+    source = WorkbookSource(
         experiment=experiment,
         model=model,
         table=table,
@@ -170,7 +170,7 @@ def read_source(
     return dataclasses.replace(source, own_dt=own, own_values=_at_own_dt(source, timed, own))
 
 
-def with_inputs(source: Source, inputs: tuple[InputCell, ...]) -> Source:
+def with_inputs(source: WorkbookSource, inputs: tuple[InputCell, ...]) -> WorkbookSource:
     """The same workbook with other values and settings in its input cells, worked out anew by the engine.
 
     Raises ModelError where a cell would then hold no finite number."""
@@ -182,7 +182,7 @@ def with_inputs(source: Source, inputs: tuple[InputCell, ...]) -> Source:
 
 def moving(flat: Flat, slot: int) -> bool:
     """Whether a slot has a value of its own in each row."""
-    return flat.kinds[slot] in (Kind.STEP, Kind.STOCK, Kind.MEMORY)
+    return flat.kinds[slot] in (SlotKind.STEP, SlotKind.STOCK, SlotKind.MEMORY)
 
 
 def _scenario(experiment: Experiment, name: str | None) -> int:
@@ -280,12 +280,12 @@ def _shown(
             continue
         place = flat.program.places[base]
         for i, full in enumerate(element_names(model, variable)):
-            if (not elements or full == name) and flat.kinds[place.base + i] is not Kind.NOTHING:
+            if (not elements or full == name) and flat.kinds[place.base + i] is not SlotKind.NOTHING:
                 found.setdefault(full, Shown(full, variable, place.base + i))
     return tuple(found.values())
 
 
-def _refuse(flat: Flat, columns: Columns, model: Model) -> None:
+def _refuse(flat: Flat, columns: EngineColumns, model: Model) -> None:
     """Everything that no spreadsheet has a form for, by name and all at once."""
     findings: list[Finding] = []
     told: set[tuple[str, str]] = set()
@@ -343,7 +343,7 @@ def _drive(program: Program, timed: Sequence[InputCell], scenario: int) -> Float
     return series
 
 
-def _finite(source: Source) -> None:
+def _finite(source: WorkbookSource) -> None:
     """Refuse a run with an infinity or a NaN in a cell: a spreadsheet would show an error where the engine goes on."""
     kept = [*source.columns.slots, *source.flat.once]
     bad = ~np.isfinite(source.values[kept])
@@ -359,7 +359,7 @@ def _finite(source: Source) -> None:
     raise ModelError(findings)
 
 
-def _at_own_dt(source: Source, timed: Collection[str], own: float) -> Floats:
+def _at_own_dt(source: WorkbookSource, timed: Collection[str], own: float) -> Floats:
     """The shown series at saved times, by the engine at the model's own dt."""
     experiment = source.experiment
     specs = dataclasses.replace(source.model.specs, dt=own)
@@ -371,11 +371,11 @@ def _at_own_dt(source: Source, timed: Collection[str], own: float) -> Floats:
     return found[[row[program.places[split(item.name)[0]].base + _element(source, item)] for item in source.shown]]
 
 
-def _element(source: Source, item: Shown) -> int:
+def _element(source: WorkbookSource, item: Shown) -> int:
     return item.slot - source.program.places[split(item.name)[0]].base
 
 
-def input_values(source: Source) -> Iterator[tuple[InputCell, float]]:
+def input_values(source: WorkbookSource) -> Iterator[tuple[InputCell, float]]:
     """Each input with the value that is active when the workbook opens."""
     for cell in source.inputs:
         yield cell, _number(cell, source.chosen)

@@ -25,7 +25,7 @@ from flowreform.export.workbook.book import (
     style,
 )
 from flowreform.export.workbook.inputs_sheets import RAG
-from flowreform.export.workbook.source import WARN, Source
+from flowreform.export.workbook.source import WARN, WorkbookSource
 from flowreform.results import provenance
 
 CONTENTS = {
@@ -58,7 +58,7 @@ def open_cover(book: Book) -> Page:
     return book.page("Cover", "#003087")
 
 
-def write_cover(book: Book, page: Page, source: Source, made: datetime.date | None) -> None:
+def write_cover(book: Book, page: Page, source: WorkbookSource, made: datetime.date | None) -> None:
     """Title, question, how to use it, contents, and which files it was made from."""
     experiment = source.experiment
     page.widths(26, 92, 4)
@@ -110,7 +110,7 @@ def write_cover(book: Book, page: Page, source: Source, made: datetime.date | No
     page.finish(landscape=False)
 
 
-def write_assumptions(book: Book, source: Source) -> None:
+def write_assumptions(book: Book, source: WorkbookSource) -> None:
     """The boundary, what is fed in, and how well numbers are known."""
     page = book.page("Assumptions", "#768692")
     page.widths(34, 60, 14, 70)
@@ -162,7 +162,7 @@ def _table(page: Page, row: int, title: str, heads: tuple[str, ...], lines: Sequ
     return row + 1
 
 
-def _known(page: Page, source: Source, row: int) -> int:
+def _known(page: Page, source: WorkbookSource, row: int) -> int:
     """How many inputs are known how well."""
     from flowreform.export.workbook.inputs_sheets import origin
 
@@ -182,7 +182,7 @@ def _known(page: Page, source: Source, row: int) -> int:
     return _table(page, row, "How well numbers are known", ("How many", "What that means", "Known", ""), lines) if lines else row
 
 
-def write_provenance(book: Book, source: Source) -> None:
+def write_provenance(book: Book, source: WorkbookSource) -> None:
     """With what this workbook was made."""
     page = book.page("Provenance", "#768692")
     page.widths(34, 100)

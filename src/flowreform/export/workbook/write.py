@@ -12,7 +12,7 @@ import numpy as np
 
 from flowreform.errors import ExperimentError, Finding, error, warning
 from flowreform.experiment import Subject, as_experiment
-from flowreform.export.workbook.book import ENGINE_FIRST, MOST_ROWS, Book, Layout, Progress, lay_out
+from flowreform.export.workbook.book import ENGINE_FIRST, MOST_ROWS, Book, Progress, SheetLayout, lay_out
 from flowreform.export.workbook.charts_sheet import write_charts
 from flowreform.export.workbook.checks_sheet import write_checks
 from flowreform.export.workbook.control_sheet import open_control, write_control
@@ -20,7 +20,7 @@ from flowreform.export.workbook.engine_sheet import Column, columns_of, write_en
 from flowreform.export.workbook.inputs_sheets import write_inputs, write_lookups, write_scenarios
 from flowreform.export.workbook.sensitivity_sheet import draws_of, write_sensitivity
 from flowreform.export.workbook.series_sheet import Series, write_baseline, write_series
-from flowreform.export.workbook.source import ROOM, WARN, Source, read_source
+from flowreform.export.workbook.source import ROOM, WARN, WorkbookSource, read_source
 from flowreform.export.workbook.texts import open_cover, write_assumptions, write_cover, write_provenance
 from flowreform.export.workbook.yearly_sheets import write_triangulation, write_yearly
 from flowreform.files import write_file
@@ -34,7 +34,7 @@ COARSE = 0.01
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenWorkbook:
     """What a workbook came to: its formulas, the columns and rows of Engine, and warnings."""
 
     path: Path
@@ -54,7 +54,7 @@ def to_xlsx(
     room: int = ROOM,
     progress: Progress | None = None,
     command: str = "",
-) -> Written:
+) -> WrittenWorkbook:
     """Write a model with its scenarios as a live workbook: every result a formula, every formula with its value.
 
     `source` is an experiment, a model (one scenario, one draw), or the name or path of one. `scenario` is the one it opens with
@@ -82,10 +82,10 @@ def to_xlsx(
     if count > WARN:
         reason = f"the workbook has {count:,} formulas, and spreadsheets grow slow above {WARN:,}"
         findings.append(warning("many-formulas", reason, "a larger --dt makes it smaller", file=str(path)))
-    return Written(Path(path), count, read.columns.count, len(read.rows), tuple(findings))
+    return WrittenWorkbook(Path(path), count, read.columns.count, len(read.rows), tuple(findings))
 
 
-def _of_the_step(source: Source, path: str | Path) -> list[Finding]:
+def _of_the_step(source: WorkbookSource, path: str | Path) -> list[Finding]:
     """A warning where a coarser step moves a series by more than a hundredth of its largest value."""
     if source.own_values is None:
         return []
@@ -102,7 +102,9 @@ def _of_the_step(source: Source, path: str | Path) -> list[Finding]:
     return [warning("coarse-step", reason, "take a smaller --dt; Checks shows every series", file=str(path))]
 
 
-def _write(place: Path, source: Source, layout: Layout, columns: list[Column], draws: Dataset | None, progress: Progress) -> int:
+def _write(
+    place: Path, source: WorkbookSource, layout: SheetLayout, columns: list[Column], draws: Dataset | None, progress: Progress
+) -> int:
     made = _date()
     calendar = source.experiment.case.calendar if source.experiment.case else None
     day = made or (calendar.origin if calendar else datetime.date(2000, 1, 1))
@@ -113,8 +115,8 @@ def _write(place: Path, source: Source, layout: Layout, columns: list[Column], d
 
 def write_sheets(
     book: Book,
-    source: Source,
-    layout: Layout,
+    source: WorkbookSource,
+    layout: SheetLayout,
     columns: list[Column],
     draws: Dataset | None,
     progress: Progress,

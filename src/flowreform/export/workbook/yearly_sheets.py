@@ -25,9 +25,9 @@ from flowreform.export.workbook.book import (
     TITLE,
     WRAPPED,
     Book,
-    Layout,
     Live,
     Page,
+    SheetLayout,
     letters,
     number_format,
     reference,
@@ -35,7 +35,7 @@ from flowreform.export.workbook.book import (
 )
 from flowreform.export.workbook.engine_sheet import describe, spoken
 from flowreform.export.workbook.series_sheet import Series
-from flowreform.export.workbook.source import Floats, Shown, Source, moving
+from flowreform.export.workbook.source import Floats, Shown, WorkbookSource, moving
 from flowreform.kpi import kpi_unit
 from flowreform.measure import Grid, Measure, evaluate, window
 from flowreform.names import element_names, split
@@ -60,7 +60,7 @@ class Year:
 
 
 @dataclass(frozen=True)
-class Row:
+class YearRow:
     """A row of the yearly sheet."""
 
     section: str
@@ -84,7 +84,7 @@ WORDS: dict[YearStatistic, str] = {
 """What a statistic is called."""
 
 
-def years_of(source: Source) -> tuple[Year, ...]:
+def years_of(source: WorkbookSource) -> tuple[Year, ...]:
     """The whole reporting years of a run; without a calendar, twelve months, four quarters or one year each, else ten parts."""
     start, stop, dt = source.program.start, source.program.stop, source.program.dt
     calendar = source.experiment.case.calendar if source.experiment.case else None
@@ -116,14 +116,14 @@ def years_of(source: Source) -> tuple[Year, ...]:
     return tuple(found[:MOST_PERIODS])
 
 
-def _unit(source: Source) -> str:
+def _unit(source: WorkbookSource) -> str:
     word = source.model.specs.time_unit.strip().lower()
     return word[:-1] if word.endswith("s") else word
 
 
-def rows_of(source: Source) -> tuple[Row, ...]:
+def rows_of(source: WorkbookSource) -> tuple[YearRow, ...]:
     """The rows of the yearly sheet: those of the case file, or what follows from units."""
-    found: list[Row] = []
+    found: list[YearRow] = []
     section = ""
     for row in source.table.yearly:
         section = row.section or section
@@ -131,7 +131,7 @@ def rows_of(source: Source) -> tuple[Row, ...]:
         if item is None:
             continue
         label = row.label or f"{_plain(item)}, {WORDS[row.statistic]}"
-        found.append(Row(section, label, row.unit or item.variable.units or "", item, row.statistic, row.scale, row.percent))
+        found.append(YearRow(section, label, row.unit or item.variable.units or "", item, row.statistic, row.scale, row.percent))
     return tuple(found) or tuple(_default(source, item) for item in source.shown)
 
 
@@ -139,7 +139,7 @@ def _plain(item: Shown) -> str:
     return spoken(item.variable.label) + item.name[len(item.variable.name) :]
 
 
-def _default(source: Source, item: Shown) -> Row:
+def _default(source: WorkbookSource, item: Shown) -> YearRow:
     unit = (item.variable.units or "").strip()
     currency = source.experiment.case.about.currency if source.experiment.case else ""
     groups = dict(source.model.groups)
@@ -158,10 +158,12 @@ def _default(source: Source, item: Shown) -> Row:
         scale, unit = 0.001, f"{currency} thousand"
     percent = unit in ("dimensionless", "1", "") and any(word in item.name for word in SHARES)
     label = f"{_plain(item)}, {WORDS[statistic]}"
-    return Row(section[:1].upper() + section[1:], label, "%" if percent else unit, item, statistic, scale, percent)
+    return YearRow(section[:1].upper() + section[1:], label, "%" if percent else unit, item, statistic, scale, percent)
 
 
-def formula(source: Source, layout: Layout, item: Shown, statistic: YearStatistic, year: Year, scale: float = 1.0) -> str:
+def formula(
+    source: WorkbookSource, layout: SheetLayout, item: Shown, statistic: YearStatistic, year: Year, scale: float = 1.0
+) -> str:
     """The formula of a year."""
     times = "" if scale == 1.0 else f"*{scale!r}"
     if not moving(source.flat, item.slot):
@@ -184,7 +186,7 @@ def formula(source: Source, layout: Layout, item: Shown, statistic: YearStatisti
 
 
 def value(
-    source: Source, item: Shown, statistic: YearStatistic, year: Year, scale: float = 1.0, scenario: int | None = None
+    source: WorkbookSource, item: Shown, statistic: YearStatistic, year: Year, scale: float = 1.0, scenario: int | None = None
 ) -> float:
     """What the formula gives at the engine's values, in the scenario that the workbook opens with unless another is named."""
     number = source.chosen if scenario is None else scenario
@@ -252,7 +254,7 @@ def kpi_values(series: Series, kpi: Kpi) -> list[float | str]:
     return [_in_words(series.source, kpi, float(value)) for value in found.values.ravel()]
 
 
-def _in_words(source: Source, kpi: Kpi, found: float) -> float | str:
+def _in_words(source: WorkbookSource, kpi: Kpi, found: float) -> float | str:
     raw = found / kpi.scale if kpi.scale else found
     if kpi.none_needed is not None and np.isclose(raw, kpi.none_needed, rtol=1e-9, atol=1e-9):
         return NONE_NEEDED
@@ -363,7 +365,7 @@ BOLD = style(bold=True)
 TOLERANCE = 1e-9
 
 
-def heading(page: Page, source: Source, title: str, note: str) -> None:
+def heading(page: Page, source: WorkbookSource, title: str, note: str) -> None:
     """Title, scenario and what the numbers are."""
     page.put(0, 0, title, TITLE)
     page.put(1, 0, note, SUBTITLE)
@@ -371,7 +373,7 @@ def heading(page: Page, source: Source, title: str, note: str) -> None:
     page.put(2, 1, Live(f"={reference(*SELECTOR, sheet='Control')}", source.labels[source.chosen]), BOLD)
 
 
-def conventions(source: Source) -> str:
+def conventions(source: WorkbookSource) -> str:
     """Currency, prices and years, in the words of the case file."""
     case = source.experiment.case
     if case is None:
@@ -386,7 +388,7 @@ def conventions(source: Source) -> str:
     return " ".join(parts) or "Values by year."
 
 
-def write_yearly(book: Book, source: Source, layout: Layout) -> None:
+def write_yearly(book: Book, source: WorkbookSource, layout: SheetLayout) -> None:
     """One row for each result, one column for each reporting year."""
     page = book.page("Yearly", "#009639")
     years, rows = years_of(source), rows_of(source)
@@ -407,7 +409,7 @@ def write_yearly(book: Book, source: Source, layout: Layout) -> None:
     page.finish(freeze=(YEARLY_FIRST, YEAR_COLUMN), repeat=(YEARLY_FIRST - 1, YEARLY_FIRST - 1))
 
 
-def _result(page: Page, source: Source, layout: Layout, row: Row, years: tuple[Year, ...], at: int) -> None:
+def _result(page: Page, source: WorkbookSource, layout: SheetLayout, row: YearRow, years: tuple[Year, ...], at: int) -> None:
     values = [value(source, row.item, row.statistic, year, row.scale) for year in years]
     look = style(num_format=number_format(row.unit, percent=row.percent, size=_size(source, row, years)))
     page.put(at, 0, row.label, WRAPPED)
@@ -418,7 +420,7 @@ def _result(page: Page, source: Source, layout: Layout, row: Row, years: tuple[Y
         page.put(at, YEAR_COLUMN + i, Live(text, values[i]), CELL, look)
 
 
-def _size(source: Source, row: Row, years: tuple[Year, ...]) -> float:
+def _size(source: WorkbookSource, row: YearRow, years: tuple[Year, ...]) -> float:
     """The largest value of a row in any scenario."""
     return max(
         (abs(value(source, row.item, row.statistic, year, row.scale, k)) for year in years for k in range(len(source.scenarios))),
@@ -426,7 +428,7 @@ def _size(source: Source, row: Row, years: tuple[Year, ...]) -> float:
     )
 
 
-def _discounting(page: Page, source: Source, layout: Layout, years: tuple[Year, ...], at: int) -> int:
+def _discounting(page: Page, source: WorkbookSource, layout: SheetLayout, years: tuple[Year, ...], at: int) -> int:
     """The rate and factor that money is discounted with, by year."""
     table = source.table
     if not table.discount_rate and not table.discount_factor:
@@ -468,7 +470,7 @@ class Account:
     outflows: tuple[Shown, ...]
 
 
-def accounts_of(source: Source) -> tuple[Account, ...]:
+def accounts_of(source: WorkbookSource) -> tuple[Account, ...]:
     """The stocks that are reconciled, with their flows; those held at 0 from below are left out, since they may lose a flow."""
     found = []
     names = {item.name: item for item in source.shown}
@@ -481,7 +483,7 @@ def accounts_of(source: Source) -> tuple[Account, ...]:
     return tuple(found)
 
 
-def kind_of(source: Source, item: Shown) -> str:
+def kind_of(source: WorkbookSource, item: Shown) -> str:
     """Activity, bed-days, beds, WTE, money or places: the heading a stock stands under."""
     unit = (item.variable.units or "").lower()
     currency = source.experiment.case.about.currency.lower() if source.experiment.case else ""
@@ -495,7 +497,7 @@ def kind_of(source: Source, item: Shown) -> str:
 _KINDS = ("Activity", "Bed-days and waits", "Beds", "Places", "WTE", "Money", "Other")
 
 
-def write_triangulation(book: Book, source: Source, layout: Layout) -> list[tuple[str, str, float]]:
+def write_triangulation(book: Book, source: WorkbookSource, layout: SheetLayout) -> list[tuple[str, str, float]]:
     """Opening value, flows in, flows out, closing value from the flows, closing value in Engine, difference, for each year.
 
     Gives the cells with each account's largest relative difference, with its name."""
@@ -533,8 +535,8 @@ def write_triangulation(book: Book, source: Source, layout: Layout) -> list[tupl
 
 def _account(
     page: Page,
-    source: Source,
-    layout: Layout,
+    source: WorkbookSource,
+    layout: SheetLayout,
     account: Account,
     years: tuple[Year, ...],
     at: int,
