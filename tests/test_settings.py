@@ -13,6 +13,7 @@ import flowreform as fr
 from flowreform.analyse.assessment import assess
 from flowreform.analyse.fitting.estimate import fit
 from flowreform.analyse.laws.runs import varied
+from flowreform.case.fingerprint import fingerprint
 from flowreform.errors import FlowreformError
 
 CASE = """
@@ -179,3 +180,22 @@ def test_a_gate_on_an_array_leaves_its_elements_alone_elsewhere(tmp_path: Path) 
     (tmp_path / "model.toml").write_text(ARRAYED_CASE)
     found = [row for row in assess(fr.read_model(tmp_path / "model.xmile"), witnesses=()).rows if row.kind == "target"]
     assert [(row.verdict, row.simulated) for row in found] == [("pass", 4.0)]
+
+
+def test_a_posterior_belongs_to_the_settings_it_was_made_with(ward: Path, tmp_path: Path) -> None:
+    """The fingerprint of a case with settings is one, stays one, and changes with a value of a setting."""
+    path = written(ward, tmp_path, CASE.replace("GAP", "0"))
+
+    def made() -> str:
+        model = fr.read_model(path)
+        case = fr.read_case(model)
+        assert case is not None
+        return fingerprint(model, case)
+
+    first = made()
+    assert made() == first
+    text = path.with_suffix(".toml").read_text()
+    path.with_suffix(".toml").write_text(text.replace("A ward that closes at another pace", "A ward elsewhere"))
+    assert made() == first
+    path.with_suffix(".toml").write_text(text.replace("closure_rate = 0.04", "closure_rate = 0.041"))
+    assert made() != first

@@ -43,7 +43,7 @@ def _parts(model: Model, case: Case) -> Iterator[Any]:
     used = set(series) if isinstance(series, Mapping) else set()
     yield [[row.series, row.year, row.value] for row in case.observations if row.series in used]
     yield {name: item.model_dump(mode="json", exclude=WORDS) for name, item in case.reference.items() if name in used}
-    yield {name: item.model_dump(mode="json", exclude=WORDS) for name, item in case.settings.items()}
+    yield {name: dict(item.values) for name, item in case.settings.items()}
 
 
 def _said(variable: Variable) -> list[Any]:
