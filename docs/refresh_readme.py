@@ -18,11 +18,14 @@ ROWS = (
     "Open beds at the end",
     "Peak occupancy",
     "Unmet need",
-    "Double-running cost, total",
-    "Discounted net cost",
+    "Double running",
+    "Stranded cost",
+    "One-off cost",
     "Quality",
     "Patients treated",
 )
+AGAINST = ("Cost against business as usual", "Unmet need")
+"""Rows of the differences to business as usual."""
 
 
 def main(folder: Path) -> None:
@@ -30,6 +33,9 @@ def main(folder: Path) -> None:
     results = (folder / "summary.md").read_text(encoding="utf-8").partition("## Results")[2].partition("\n## ")[0]
     rows = [line for line in results.splitlines() if line.startswith("|")]
     kept = rows[:2] + [line for line in rows[2:] if line[2:].startswith(ROWS)]
+    against = (folder / "summary.md").read_text(encoding="utf-8").partition("\n## Against")[2].partition("\n## ")[0].splitlines()
+    table_rows = [line for line in against if line.startswith("|")]
+    kept += ["", *table_rows[:2], *(line for line in table_rows[2:] if line[2:].startswith(AGAINST))]
     readme = ROOT / "README.md"
     table = "<!-- results -->\n" + "\n".join(kept) + "\n<!-- end of results -->"
     text = re.sub(

@@ -373,7 +373,13 @@ def test_check_of_an_unreadable_file_is_json_too(flowreform: Flowreform, tmp_pat
 def test_models_and_experiments_are_listed(flowreform: Flowreform) -> None:
     assert {row["name"] for row in flowreform("models", "--json").json} >= {"va_transformation"}
     experiments = {row["name"]: row for row in flowreform("experiments", "--json").json}
-    assert experiments["va_beds_to_community"]["scenarios"] == ["as_was", "no_reinvestment", "close_first", "build_first"]
+    assert experiments["va_beds_to_community"]["scenarios"] == [
+        "keep_up",
+        "as_was",
+        "no_reinvestment",
+        "close_first",
+        "build_first",
+    ]
     assert experiments["va_beds_to_community"]["draws"] == 200
     assert "va_transformation" in flowreform("models").out
     assert "va_beds_to_community" in flowreform("experiments").out

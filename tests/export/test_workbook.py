@@ -22,7 +22,7 @@ MOST = 600_000
 CASES: dict[str, tuple[str, float, str, Mapping[str, float]]] = {
     "care_shift": (
         "care_shift_build_or_close_first", 24.0, "close_first",
-        {"population_at_start": 1_100_000.0, "occupancy_at_start": 0.95, "treatment_stay_at_start": 0.31,
+        {"population_at_start": 1_100_000.0, "occupancy_at_start": 0.95, "admissions_at_start": 4600.0,
          "transformation_start": 6.0, "readmission_share": 0.12, "pay_per_hospital_wte": 3900.0},
     ),
     "va_transformation": (
@@ -31,7 +31,7 @@ CASES: dict[str, tuple[str, float, str, Mapping[str, float]]] = {
          "transformation_start": 12.0, "winter_amplitude": 0.08},
     ),
     "canterbury": (
-        "canterbury_earthquake", 24.0, "no_transformation",
+        "canterbury_earthquake", 24.0, "as_was",
         {"occupancy_at_start": 0.9, "pay_per_hospital_wte": 5500.0, "transformation_start": 6.0, "winter_amplitude": 0.08,
          "community_occupancy_at_start": 0.85, "annual_demand_growth": 0.03},
     ),

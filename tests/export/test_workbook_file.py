@@ -71,7 +71,7 @@ def short() -> Experiment:
     """Thirteen months of the care model by steps of an eighth, with three scenarios and two draws."""
     experiment = shortened(read_experiment("care_shift_build_or_close_first"), 13.0)
     made = dataclasses.replace(experiment.model, specs=dataclasses.replace(experiment.model.specs, dt=0.125))
-    scenarios = {name: experiment.scenarios[name] for name in ("as_is", "build_first", "close_first")}
+    scenarios = {name: experiment.scenarios[name] for name in ("keep_up", "build_first", "close_first")}
     return dataclasses.replace(experiment, model=made, dt=0.125, draws=2, scenarios=scenarios)
 
 

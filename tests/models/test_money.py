@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 import flowreform as fr
 from flowreform.formats import bundled
@@ -314,3 +315,123 @@ def test_half_the_step_gives_the_same_lines() -> None:
         assert abs(other.mean() / one.mean() - 1) < 0.01, name
     one, other = (found["present_cost"][10:, -1] - np.tile(found["present_cost"][:10, -1], 2) for found in (whole, half))
     assert np.abs(other - one).mean() / np.abs(one).mean() < 0.005
+
+
+# --- 16: an adversary, and what money rewards ------------------------------------------------------------------------------
+
+RANGES = {
+    "planned_bed_reduction": (0, 0.4), "pace_of_bed_closure": (0.01, 0.5), "lead_time_of_community_care": (-36, 36),
+    "transition_fund_size": (0, 100e6), "transition_fund_length": (6, 108), "share_of_savings_reinvested": (0, 1),
+    "training_investment": (0, 2e6), "training_length": (6, 240), "diversion_effectiveness": (0, 0.8),
+    "leadership_continuity": (30, 48), "closure_occupancy_limit": (0.8, 1), "share_of_growth_for_beds": (0, 1),
+    "share_of_growth_for_community": (0, 1),
+}  # fmt: skip
+COSTS = ("total_overlap_cost", "total_stranded_cost", "total_reopening_cost", "total_one_off_revenue_cost", "total_capital")
+WATCHED = (*COSTS, "present_cost", "present_spend", "unmet_need", "days_from_referral_to_discharge", "occupancy", "staffed_beds")
+HORIZON, APPRAISED = 120, 240
+
+
+def yearly(values: np.ndarray) -> np.ndarray:
+    """Means of whole years of float64[..., month], the month of the start left out."""
+    years = values.shape[-1] // 12
+    return np.asarray(values[..., 1 : 1 + 12 * years].reshape(*values.shape[:-1], years, 12).mean(axis=-1))
+
+
+class Game:
+    """Plans of an adversary against business as usual, over the same samples."""
+
+    def __init__(self, draws: int = 12, seed: int = 5) -> None:
+        self.samples = sampled(draws, seed)
+        self.base = runs(own(), [sample | BAU for sample in self.samples], save=WATCHED, stop=APPRAISED)
+        self.days = yearly(self.base["days_from_referral_to_discharge"])
+
+    def play(self, plans: np.ndarray) -> Courses:
+        """float64[plan, draw, month] of what is watched; `plans` are float64[plan, lever] from 0 to 1."""
+        settings = [
+            {name: low + share * (high - low) for share, (name, (low, high)) in zip(plan, RANGES.items(), strict=True)}
+            for plan in plans
+        ]
+        found = runs(own(), [s | one for one in settings for s in self.samples], save=WATCHED, stop=APPRAISED)
+        return {name: found[name].reshape(len(plans), len(self.samples), -1) for name in WATCHED}
+
+    def net_present_cost(self, found: Courses) -> np.ndarray:
+        return np.asarray((found["present_cost"][..., -1] - self.base["present_cost"][:, -1]).mean(axis=1))
+
+    def given(self, cost: Callable[[Courses], np.ndarray]) -> Callable[[Courses], np.ndarray]:
+        """A cost, given 50 beds fewer from year seven on and patients no longer on their way, each in nine of ten runs."""
+
+        def score(found: Courses) -> np.ndarray:
+            fewer = (self.base["staffed_beds"][:, 84:121] - found["staffed_beds"][..., 84:121]).min(axis=-1)
+            longer = (yearly(found["days_from_referral_to_discharge"][..., :121]) / (1.02 * self.days[:, :10])).max(axis=-1)
+            slack = np.maximum(0, 50 - np.quantile(fewer, 0.1, axis=1)) / 50
+            slack = slack + np.maximum(0, np.quantile(longer, 0.9, axis=1) - 1)
+            return np.where(slack > 0, 1e12 * (1 + slack), cost(found).mean(axis=1))
+
+        return score
+
+    def search(self, score: Callable[[Courses], np.ndarray], evaluations: int = 700, seed: int = 1) -> Courses:
+        """The best plan that an evolution strategy finds: a normal cloud, its width by lever from its best, and shrinking."""
+        rng = np.random.default_rng(seed)
+        mean, width, spread = np.full(len(RANGES), 0.4), 0.3, np.ones(len(RANGES))
+        best, value = mean, np.inf
+        for _ in range(evaluations // 20):
+            plans = np.clip(mean + width * np.sqrt(spread) * rng.standard_normal((20, len(RANGES))), 0, 1)
+            scores = score(self.play(plans))
+            chosen = np.argsort(scores)[:5]
+            if scores[chosen[0]] < value:
+                best, value = plans[chosen[0]].copy(), float(scores[chosen[0]])
+            spread = 0.7 * spread + 0.3 * ((plans[chosen] - mean) ** 2).mean(axis=0) / width**2 + 1e-4
+            mean, width = plans[chosen].mean(axis=0), max(0.93 * width, 0.03)
+        return {name: values[0] for name, values in self.play(best[None]).items()}
+
+
+@pytest.mark.slow
+def test_least_net_present_cost_does_not_come_from_patients() -> None:
+    """16. An adversary with every lever and no limits cannot make net present cost least by filling wards or by waits."""
+    game = Game()
+    found = game.search(game.net_present_cost)
+    usual = np.maximum(yearly(game.base["occupancy"]), 0.95)
+    assert (yearly(found["occupancy"]) <= usual + 1e-3).all(axis=-1).mean() >= 0.9
+    assert (yearly(found["days_from_referral_to_discharge"]) <= 1.02 * game.days).all(axis=-1).mean() >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cost", ["lines", "cash"])
+def test_least_cost_given_beds_and_patients_leaves_nobody_waiting_longer(cost: str) -> None:
+    """16. With both promises kept, the least of the lines or of cash leaves no more need unmet than business as usual."""
+    game = Game()
+    costs = {
+        "lines": lambda found: sum(found[name][..., HORIZON] for name in COSTS),
+        "cash": lambda found: found["present_spend"][..., HORIZON] - game.base["present_spend"][:, HORIZON],
+    }
+    found = game.search(game.given(costs[cost]))
+    assert found["unmet_need"][:, HORIZON].mean() <= game.base["unmet_need"][:, HORIZON].mean()
+
+
+@pytest.mark.slow
+def test_what_rewards_failure_says_so() -> None:
+    """Over random plans a KPI that is better where more need is unmet carries a caution, and net present cost is none of them."""
+    experiment = fr.read_experiment("care_shift_build_or_close_first")
+    game, rng = Game(draws=3, seed=11), np.random.default_rng(7)
+    model = replace(experiment.model, specs=replace(experiment.model.specs, stop=experiment.run_stop))
+    save = list(dict.fromkeys(name for kpi in experiment.kpis.values() for name in kpi.variables))
+    plans = rng.uniform(size=(400, len(RANGES)))
+    ranks: dict[str, list[np.ndarray]] = {}
+    for sample in game.samples:
+        columns = {name: low + plans[:, at] * (high - low) for at, (name, (low, high)) in enumerate(RANGES.items())}
+        given = {name: [value] * len(plans) for name, value in sample.items()} | {n: list(c) for n, c in columns.items()}
+        usual = fr.simulate(model, {**sample, **BAU}, save=save, save_every=1.0).isel(run=0)
+        found = fr.kpis(fr.simulate(model, given, save=save, save_every=1.0), experiment, usual)
+        for name in found.data_vars:
+            flags = found.coords[f"{name}_outcome"].values
+            values = np.select([flags == 1, flags == 2], [1e6, -1e6], found[name].values)
+            ranks.setdefault(str(name), []).append(np.asarray(values, dtype=float))
+    unmet = np.mean(ranks["unmet_need"], axis=0)
+    rewards = {}
+    for name, values in ranks.items():
+        kpi = experiment.kpis[name]
+        if kpi.better != "neither":
+            rewards[name] = float(spearmanr(np.mean(values, axis=0) * (1 if kpi.better == "lower" else -1), unmet)[0])
+    assert {name for name, rank in rewards.items() if rank < 0 and not experiment.kpis[name].caution} == set()
+    assert rewards["net_present_cost"] > 0.5
+    assert rewards["net_cash"] < 0, "cash is least where care is not given: if not, its caution is wrong"

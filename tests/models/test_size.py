@@ -17,7 +17,7 @@ from flowreform.formats import bundled
 from flowreform.lower import lower
 from flowreform.program import Assign, LookupRead, Program, spread, walk
 
-COLUMNS = {"care_shift": 280, "mental_health_shift": 270}
+COLUMNS = {"care_shift": 280, "mental_health_shift": 290}
 FORMULAS = 600_000
 
 

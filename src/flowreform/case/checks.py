@@ -636,7 +636,16 @@ def _check_workbook(table: WorkbookTable, model: Model, source: Source) -> Workb
         "charts": tuple(charts),
         "compare": names(table.compare, ("workbook", "compare")),
         "reconcile": names(table.reconcile, ("workbook", "reconcile"), Role.STOCK),
+        "bridge": tuple(
+            part.model_copy(update={"variable": name(part.variable, ("workbook", "bridge", at, "variable"))})
+            for at, part in enumerate(table.bridge)
+        ),
     }
+    if bool(table.bridge) != bool(table.bridge_total):
+        missing = "bridge" if table.bridge_total else "bridge_total"
+        source.fault("bridge", ("workbook",), f'"{missing}" is missing', "a bridge needs its parts and its total")
+    if table.bridge_total:
+        update["bridge_total"] = name(table.bridge_total, ("workbook", "bridge_total"))
     if table.discount_rate:
         update["discount_rate"] = name(table.discount_rate, ("workbook", "discount_rate"), Role.PARAMETER)
     if table.discount_factor:

@@ -386,6 +386,17 @@ class LineChart(Table):
     """What the values are multiplied by."""
 
 
+class BridgePart(Table):
+    """A row of `bridge`: a total, and whether it adds to the difference or takes from it."""
+
+    label: str
+    """The name shown."""
+    variable: str
+    """The total at the end of the run."""
+    sign: Literal[-1, 1] = 1
+    """1 adds, -1 takes away."""
+
+
 class WorkbookTable(Table):
     """`[workbook]`: what the live workbook shows."""
 
@@ -395,6 +406,10 @@ class WorkbookTable(Table):
     """Charts of the charts sheet."""
     compare: Strings = ()
     """Variables that are compared across scenarios."""
+    bridge: Annotated[tuple[BridgePart, ...], Strict(False)] = ()
+    """The parts that the difference in a total to the baseline is made up of."""
+    bridge_total: str = ""
+    """That total: a stock."""
     reconcile: Strings = ()
     """Stocks whose opening and closing values are reconciled with their flows, year by year."""
     discount_rate: str = ""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from flowreform.errors import Finding
-from flowreform.export.tables import by_kpi, heading, spread
+from flowreform.export.tables import alone, by_kpi, heading, spread
 from flowreform.kpi import contrast, summary
 from flowreform.text import cell, markdown, number
 
@@ -130,12 +130,6 @@ def _results(kpis: Dataset, experiment: Experiment) -> str:
     rows = [[_about(next(iter(of.values()))), *(spread(of[name]) for name in names)] for of in table.values()]
     middle = "Median (10th to 90th percentile) of the draws; runs without a number are counted beside it.\n\n"
     return "## Results\n\n" + (middle if experiment.draws > 1 else "") + markdown(header, rows)
-
-
-def alone(kpis: Dataset) -> Dataset:
-    """The KPIs that say something of one scenario; those against the baseline stand in the table of differences."""
-    against = [str(name) for name in kpis.data_vars if kpis[name].attrs.get("against")]
-    return kpis.drop_vars([*against, *(f"{name}_outcome" for name in against)])
 
 
 def _about(row: object) -> str:

@@ -101,6 +101,12 @@ def by_kpi(rows: tuple[KpiRow, ...]) -> dict[str, dict[str, KpiRow]]:
     return found
 
 
+def alone(kpis: Dataset) -> Dataset:
+    """The KPIs that say something of one scenario; those against the baseline stand in the table of differences."""
+    against = [str(name) for name in kpis.data_vars if kpis[name].attrs.get("against")]
+    return kpis.drop_vars([*against, *(f"{name}_outcome" for name in against)])
+
+
 def heading(row: KpiRow) -> str:
     """The KPI of a row with its unit: `Open beds at the end [bed]`."""
     unit = shown_unit(row.unit)

@@ -263,6 +263,7 @@ def _shown(
     for chart in table.charts:
         wanted.update(dict.fromkeys((*chart.variables, *chart.shaded)))
     wanted.update(dict.fromkeys(table.compare))
+    wanted.update(dict.fromkeys(name for name in (*(part.variable for part in table.bridge), table.bridge_total) if name))
     wanted.update(dict.fromkeys(name for name in (table.discount_factor,) if name))
     for stock in reconciled:
         base, elements = split(stock)

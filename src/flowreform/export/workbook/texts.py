@@ -36,6 +36,7 @@ CONTENTS = {
     "Engine": "the model itself, step by step",
     "Yearly": "results by reporting year",
     "Triangulation": "each stock against its flows, year by year",
+    "Bridge": "how the difference in cost to the scenario compared with is made up",
     "Charts": "pictures that move with the inputs",
     "Sensitivity": "how far results spread when all that is uncertain varies (values)",
     "Checks": "whether the workbook may be believed",
@@ -77,7 +78,7 @@ def write_cover(book: Book, page: Page, source: WorkbookSource, made: datetime.d
     row += 2
     page.put(row, 0, "Contents", HEADING)
     row += 1
-    for name, text in CONTENTS.items():
+    for name, text in ((name, text) for name, text in CONTENTS.items() if name in book.pages):
         page.put(row, 0, Link(name, name), LINKED)
         page.put(row, 1, text, TEXT)
         row += 1

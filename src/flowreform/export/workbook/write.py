@@ -13,6 +13,7 @@ import numpy as np
 from flowreform.errors import ExperimentError, Finding, error, warning
 from flowreform.experiment import Subject, as_experiment
 from flowreform.export.workbook.book import ENGINE_FIRST, MOST_ROWS, Book, Progress, SheetLayout, lay_out
+from flowreform.export.workbook.bridge_sheet import write_bridge
 from flowreform.export.workbook.charts_sheet import write_charts
 from flowreform.export.workbook.checks_sheet import write_checks
 from flowreform.export.workbook.control_sheet import open_control, write_control
@@ -132,6 +133,7 @@ def write_sheets(
     write_engine(book, source, layout, columns, progress)
     write_yearly(book, source, layout)
     accounts = write_triangulation(book, source, layout)
+    write_bridge(book, source, layout)
     write_charts(book, series, layout)
     write_sensitivity(book, source, draws)
     write_checks(book, source, layout, columns, series, accounts)

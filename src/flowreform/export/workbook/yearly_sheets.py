@@ -223,9 +223,6 @@ def key_number(series: Series, kpi: Kpi, value: float | str) -> Live:
     number = _measure(series, kpi)
     scaled = f"({number})*{kpi.scale!r}" if kpi.scale != 1.0 else number
     raw = f"({number})"
-    row = STATISTICS[kpi.statistic]
-    if row.threshold:
-        scaled = f'IF({raw}>=1E+99,"{NONE_NEEDED if row.good_if_never else NEVER}",{scaled})'
     if kpi.never == "stop":
         limit = series.source.program.stop - series.source.program.dt * (1 + 1e-6)
         scaled = f'IF({raw}>={limit!r},"{NEVER}",{scaled})'
@@ -233,6 +230,9 @@ def key_number(series: Series, kpi: Kpi, value: float | str) -> Live:
         scaled = f'IF(ABS({raw}-({kpi.never!r}))<={_near(float(kpi.never))},"{NEVER}",{scaled})'
     if kpi.none_needed is not None:
         scaled = f'IF(ABS({raw}-({kpi.none_needed!r}))<={_near(kpi.none_needed)},"{NONE_NEEDED}",{scaled})'
+    row = STATISTICS[kpi.statistic]
+    if row.threshold:
+        scaled = f'IF({raw}>=1E+99,"{NONE_NEEDED if row.good_if_never else NEVER}",{scaled})'
     if kpi.over is not None:
         scaled = f'IFERROR({scaled},"{UNDEFINED}")'
     return Live(f"={scaled}", value)
