@@ -33,6 +33,7 @@ from flowreform.case.ensemble import Ensemble
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
+from flowreform.names import split
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -55,11 +56,14 @@ def draws(experiment: Subject) -> Dataset:
     import xarray as xr
 
     experiment = as_experiment(experiment)
-    drawn = draw(experiment.uncertainties, experiment.draws, experiment.design, experiment.seed, experiment.correlations)
-    data = {
-        name: ("draw", column, {"units": item.unit, "long_name": item.label or name.replace("_", " "), "distribution": str(item)})
-        for (name, item), column in zip(experiment.uncertainties.items(), drawn.values(), strict=True)
-    }
+    conditioned = set(experiment.ensemble.names) if experiment.ensemble else set()
+    data = {}
+    for name, column in samples(experiment).items():
+        item = experiment.uncertainties.get(name)
+        unit = item.unit if item else experiment.model.variables[split(name)[0]].units or ""
+        label = (item.label if item else "") or name.replace("_", " ")
+        distribution = "posterior" if name in conditioned else str(item)
+        data[name] = ("draw", column, {"units": unit, "long_name": label, "distribution": distribution})
     attributes = {"experiment": experiment.name, "design": experiment.design, "seed": experiment.seed}
     return xr.Dataset(data, {"draw": np.arange(experiment.draws)}, attributes)
 

@@ -53,3 +53,19 @@ def test_places_are_alike_until_the_first_order() -> None:
         here, there = (ds[name].sel(setting=place) for place in ("", "london_unchanged"))
         assert bool((here.sel(time=slice(0, 9.9)) == there.sel(time=slice(0, 9.9))).all())
         assert abs(float(here.sel(time=60) - there.sel(time=60))) > 0
+
+
+def test_the_draws_that_are_shown_are_those_that_run() -> None:
+    """Rows of the posterior and distributions of the experiment's own alike: what `fr.draws` gives is what a run was given."""
+    experiment = fr.read_experiment("stroke_big_bang_or_phased").with_(draws=3)
+    assert experiment.ensemble is not None
+    samples = fr.draws(experiment)
+    assert set(samples.data_vars) >= {"deaths_avoided_by_all_care", "recruits_limit", "value_of_a_death_avoided"}
+    assert samples["deaths_avoided_by_all_care"].attrs["distribution"] == "posterior"
+    assert samples["recruits_limit"].attrs["distribution"].startswith("uniform")
+    ds = fr.run(experiment, engine="python")
+    base = fr.simulate(
+        experiment.model, {str(name): list(column.values) for name, column in samples.items()}, save=["total_spend"],
+        save_every=experiment.save_every, engine="python",
+    )  # fmt: skip
+    assert (ds["total_spend"].sel(scenario="big_bang").values == base["total_spend"].values).all()
