@@ -7,7 +7,7 @@ A model is an XMILE file, an experiment a TOML file, a result an xarray Dataset:
     model = fr.read_model("va_transformation")
     for finding in fr.check(model):
         print(finding)
-    ds = fr.simulate(model, {"length_of_stay": [6.0, 7.0, 8.0]})
+    ds = fr.simulate(model, {"share_of_savings_reinvested": [0.0, 0.4, 0.8]})
     exp = fr.read_experiment("va_beds_to_community")
     kpis = fr.kpis(fr.run(exp), exp)
     delta = fr.contrast(kpis, baseline="as_was")

@@ -124,7 +124,7 @@ def models(json: Json = False) -> int | None:
     return models(as_json=json)
 
 
-@app.command(epilog="Example: flowreform experiments --write my_question.toml")
+@app.command(epilog="Example: flowreform experiments va_beds_to_community --write mine.toml")
 @command
 def experiments(
     write: Annotated[
@@ -281,7 +281,7 @@ def fit(
     short_help="Run a model once, an experiment, or what a workbook holds.",
     epilog="Examples: flowreform run va_beds_to_community -o out; flowreform run plan.xlsx; "
     "flowreform run va_transformation --set share_of_savings_reinvested=0; "
-    'flowreform run my_model.xmile --set "length_of_stay=7 day" --save beds --save-every 12',
+    'flowreform run care_shift --set "community_stay=40 day" --save staffed_beds --save-every 12',
 )
 @command
 def run(

@@ -19,8 +19,8 @@ def check(subject: Subject, used: Collection[str] = ()) -> tuple[Finding, ...]:
     `subject` is a bundled name, a path, a Model or an Experiment. Of a model: names, units, loops, delays against dt, ranges,
     documentation, and the case file beside it; of an experiment also the experiment's own. A finding has `level` (error or
     warning), `file`, `line`, `element`, `reason` and `repair`. `used` names variables that something outside the files reads, so
-    that they are not reported as unused. Faults of files are findings, too; only a subject that is none of these raises
-    ModelError::
+    that they are not reported as unused. Faults of files are findings, too. Raises ModelError for a subject that is none of
+    these, and for a bare word that names nothing::
 
         for finding in fr.check("care_shift"):
             print(finding)

@@ -45,7 +45,11 @@ def kpis(ds: Dataset, experiment: Subject, base: Dataset | None = None) -> Datas
     scenario of `ds` itself. Where there is neither, they are left out.
 
     Attributes of each: units, label (long_name), better, floor. Of a sweep (`open_sweep`) they are those it stored. Raises
-    ExperimentError when a variable was not saved."""
+    ExperimentError when a variable was not saved::
+
+        ds = fr.simulate("care_shift", {"planned_bed_reduction": [0.0, 0.04, 0.08]})
+        fr.kpis(ds, "care_shift")["unmet_need"]  # (run)
+    """
     import xarray as xr
 
     experiment = as_experiment(experiment)
@@ -197,7 +201,11 @@ def contrast(kpis: Dataset, baseline: str | None = None, *, relative: bool = Fal
 
     `baseline` is a scenario's name; the experiment's own when None. A difference where either side has no value is NaN; its
     outcome is the scenario's own cause, or else the baseline's. With `relative` the difference is divided by the baseline's
-    absolute value or the KPI's floor, whichever is larger (0/0 is NaN). Raises ExperimentError for an unknown scenario."""
+    absolute value or the KPI's floor, whichever is larger (0/0 is NaN). Raises ExperimentError for an unknown scenario::
+
+        kpis = fr.kpis(fr.run("va_beds_to_community"), "va_beds_to_community")
+        fr.contrast(kpis, baseline="as_was")["unmet_need"].median("draw")
+    """
     import xarray as xr
 
     names = [str(name) for name in kpis["scenario"].values] if "scenario" in kpis.dims else []

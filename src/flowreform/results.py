@@ -209,10 +209,13 @@ MOST_TIMES_LARGER = 1000
 """How many times its own size a file may take in memory: more is no result of anybody's."""
 
 
-def write_netcdf(ds: Dataset, path: Path) -> None:
+def write_netcdf(ds: Dataset, path: str | Path) -> None:
     """The Dataset as a netCDF-4 file, whole or not at all. A name with a slash, which netCDF refuses, has `_` instead, and the
-    real one in `long_name`. Raises ExperimentError where it cannot be written."""
-    write_file(path, lambda temporary: to_netcdf(ds, temporary), size=ds.nbytes)
+    real one in `long_name`. Raises ExperimentError where it cannot be written::
+
+        fr.write_netcdf(fr.simulate("care_shift"), "run.nc")
+    """
+    write_file(Path(path), lambda temporary: to_netcdf(ds, temporary), size=ds.nbytes)
 
 
 def to_netcdf(ds: Dataset, path: Path) -> None:
@@ -289,10 +292,14 @@ def _storable(ds: Dataset) -> Dataset:
     return stored
 
 
-def read_netcdf(path: Path) -> Dataset:
+def read_netcdf(path: str | Path) -> Dataset:
     """A Dataset that `write_netcdf` wrote, loaded and equal to it, attributes included.
 
-    Raises ExperimentError when there is no such file or it is not netCDF."""
+    Raises ExperimentError when there is no such file or it is not netCDF::
+
+        fr.write_netcdf(fr.simulate("care_shift"), "run.nc")
+        fr.read_netcdf("run.nc")["staffed_beds"]
+    """
     import xarray as xr
 
     if not Path(path).is_file():

@@ -122,7 +122,10 @@ def assess(model: Subject, *, witnesses: Sequence[str] = ("pysd", "pysimlin"), f
 
     PySD takes up to half a second a step on an arrayed model, so it is given the first PYSD_STEPS steps unless `full`. It sees
     the file of a bundled model only; any other is written anew for it, without a word of its author's.
-    Raises ModelError when the model has no case file, or when either cannot be used."""
+    Raises ModelError when the model has no case file, or when either cannot be used::
+
+        fr.assess("care_shift", witnesses=())  # its repr is the report; .ok says whether every row is as it should be
+    """
     model = as_model(model)
     case = read_case(model)
     if case is None:

@@ -95,7 +95,10 @@ def read_case(model: Model) -> Case | None:
     """The case file beside a model, checked against it; None when there is none.
 
     `model.xmile` has `model.toml`. A file of that name that holds an experiment is not a case file. Raises ModelError with
-    all faults of the case file and of `reference.csv` at once.
+    all faults of the case file and of `reference.csv` at once::
+
+        case = fr.read_case(fr.read_model("care_shift"))
+        case.levers["planned_bed_reduction"].source
     """
     path = case_path(model)
     if path is None or not path.is_file():

@@ -69,7 +69,11 @@ def read_experiment(name_or_path: str | Path, model: Model | None = None) -> Exp
     """The experiment in a file, or the bundled one of that name.
 
     `model` stands in for the one the file names. Raises ExperimentError with all faults of the file at once, and ModelError
-    with those of its model or case file."""
+    with those of its model or case file::
+
+        experiment = fr.read_experiment("care_shift_build_or_close_first")
+        experiment.with_(draws=8, scenario="build_first")
+    """
     path = experiment_path(name_or_path)
     source = Source(read_document(path, ExperimentError))
     if model is None:

@@ -62,9 +62,10 @@ class Experiment(Manual):
         exp = fr.Experiment(
             "care_shift",
             scenarios={"as_is": {}, "shift": {"planned_bed_reduction": 0.08, "training_investment": 350_000}},
-            uncertainties=["occupancy_at_start", "annual_demand_growth"],
+            uncertainties=["occupancy_at_start", "community_stay"],
             draws=100,
         )
+        fr.kpis(fr.run(exp), exp)
         exp.with_(draws=1000, seed=2).to_toml("shift.toml")
 
     `model` is a bundled name, a path or a Model. `scenarios` maps names to settings, `{parameter: value}`; a value is a number in

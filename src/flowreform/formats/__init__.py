@@ -21,7 +21,12 @@ def read_model(name_or_path: str | Path) -> Model:
     """The model of a bundled name (a bare word) or in a file (anything with a separator or a suffix).
 
     Reads .xmile, .stmx, .itmx and .xml as XMILE and .mdl as Vensim. Raises ModelError, with every fault found, when there
-    is no such model or its file cannot be used."""
+    is no such model or its file cannot be used::
+
+        model = fr.read_model("care_shift")
+        model["staffed_beds"]  # its manual: equation, unit, range, causes, uses
+        model.parameters  # a table of everything a lever may set
+    """
     text = os.fspath(name_or_path)
     if isinstance(name_or_path, str) and is_bare(text):
         path = bundled("models").get(text)

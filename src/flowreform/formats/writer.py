@@ -123,7 +123,10 @@ _SUFFIXES = (".xmile", ".stmx", ".xml")
 def write_model(model: Model, path: str | Path) -> Path:
     """Write a model as XMILE 1.0 and return the path. An existing file is replaced in one step.
 
-    Raises ModelError for a file name that says another format, ExperimentError where the file cannot be written."""
+    Raises ModelError for a file name that says another format, ExperimentError where the file cannot be written::
+
+        fr.write_model(fr.read_model("care_shift"), "copy.xmile")
+    """
     target = Path(path)
     if target.suffix.lower() not in _SUFFIXES:
         repair = f"give it a name that ends in {', '.join(_SUFFIXES)}"

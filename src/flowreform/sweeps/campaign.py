@@ -121,7 +121,9 @@ def sweep(
     `workers` threads or processes (`pool`; default: threads, one a processor), or the Dask cluster at `scheduler`. `resume=False`
     refuses a folder that holds a sweep already. `progress` is called with a `State`, `told` with lines worth reading. Results do
     not depend on any of these. Raises ExperimentError where the folder holds another sweep (every difference is named), is in
-    use, or cannot be written, ModelError for the model, and Interrupted, a KeyboardInterrupt, when a signal stopped it.
+    use, or cannot be written, ModelError for the model, and Interrupted, a KeyboardInterrupt, when a signal stopped it::
+
+        fr.sweep(fr.read_experiment("va_beds_to_community").with_(draws=8), "out/va", workers=2)
     """
     _check(engine, pool, workers)
     experiment = as_experiment(experiment)

@@ -132,7 +132,11 @@ def open_sweep(folder: str | Path) -> Dataset:
     `status` (scenario, draw): 0 missing, 1 ok, 2 failed; `failed` marks the last. Inputs and, where they were kept,
     trajectories stand under their own names as in `fr.run`; `quantile_value` has the quantiles over draws. Attributes: where it
     came from, seed and design, and how many runs there are. `flowreform.sweeps.experiment_of(folder)` is the experiment.
-    Raises ExperimentError where there is no sweep, or a file is missing or cut short; `flowreform verify` checks every byte.
+    Raises ExperimentError where there is no sweep, or a file is missing or cut short; `flowreform verify` checks every byte::
+
+        fr.sweep(fr.read_experiment("va_beds_to_community").with_(draws=8), "out/va")
+        ds = fr.open_sweep("out/va")
+        fr.kpis(ds, "va_beds_to_community")
     """
     import xarray as xr
 

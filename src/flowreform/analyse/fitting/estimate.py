@@ -169,7 +169,11 @@ def fit(
     case and all fitted parameters are drawn by how likely the data are with them, `draws` of them kept, after at most
     `iterations` moves of every walker. An experiment brings its own distributions and correlations, and what its baseline
     sets. `seed` stands in for the file's. Raises ModelError when there is no case file or no [fit], with every fault of it, and
-    for a sampler that has not converged."""
+    for a sampler that has not converged::
+
+        found = fr.fit("canterbury")  # its repr is the report
+        found.values
+    """
     experiment = model if isinstance(model, Experiment) else None
     model = as_model(model)
     case, question = asked(model)

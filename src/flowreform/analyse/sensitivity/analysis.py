@@ -55,7 +55,10 @@ def sensitivity(
     points of each curve (fast) or runs. `scenario` names one scenario (default: all, one after the other, on the same
     samples); `contrast=(a, b)` asks for what decides the difference a less b. `variables` are followed over time (default:
     those in the experiment's charts; none with delta). `targets` such as "payback <= 60" become columns of 1 (met) and 0.
-    `parameters` limits what varies; all else stays as the model has it. Raises ExperimentError with all faults found.
+    `parameters` limits what varies; all else stays as the model has it. Raises ExperimentError with all faults found::
+
+        ds = fr.sensitivity("va_beds_to_community", method="morris", samples=4, scenario="as_was")
+        ds["kpi_index"].sel(kpi="unmet_need", index="mu_star")
     """
     experiment = as_experiment(experiment)
     faults: list[Finding] = []

@@ -26,7 +26,11 @@ def bands(ds: Dataset, variables: Sequence[str] | None = None, quantiles: Sequen
     """Quantiles over the draws of every saved variable: dimensions (scenario, quantile, time, its own).
 
     `ds` is what `run` returned; runs that failed are left out, and `draws_used` (scenario) counts the draws behind each
-    band. Raises ExperimentError for a variable that was not saved, and where there is one draw only."""
+    band. Raises ExperimentError for a variable that was not saved, and where there is one draw only::
+
+        runs = fr.run(fr.read_experiment("va_beds_to_community").with_(draws=8))
+        fr.bands(runs, ["open_staffed_beds"]).sel(quantile=0.5, scenario="as_was")
+    """
     import xarray as xr
 
     _several_draws(ds)
@@ -56,7 +60,12 @@ def probabilities(ds: Dataset, kpis: Dataset, experiment: Subject, targets: Sequ
     """The share of draws in which each scenario meets each target: `probability`, `low`, `high`, `draws_used` (target, scenario).
 
     `low` to `high` is Wilson's 95 % interval (1927). Draws that failed or have no value are left out; a time that never comes
-    counts as beyond every number. Raises ExperimentError for a target that says nothing, and where there is one draw only."""
+    counts as beyond every number. Raises ExperimentError for a target that says nothing, and where there is one draw only::
+
+        experiment = fr.read_experiment("va_beds_to_community").with_(draws=8)
+        runs = fr.run(experiment)
+        fr.probabilities(runs, fr.kpis(runs, experiment), experiment, ["peak_occupancy <= 0.92"])["probability"]
+    """
     import xarray as xr
 
     _several_draws(ds)
@@ -88,7 +97,11 @@ def beats(kpis: Dataset) -> Dataset:
     """How often, draw against the same draw, a scenario does better than another: (kpi, scenario, other).
 
     `probability` of better, `ties`, and `draws_used`; KPIs of which neither direction is better are left out. What never
-    happened is later than any time. Raises ExperimentError with fewer than two scenarios or draws."""
+    happened is later than any time. Raises ExperimentError with fewer than two scenarios or draws::
+
+        experiment = fr.read_experiment("va_beds_to_community").with_(draws=8)
+        fr.beats(fr.kpis(fr.run(experiment), experiment))["probability"].sel(kpi="unmet_need")
+    """
     import xarray as xr
 
     _several_draws(kpis)

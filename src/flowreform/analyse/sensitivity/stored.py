@@ -55,7 +55,11 @@ def sensitivity_of(
     `ds` has (scenario, draw[, time]) with the drawn inputs in it: what `run` returned, or an opened sweep, lazily read. KPIs
     are those that a sweep stored, or are measured on the trajectories. `method` is one that takes any sample: rbd_fast,
     delta, pawn or regional. `samples` is how many draws to use, the first ones (default: all, 16,384 at most). Raises
-    ExperimentError for a method that needs a design of its own, for what was not kept, and for one draw only."""
+    ExperimentError for a method that needs a design of its own, for what was not kept, and for one draw only::
+
+        runs = fr.run(fr.read_experiment("va_beds_to_community").with_(draws=80))
+        fr.sensitivity_of(runs, "va_beds_to_community", method="rbd_fast", variables=[])
+    """
     experiment = as_experiment(experiment)
     faults: list[Finding] = []
     draws = int(ds.sizes.get("draw", 1))

@@ -65,7 +65,10 @@ def to_xlsx(
     file is written under a temporary name and renamed; the same files, options and versions give the same bytes.
 
     Raises ModelError for what has no form in a spreadsheet, and for more than 2,000,000 formulas, and ExperimentError for a
-    scenario or dt that will not do, before anything is written."""
+    scenario or dt that will not do, before anything is written::
+
+        fr.to_xlsx("va_transformation", "va.xlsx", draws=False)
+    """
     experiment = as_experiment(source)
     told = progress or (lambda done, total: None)
     read = read_source(experiment, scenario, dt, command, room)
