@@ -86,7 +86,8 @@ def run_command(line: str) -> None:
     if words[1] == "export" and "--template" in words:
         prepare_template(words)
     result = CliRunner().invoke(app, words[1:], env={"COLUMNS": "160"})
-    assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
+    compared = (0, 4) if "--check" in words else (0,)  # 4: compared and different
+    assert result.exit_code in compared, f"{line}\n{result.output}\n{result.exception!r}"
 
 
 def prepare_template(words: list[str]) -> None:

@@ -125,7 +125,7 @@ TASKS = (
             Place("src/flowreform/case/distributions.py", '    "discrete": Discrete', '    "loguniform": Loguniform,\n'),
             Place(
                 "tests/test_sampling.py",
-                '    (made("normal"',
+                '    (made("normal", mean=-3.0',
                 '    (made("loguniform", low=1.0, high=100.0), stats.loguniform(1.0, 100.0)),\n',
             ),
         ),

@@ -142,7 +142,7 @@ def experiments(
 
 @app.command(
     short_help="What a model or an experiment holds.",
-    epilog="Examples: flowreform show va_transformation; flowreform show va_transformation length_of_stay",
+    epilog="Examples: flowreform show va_transformation; flowreform show va_transformation treatment_stay_at_start",
 )
 @command
 def show(
@@ -335,7 +335,7 @@ def sensitivity(
     ] = None,
     target: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help='What is wanted: "payback <= 60", "occupancy < 0.92 throughout" (repeatable).'),
+        typer.Option(metavar="TEXT", help='A target: "payback <= 60", "occupancy < 0.92 throughout" (repeatable).'),
     ] = None,
     kpi: Annotated[list[str] | None, typer.Option(metavar="NAME", help="This KPI only (repeatable).")] = None,
     variable: Annotated[

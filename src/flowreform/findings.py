@@ -50,7 +50,10 @@ def _used(case: Case | None) -> set[str]:
     if case is None:
         return set()
     measured = {split(name)[0] for _, measure in case.measures() for name in measure.variables}
-    return measured | {split(name)[0] for chart in case.charts for name in chart.variables}
+    tables = (case.laws.conserved, case.laws.never_above) if case.laws else ()
+    watched = [name for table in tables for pair in table.items() for name in pair]
+    shown = [name for chart in case.charts for name in chart.variables]
+    return measured | {split(name)[0] for name in (*watched, *shown)}
 
 
 def _unique(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

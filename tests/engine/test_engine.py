@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from building import auxiliary, flow, model, parameter, stock, variable
 from flowreform import engine
-from flowreform.engine.memory import noughts
+from flowreform.engine.memory import zeros
 from flowreform.lower import lower
 from flowreform.model import Dimension, Lookup, LookupKind, Method, Model, Role
 from flowreform.program import Program
@@ -349,7 +349,7 @@ def test_workers_change_nothing(workers: int) -> None:
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 101, 64), (7, 1)])
 def test_memory_for_vectors_starts_with_a_cache_line(shape: tuple[int, ...]) -> None:
-    made = noughts(*shape)
+    made = zeros(*shape)
     assert made.shape == shape
     assert made.ctypes.data % 64 == 0
     assert not made.any()

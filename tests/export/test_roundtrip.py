@@ -51,7 +51,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def edit(plan: Path, tmp_path: Path) -> Callable[[Mapping[str, Value]], Path]:
-    """The workbook with cells changed in the XML alone: every value that hangs on them is stale."""
+    """The workbook with cells changed in the XML alone: every value that depends on them is stale."""
 
     def made(cells: Mapping[str, Value], source: Path = plan) -> Path:
         folder = tmp_path / "ward"

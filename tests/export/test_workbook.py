@@ -70,7 +70,7 @@ def case_of(model: str, *, whole: bool = False) -> tuple[Experiment, str, dict[s
 
 def sizes(experiment: Experiment, answers: list[Series]) -> dict[str, float]:
     """What series are compared with where that is more than their own largest value: the largest of any scenario, since a
-    difference that is nought but for rounding has no size of its own; and for balances of the laws what they balance."""
+    difference that is zero but for rounding has no size of its own; and for balances of the laws what they balance."""
     found: dict[str, float] = {}
     for answer in answers:
         for name, values in answer.items():

@@ -26,7 +26,7 @@ ROWS = 3
 
 
 def copies(model: Model, case: Case) -> Iterator[tuple[str, str]]:
-    """Every pair of a variable that hangs on time alone and an observed series which it repeats, up to a factor, where the
+    """Every pair of a variable that depends on time alone and an observed series which it repeats, up to a factor, where the
     variable lies upstream of what the model has to say about that series."""
     fed = tuple(name for name in model.variables if name in clock_driven(model))
     if not fed or case.calendar is None:

@@ -64,7 +64,7 @@ def test_a_shock_can_be_moved_scaled_and_switched_off(
 
 @pytest.mark.parametrize("name", REORGANISED)
 def test_a_reorganisation_is_a_parameter(name: str) -> None:
-    """Nought in every bundled model; with one, capability is lost from its date on, and the more the larger it is."""
+    """Zero in every bundled model; with one, capability is lost from its date on, and the more the larger it is."""
     date = REORGANISED[name]
     first = {"first_reorganisation_date": date}
     runs = [{}, {**first, "reorganisation_shock": 0.0}, {**first, "reorganisation_shock": 0.6},

@@ -62,7 +62,7 @@ def check_uncertainty(item: Uncertainty, name: str, model: Model, source: Source
         source.fault("outside-range", (*loc, "distribution"), reason, repair)
     for value in base_values(model, named):
         if not lowest <= value <= highest:
-            reason = f"the base value {value:g} {unit} is outside {lowest:g} to {highest:g}, what is drawn"
+            reason = f"the base value {value:g} {unit} is outside {lowest:g} to {highest:g}, the range of its distribution"
             source.warn("base-outside", (*loc, "distribution"), reason, "check the equation against the source")
             break
     return item
@@ -214,7 +214,7 @@ def _keys(source: Source, key: str) -> Iterable[str]:
 
 
 def _clocks(model: Model, exogenous: Mapping[str, object], source: Source) -> None:
-    """A lookup whose input hangs on nothing but time and parameters is fed in, and must be declared."""
+    """A lookup whose input depends on nothing but time and parameters is fed in, and must be declared."""
     driven, tables = clock_driven(model), set(model.of_role(Role.LOOKUP))
     for name, variable in model.variables.items():
         if any(declared.partition("[")[0] == name for declared in exogenous) or name not in driven:
@@ -226,7 +226,7 @@ def _clocks(model: Model, exogenous: Mapping[str, object], source: Source) -> No
 
 
 def clock_driven(model: Model) -> frozenset[str]:
-    """The auxiliaries and flows that hang on time and parameters alone, through whatever steps."""
+    """The auxiliaries and flows that depend on time and parameters alone, through whatever steps."""
     reads: dict[str, set[str]] = {}
     for name, variable in model.variables.items():
         if variable.role in (Role.AUXILIARY, Role.FLOW):

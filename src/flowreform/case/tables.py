@@ -211,7 +211,7 @@ class NoDemand(Table):
     """`[laws.no_demand]`: demand taken away from the first day; people must leave."""
 
     settings: Annotated[dict[str, float], Field(alias="set", min_length=1)]
-    """`set`: parameters and the values that stop every referral; initial stocks must not hang on them."""
+    """`set`: parameters and the values that stop every referral; initial stocks must not depend on them."""
     empties: Annotated[Strings, Field(min_length=1)]
     """The stocks of people that must run empty."""
 

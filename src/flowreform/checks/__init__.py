@@ -27,7 +27,7 @@ def check(model: Model, used: Collection[str] = ()) -> tuple[Finding, ...]:
     """Every finding of every rule, what the reader warned of included, in the order of the file.
 
     `used` names variables that something outside the equations reads (KPIs, charts, targets): with it, auxiliaries that
-    nothing reads are told too."""
+    nothing reads are reported too."""
     found = [finding for finding in model.findings if isinstance(finding, Finding)]
     for rule in STRUCTURE:
         found.extend(rule(model))

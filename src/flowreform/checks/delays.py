@@ -69,7 +69,7 @@ def _against(model: Model, line: Line, what: str, stage: float, column: int = 0,
     repair = f"set dt to {best:g} or less" if best else "lengthen the delay"
     if specs.dt <= stage * _LIMIT[specs.method]:
         share = f"{specs.dt / stage:.0%} of" if specs.dt < stage else "as long as" if specs.dt == stage else "longer than"
-        reason = f"dt {specs.dt:g} is {share} {what} ({stage:g}{unit}): the result hangs on dt"
+        reason = f"dt {specs.dt:g} is {share} {what} ({stage:g}{unit}): the result depends on dt"
         yield _warning(model, line, reason, repair, column)
     elif fitted:
         reason = f"dt {specs.dt:g} is longer than {what} ({stage:g}{unit}): it runs with fewer stages"
@@ -129,7 +129,7 @@ def _factors(expr: Expr) -> tuple[list[Expr], list[Expr]]:
 def constants(model: Model) -> dict[str, float]:
     """The variables whose value follows from literals and parameters alone, each worked out once.
 
-    Of an arrayed parameter the smallest value is told, which is what a delay's time is judged by."""
+    Of an arrayed parameter the smallest value is named, which is what a delay's time is judged by."""
     specs = model.specs
     known = dict.fromkeys(("dt", "time_step"), specs.dt)
     known |= dict.fromkeys(("starttime", "initial_time"), specs.start) | dict.fromkeys(("stoptime", "final_time"), specs.stop)

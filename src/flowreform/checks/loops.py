@@ -48,7 +48,7 @@ def _finding(model: Model, section: Section, circle: tuple[Node, ...], *, starti
     line = variable.equations[0].line if variable.equations else 0
     if starting:
         rule, reason = "initial-loop", f"initial values need each other: {path}"
-        repair = "give a stock in it, or a delay, an initial value that does not hang on the others"
+        repair = "give a stock in it, or a delay, an initial value that does not depend on the others"
     elif len(circle) == 1:
         rule, reason = "self-reference", f"it needs its own value: {path}"
         repair = "make it a stock, or read its last value with PREVIOUS"
@@ -60,7 +60,7 @@ def _finding(model: Model, section: Section, circle: tuple[Node, ...], *, starti
 
 @dataclass(slots=True)
 class _Reading:
-    """What each expression needs at once; macros are followed to the arguments their result hangs on."""
+    """What each expression needs at once; macros are followed to the arguments their result depends on."""
 
     model: Model
     through: dict[tuple[str, bool], tuple[int, ...]] = field(default_factory=dict)
@@ -118,10 +118,10 @@ class _Reading:
         return row.at_once(len(call.args), starting=starting)
 
     def _of_macro(self, macro: Macro, starting: bool) -> tuple[int, ...]:
-        """The arguments that a macro's result hangs on at once."""
+        """The arguments that a macro's result depends on at once."""
         key = (macro.name, starting)
         if key not in self.through:
-            self.through[key] = ()  # a macro that calls itself is told elsewhere
+            self.through[key] = ()  # a macro that calls itself is reported elsewhere
             needs: dict[str, set[str]] = {}
             for variable in macro.variables:
                 found = needs.setdefault(variable.name, set())

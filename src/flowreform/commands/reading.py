@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def read_experiment(name: str, options: Mapping[str, Any] | None = None, settings: Sequence[str] = ()) -> Experiment:
     """The experiment of that name, or one run of the model of that name.
 
-    `options` go over the keys of [experiment] and are checked like them; `settings` are NAME=VALUE, for every scenario.
+    `options` replace keys of [experiment] and are checked like them; `settings` are NAME=VALUE, for every scenario.
     Raises ExperimentError or ModelError with all faults found."""
     from flowreform import experiment as made
     from flowreform.experiment.options import read_settings, with_options

@@ -37,7 +37,7 @@ class Options:
     as_json: bool = False
 
     def table(self) -> dict[str, Any]:
-        """What goes over the keys of [experiment]."""
+        """What replaces keys of [experiment]."""
         return {"draws": self.draws, "save": list(self.save) or None, "save_every": self.save_every}
 
     def command(self, name: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowreform.engine.memory import noughts
+from flowreform.engine.memory import zeros
 from flowreform.engine.plan import Plan, plan, whole_steps
 from flowreform.engine.prepared import Kernel, Prepared, settled
 
@@ -76,7 +76,7 @@ def simulate(
     runs = inputs.shape[1]
     made = plan(program, keep, every)
     ready = Prepared(made, choose(made, runs) if engine == "auto" else engine)
-    values = noughts(len(made.saved), len(made.times), runs)
+    values = zeros(len(made.saved), len(made.times), runs)
     alarm, strays = np.zeros(runs), np.zeros((len(made.P), runs))
     _run(ready.kernel, (inputs, ready.series(drive), values, alarm, strays), workers, progress)
     return Trajectories(made.saved, made.times, values, settled(values, alarm), strays, ready.engine)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowreform.engine import kept
 from flowreform.engine.expressions import LANES, WIDTH
-from flowreform.engine.memory import noughts
+from flowreform.engine.memory import zeros
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,7 +144,7 @@ class _Workspace:
 
     def __init__(self, plan: Plan) -> None:
         steps = plan.program.steps + 1 if plan.program.remembered else 1
-        self.state = noughts(plan.text.slots * WIDTH)
-        self.lanes = noughts(len(plan.where), LANES)
-        self.history = noughts(max(1, len(plan.program.remembered)), steps, LANES)
-        self.kept = noughts(len(plan.saved), len(plan.times), LANES)
+        self.state = zeros(plan.text.slots * WIDTH)
+        self.lanes = zeros(len(plan.where), LANES)
+        self.history = zeros(max(1, len(plan.program.remembered)), steps, LANES)
+        self.kept = zeros(len(plan.saved), len(plan.times), LANES)

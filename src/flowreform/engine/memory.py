@@ -12,7 +12,7 @@ LINE = 64
 """Bytes of a processor's cache line, and of its widest vector: a vector that lies across two lines costs twice."""
 
 
-def noughts(*shape: int) -> np.ndarray:
+def zeros(*shape: int) -> np.ndarray:
     """float64 zeros from the start of a cache line on."""
     import numpy as np
 

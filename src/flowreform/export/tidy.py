@@ -111,7 +111,7 @@ def dates(ds: Dataset, calendar: Calendar | None) -> list[datetime.date | None]:
 def write_csv(path: Path, ds: Dataset, calendar: Calendar | None = None, progress: Progress | None = None) -> None:
     """The tidy table of a Dataset (scenario, draw, time, ...) as CSV, whole or not at all, the same bytes every time.
 
-    `progress` is told how many runs are written, and of how many. Text that could be a formula has an apostrophe in front.
+    `progress` is called with how many runs are written, and of how many. Text that could be a formula has an apostrophe in front.
     Raises ExperimentError where nothing moves over time or the file cannot be written."""
     lines, ds = series(ds), kept(ds)
     write_file(path, lambda temporary: _csv(temporary, ds, lines, calendar, progress))

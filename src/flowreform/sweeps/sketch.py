@@ -3,7 +3,7 @@
 A part with n runs keeps all of their values when n is at most m, and else m of them, the middle one of each of m equal
 stretches of the sorted values, each standing for n / m runs (Munro and Paterson 1980 keep the same of a block). So how many of
 the part's runs are at or below any value is known to n / (2m), and a quantile read between two of the values kept is off by
-no more than one of them on top: `rank_error`. Parts are put together in their order, so nothing hangs on who worked them out.
+no more than one of them on top: `rank_error`. Parts are put together in their order, so nothing depends on who worked them out.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def steady(model: Model, laws: Laws, found: Courses) -> Iterator[Outcome]:
 
 
 def last_digits(model: Model, found: Courses, moved: Courses) -> Iterator[Outcome]:
-    """Parameters moved in their last digits move nothing else: no switch hangs on rounding, and no loop is quicker than dt.
+    """Parameters moved in their last digits move nothing else: no switch depends on rounding, and no loop is quicker than dt.
 
     Where this fails, two sound programs give two results, and so does one program at two steps. A stock is measured against
     its largest value in any run; one that is never more than rounding, against the largest stock of its unit."""

@@ -73,7 +73,7 @@ def share(work: Callable[[slice], None], columns: int, width: int = COLUMNS) -> 
 
     Parts and not products are shared out: a matrix library that splits each product over cores makes them wait for each other
     thousands of times, and on a machine with other work to do that takes ten times as long. So it is kept to one thread, and
-    what a part gives hangs on no number of cores."""
+    the result does not depend on the number of cores."""
     from threadpoolctl import threadpool_limits
 
     parts = [slice(first, min(first + width, columns)) for first in range(0, columns, width)]

@@ -67,7 +67,7 @@ class _Recorder(Book):
 @dataclass(frozen=True)
 class Recorded:
     """Every sheet by name; and for the columns of Engine (from 1) the size that differences are compared with: the largest
-    value in any scenario, and for a balance of the laws that of what it balances, since nought but for rounding has no size.
+    value in any scenario, and for a balance of the laws that of what it balances, since zero but for rounding has no size.
     `helpers` are the columns with the number of the point that a lookup stands at: at the point itself either side gives the
     same value."""
 

@@ -400,7 +400,7 @@ def told(command: str) -> Told:
 def experiment_in(path: Path, options: Mapping[str, Any] | None = None, settings: Sequence[str] = ()) -> Experiment:
     """The experiment that the inputs and the selector of a live workbook make: one scenario, one run, at the workbook's step.
 
-    `options` go over the keys of [experiment], after those that the workbook was exported with; with `draws` among them the
+    `options` replace keys of [experiment], after those that the workbook was exported with; with `draws` among them the
     uncertain inputs vary, but for those that the workbook has changed. `settings` (NAME=VALUE) go over the workbook's inputs.
 
     Raises ExperimentError where it is no live workbook, where its model or experiment is not there or has changed since, and,

@@ -249,7 +249,7 @@ def write_engine(book: Book, source: WorkbookSource, layout: SheetLayout, column
 
 
 def _write_rows(book: Book, page: Page, source: WorkbookSource, columns: list[Column], progress: Progress) -> None:
-    """The steps. Some hundred thousand cells: what does not hang on the cell is worked out before the loop."""
+    """The steps. Some hundred thousand cells: what does not depend on the cell is worked out before the loop."""
     sheet = page.sheet
     calendar = source.experiment.case.calendar if source.experiment.case else None
     plain, dated = book.format(style(num_format="0")), book.format(style(num_format="d mmm yyyy"))

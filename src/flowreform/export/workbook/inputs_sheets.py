@@ -231,7 +231,7 @@ def write_scenarios(book: Book, source: WorkbookSource, layout: SheetLayout) -> 
     page.widths(30, 40, 16, *([17] * count), 4, *([12] * count))
     page.put(0, 0, "Scenarios", TITLE)
     page.put(
-        1, 0, "A number here goes over the value of the Inputs sheet in that scenario; an empty cell leaves it alone.", SUBTITLE
+        1, 0, "A number here replaces the value of the Inputs sheet in that scenario; an empty cell leaves it alone.", SUBTITLE
     )
     page.put(2, 0, "The copy to the right is as exported, for the checks.", SUBTITLE)
     copy = SCENARIO_FIRST + count + 1

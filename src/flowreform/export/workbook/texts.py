@@ -48,7 +48,7 @@ CONTENTS = {
 HOW = (
     "Choose a scenario on Control. Change yellow cells on Inputs, or a scenario's settings on Scenarios.",
     "Everything else is formulas: no macros, no links to other files. Sheets are protected without a password.",
-    "Checks must be green. Once an input is changed, the checks against the frozen engine say so and stand aside.",
+    "Checks must be green. Once an input is changed, the checks against the frozen engine say so and are switched off.",
     "In LibreOffice, recalculate once after changing many cells if automatic calculation is off (Ctrl+Shift+F9).",
     "flowreform run THIS_FILE.xlsx reads the inputs and the scenario back and runs the model with them.",
 )
