@@ -1,7 +1,7 @@
 """Units: what each equation comes to against what its variable says it is, and stocks against their flows.
 
-A bare 0 fits any unit, and so does what has no units given (reported once, by another rule) or depends on it. Other numbers have no
-dimension, except that a number that is a whole equation (a parameter, a stock's initial value) takes the unit declared.
+A bare 0 fits any unit, and so does what has no units given (reported once, by another rule) or depends on it. Other numbers
+have no dimension, except that a number that is a whole equation (a parameter, a stock's initial value) takes the unit declared.
 After a fault the part it stands in fits anything, so that one fault is reported once. Macros have no units of their own and are
 left out.
 """
