@@ -101,6 +101,10 @@ _SMALLER = "ask for fewer draws or samples, save fewer variables or less often, 
 _SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBADF)
 
 
+_WRITES_OUTPUT = (os.path.join("commands", "terminal.py"), os.path.join("rich", "console.py"))
+"""Where a fault of standard output comes from."""
+
+
 def _of_the_system(fault: Exception) -> str | None:
     """What the system will not let anybody do, in a line; None for any other fault."""
     if isinstance(fault, RuntimeError) and "start new thread" in str(fault):
@@ -108,9 +112,10 @@ def _of_the_system(fault: Exception) -> str | None:
     if not isinstance(fault, OSError) or fault.errno not in _SYSTEM:
         return None
     reason = fault.strerror or str(fault)
-    try:
-        sys.stdout.flush()
-    except OSError:  # what could not be written is still waiting there
+    place = fault.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is not None and place.tb_frame.f_code.co_filename.endswith(_WRITES_OUTPUT):
         _silence()
         return f"cannot write to standard output: {reason}"
     return f"{one_line(str(fault.filename))}: {reason}" if fault.filename else f"the system says: {reason}"

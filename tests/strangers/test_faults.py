@@ -1,0 +1,396 @@
+"""Nothing is lost and nothing stops for good: full disks, torn files, workers that die, what files and streams cannot hold."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import flowreform as fr
+from flowreform import files
+from flowreform.commands import terminal
+from flowreform.errors import ExperimentError, visible
+from flowreform.files import temporary_folder, write_file, write_files
+from flowreform.results import REAL_NAME, read_netcdf, to_netcdf, write_netcdf
+from flowreform.sweeps import pools
+from flowreform.sweeps.store import open_ledger
+from flowreform.text import cell
+
+ROOT = Path(__file__).resolve().parents[2]
+WARD = ROOT / "tests" / "fixtures" / "ward"
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+
+
+def flowreform(*words: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-P", "-m", "flowreform", *words]
+    settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "timeout": 300}
+    return subprocess.run(command, cwd=cwd, check=False, **(settings | options))
+
+
+@pytest.fixture
+def ward_copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(WARD, tmp_path / "ward"))
+
+
+# --- workers ---------------------------------------------------------------------------------------------------------
+
+
+class Deadly(pools._Child):
+    """A worker that dies of one part, whoever takes it."""
+
+    number = 1
+
+    def ask(self, number: int) -> bytes | None:
+        return None if number == self.number else super().ask(number)
+
+
+def test_a_part_that_kills_its_workers_is_failed_and_the_sweep_goes_on(
+    ward_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = fr.read_experiment(ward_copy / "pace.toml")
+    experiment = replace(experiment, draws=96, sweep=experiment.sweep.model_copy(update={"draws_per_part": 32}))
+    monkeypatch.setattr(pools, "_Child", Deadly)
+    told: list[str] = []
+    done = fr.sweep(experiment, tmp_path / "out", workers=1, pool="processes", engine="python", told=told.append)
+    assert (done.runs, done.failed) == (192, 64)
+    assert any("part 1 was given to 4 workers" in line and "goes on" in line for line in told)
+    ledger = open_ledger(tmp_path / "out")
+    assert ledger.unworked() == {1}
+    assert {failure.draw for failure in ledger.failures()} == set(range(32, 64))
+    ledger.close()
+    ds = fr.open_sweep(tmp_path / "out")
+    assert np.isfinite(ds["kpi_value"].values[:, :32]).all() if "kpi_value" in ds else True
+    assert ds["failed"].values[:, 32:64].all()
+    assert not ds["failed"].values[:, 64:].any()
+    monkeypatch.setattr(pools, "_Child", Deadly.__bases__[0])
+    again = fr.sweep(experiment, tmp_path / "out", workers=1, engine="python")
+    assert (again.computed, again.failed) == (64, 0)
+    ledger = open_ledger(tmp_path / "out")
+    assert not ledger.unworked()
+    ledger.close()
+
+
+def test_parts_that_all_kill_their_workers_end_the_sweep(
+    ward_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = fr.read_experiment(ward_copy / "pace.toml")
+    experiment = replace(experiment, draws=320, sweep=experiment.sweep.model_copy(update={"draws_per_part": 32}))
+
+    class AllDeadly(pools._Child):
+        def ask(self, number: int) -> bytes | None:
+            return None
+
+    monkeypatch.setattr(pools, "_Child", AllDeadly)
+    with pytest.raises(ExperimentError, match="each of them died"):
+        fr.sweep(experiment, tmp_path / "out", workers=1, pool="processes", engine="python")
+
+
+def test_other_words_are_said_on_resume(ward_copy: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    fr.sweep(fr.read_experiment(ward_copy / "pace.toml"), tmp_path / "out", engine="python")
+    text = (ward_copy / "pace.toml").read_text(encoding="utf-8")
+    (ward_copy / "pace.toml").write_text(text.replace('label = "slower"', 'label = "gently"'), encoding="utf-8")
+    done = fr.sweep(fr.read_experiment(ward_copy / "pace.toml"), tmp_path / "out", engine="python", told=told.append)
+    assert done.computed == 0
+    assert any("labels" in line for line in told)
+    assert "gently" in fr.open_sweep(tmp_path / "out")["scenario_label"].values
+    assert fr.sweep(fr.read_experiment(ward_copy / "pace.toml"), tmp_path / "out", engine="python", told=told.append)
+    assert sum("labels" in line for line in told) == 1
+
+
+@pytest.mark.parametrize("array", ["status", "kpi_value", "input_value"])
+def test_a_flipped_byte_in_a_chunk_is_a_damaged_sweep_wherever_it_is_read(array: str, ward_copy: Path, tmp_path: Path) -> None:
+    fr.sweep(fr.read_experiment(ward_copy / "pace.toml"), tmp_path / "out", engine="python")
+    chunk = next((tmp_path / "out" / "runs.zarr" / array).glob("c.*"), None)
+    if chunk is None:
+        pytest.skip("the ward has no such array")
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 4
+    chunk.write_bytes(bytes(content))
+    ds = fr.open_sweep(tmp_path / "out")
+    with pytest.raises(ExperimentError, match="the sweep is damaged"):
+        ds.load()
+
+
+# --- disks -----------------------------------------------------------------------------------------------------------
+
+
+class Full:
+    """A file on a disk that is full after so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def __call__(self, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_says_what_is_needed_and_what_is_free(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match=r"1,000,000,000,000,000,000 bytes are needed and [\d,]+ are free"):
+        write_file(tmp_path / "a", Full(0), size=10**18)
+    with pytest.raises(ExperimentError, match=r"No space left.*free"):
+        write_file(tmp_path / "a", Full(0))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+WRITERS = (
+    ("run", "va_beds_to_community", "--draws", "20", "-o", "{}/out"),
+    ("export", "va_beds_to_community", "--draws", "20", "-o", "{}/x.nc"),
+    ("export", "va_beds_to_community", "--draws", "20", "-o", "{}/x.csv"),
+    ("export", "va_beds_to_community", "--draws", "20", "-o", "{}/x.parquet"),
+    ("export", "va_beds_to_community", "--draws", "20", "-o", "{}/x.xlsx"),
+    ("export", "va_beds_to_community", "--draws", "20", "-o", "{}/v.xlsx", "--values"),
+    ("export", "va_transformation", "-o", "{}/m.xmile"),
+    ("sweep", "va_beds_to_community", "--draws", "2000", "-o", "{}/sweep"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.requires("mount")
+@pytest.mark.parametrize("words", WRITERS, ids=lambda words: "_".join(words[:1] + words[-1:]).replace("/", ""))
+def test_every_writer_ends_in_one_line_on_a_full_disk(words: tuple[str, ...], small_disk: Path, tmp_path: Path) -> None:
+    (small_disk / "filler").write_bytes(bytes(50_000))
+    done = flowreform(*(word.format(small_disk) for word in words), cwd=tmp_path)
+    text = done.stderr.decode()
+    assert done.returncode == 1, text
+    assert "Traceback" not in text
+    assert "No space left" in text or "disk is full" in text
+    assert "free" in text
+    assert not [path.name for path in small_disk.rglob("*") if path.name.startswith((".flowreform", "x.", "v.", "m."))]
+
+
+def test_hdf5_survives_a_write_that_fails_at_any_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own: without the file that keeps its fault to itself, HDF5 ends the process."""
+    script = """
+import sys, errno, os
+import numpy as np, xarray as xr
+from flowreform import results
+from pathlib import Path
+class Full:
+    def __init__(self, room): self.room = room
+    def __call__(self, *words, **more):
+        file = open(*words, **more); return Limited(file, self.room)
+class Limited:
+    def __init__(self, file, room): self.file, self.room = file, room
+    def __getattr__(self, name): return getattr(self.file, name)
+    def __enter__(self): return self
+    def __exit__(self, *_): self.file.close()
+    def write(self, content):
+        self.room -= len(content)
+        if self.room < 0: raise OSError(errno.ENOSPC, 'No space left on device')
+        return self.file.write(content)
+ds = xr.Dataset({'a': (('x', 'y'), np.random.default_rng(1).random((50, 40)))}, attrs={'t': 'x' * 100})
+results.to_netcdf(ds, Path('whole.nc'))
+size = os.path.getsize('whole.nc')
+for room in range(0, size - 1, size // 12):
+    results.open = Full(room)
+    try: results.to_netcdf(ds, Path(f'{room}.nc'))
+    except OSError as fault: assert fault.errno == errno.ENOSPC
+    else: raise SystemExit(f'no fault with room for {room} of {size} bytes')
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_folders_of_killed_runs_are_tidied_and_those_in_use_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, young = tmp_path / f"{files.TEMPORARY}left", tmp_path / f"{files.TEMPORARY}young"
+    for place in (left, young):
+        place.mkdir()
+        (place / "half").write_text("x", encoding="utf-8")
+    os.utime(left, (0, 0))
+    with temporary_folder() as mine:
+        os.utime(mine, (0, 0))
+        with temporary_folder():
+            assert mine.is_dir()
+    assert young.is_dir()
+    assert not left.exists()
+
+
+def test_outputs_that_are_links_are_followed_where_the_user_named_them(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old", encoding="utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_file(tmp_path / "link", lambda path: path.write_text("new", encoding="utf-8") and None)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text(encoding="utf-8") == "new"
+    write_files(tmp_path, {"link": lambda path: path.write_text("own", encoding="utf-8") and None})
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text(encoding="utf-8") == "new"
+
+
+@pytest.mark.slow
+def test_flipped_bits_in_netcdf_are_one_finding(tmp_path: Path) -> None:
+    """In processes of their own: whatever HDF5 does with them, it must not end the process."""
+    ds = fr.simulate("care_shift", save=["occupied_beds"], save_every=12.0)
+    write_netcdf(ds, tmp_path / "r.nc")
+    content = (tmp_path / "r.nc").read_bytes()
+    script = """
+import sys, random
+from pathlib import Path
+from flowreform.errors import ExperimentError
+from flowreform.results import read_netcdf
+content = Path('r.nc').read_bytes()
+dice = random.Random(int(sys.argv[1]))
+for _ in range(60):
+    changed = bytearray(content)
+    changed[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+    Path(f'{sys.argv[1]}.nc').write_bytes(changed)
+    try: read_netcdf(Path(f'{sys.argv[1]}.nc'))
+    except ExperimentError: pass
+"""
+    assert content
+    for seed in range(8):
+        words = [sys.executable, "-c", script, str(seed)]
+        done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (seed, done.returncode, done.stderr[-500:])
+
+
+# --- names, numbers, words -------------------------------------------------------------------------------------------
+
+
+def test_names_with_a_slash_come_back_from_a_file(tmp_path: Path) -> None:
+    name = "step-up/step-down_beds"
+    ds = xr.Dataset({name: ("ward/unit", [1.0, 2.0])}, {"ward/unit": ["a", "b"]}, {"x": 1})
+    ds[name].attrs = {"long_name": "Step-up/step-down beds", "units": "bed"}
+    ds["ward/unit"].attrs = {"long_name": "ward or unit"}
+    write_netcdf(ds, tmp_path / "r.nc")
+    assert read_netcdf(tmp_path / "r.nc").identical(ds)
+    with xr.open_dataset(tmp_path / "r.nc", engine="h5netcdf") as stored:
+        assert set(stored.variables) == {"step-up_step-down_beds", "ward_unit"}
+        assert stored["step-up_step-down_beds"].attrs["long_name"] == "Step-up/step-down beds"
+        assert stored["step-up_step-down_beds"].attrs[REAL_NAME] == name
+
+
+def test_two_names_that_differ_by_a_slash_stay_apart(tmp_path: Path) -> None:
+    ds = xr.Dataset({"a/b": ("x", [1.0]), "a_b": ("x", [2.0])})
+    to_netcdf(ds, tmp_path / "r.nc")
+    assert float(read_netcdf(tmp_path / "r.nc")["a/b"][0]) == 1.0
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), 1e9, -1.0, [0.9, None]])
+def test_simulate_refuses_what_the_command_line_refuses(value: Any) -> None:
+    with pytest.raises(ExperimentError, match=r"is None, NaN or infinite|outside the range"):
+        fr.simulate("care_shift", {"occupancy_at_start": value})
+
+
+def test_models_and_experiments_can_be_sent_and_copied() -> None:
+    model = fr.read_model("care_shift")
+    assert pickle.loads(pickle.dumps(model)) == model  # noqa: S301 - our own
+    assert copy.deepcopy(model) == model
+    experiment = fr.read_experiment("va_beds_to_community")
+    assert pickle.loads(pickle.dumps(experiment)).scenarios.keys() == experiment.scenarios.keys()  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("title = \u201cours\u201d", "curly"),
+        ('title = "C:\\Users\\me"', "backslash"),
+        ("draws = 1,5", "decimal comma"),
+        ('title = "a\\u0000b"', "null character"),
+    ],
+)
+def test_habits_of_other_programs_are_named(line: str, word: str, tmp_path: Path) -> None:
+    path = tmp_path / "e.toml"
+    path.write_text(f"[experiment]\n{line}\n", encoding="utf-8")
+    with pytest.raises(ExperimentError, match=word) as caught:
+        fr.read_experiment(path)
+    assert caught.value.findings[0].line == 2
+
+
+def test_a_sheet_of_too_many_rows_is_refused(tmp_path: Path) -> None:
+    import datetime
+
+    from flowreform.export.workbook.book import MOST_ROWS, Book
+
+    book = Book(tmp_path / "b.xlsx", datetime.datetime(2000, 1, 1), {})
+    page = book.page("A")
+    page.write(MOST_ROWS - 1, 0, 1.0)
+    with pytest.raises(ExperimentError, match="1,048,576"):
+        page.write(MOST_ROWS, 0, 1.0)
+
+
+MARKS = "\x1b[31mred\x1b]0;t\x07 \x9b2J \u202eevil\u202c \u200b\u2066x\u2069"
+
+
+def test_nothing_is_hidden_in_text_that_people_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert visible(MARKS).isprintable()
+    assert visible("Å\u00a0b\u2009c\nd") == "Å b c\nd"
+    assert cell(MARKS).isprintable()
+    assert "](" not in cell("![x](http://a.example/?q)")
+    terminal.say(MARKS)
+    terminal.show(MARKS, terminal.table(MARKS, [MARKS], [[MARKS]]))
+    terminal.write(MARKS)
+    terminal.print_json({MARKS: MARKS})
+    shown = capsys.readouterr()
+    assert all(mark.isprintable() or mark == "\n" for mark in shown.out + shown.err)
+
+
+def test_json_says_the_same_with_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    terminal.print_json({"title": MARKS, "far": "\U000e0001"})
+    assert json.loads(capsys.readouterr().out) == {"title": MARKS, "far": "\U000e0001"}
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+
+
+def test_standard_output_full_closed_or_without_the_characters(tmp_path: Path) -> None:
+    shell = f"{sys.executable} -P -m flowreform models"
+
+    def run(tail: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["sh", "-c", shell + tail], cwd=tmp_path, env=ENVIRONMENT | environment, capture_output=True, check=False
+        )
+
+    full = run(" > /dev/full")
+    assert full.returncode == 1
+    assert full.stderr.decode().count("\n") == 1
+    assert "cannot write to standard output: No space left on device" in full.stderr.decode()
+    for tail in (" >&-", " 2>&-", " <&- >&- 2>&-"):
+        assert run(tail).returncode == 0, tail
+    poor = run("", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert poor.returncode == 0
+    assert poor.stdout.isascii()
+
+
+def test_an_output_in_another_encoding_is_escaped(tmp_path: Path) -> None:
+    shutil.copytree(WARD, tmp_path / "ward")
+    path = tmp_path / "ward" / "pace.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("The pace", "Le délai 病床"), encoding="utf-8")
+    done = flowreform("run", "ward/pace.toml", cwd=tmp_path, env=ENVIRONMENT | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert b"\\u75c5" in done.stdout
+
+
+def test_as_many_samples_as_no_machine_holds_are_one_line(tmp_path: Path) -> None:
+    before = time.monotonic()
+    for method in ("sobol", "morris", "pawn"):
+        with pytest.raises((ExperimentError, MemoryError)):
+            fr.sensitivity("va_beds_to_community", method=method, samples=2**40)
+    assert time.monotonic() - before < 60
