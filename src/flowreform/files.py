@@ -8,6 +8,7 @@ put in its place, a symbolic link above all, is taken away and never written thr
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 import stat
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from flowreform.errors import ExperimentError, error
 
@@ -103,7 +105,7 @@ def write_files(folder: Path, writers: Mapping[str, Writer], *, size: int = 0) -
                 written = sum(item.stat().st_size for item in staging.iterdir())
                 raise
     except OSError as fault:
-        raise _cannot_write(folder, fault, max(size, written)) from fault
+        raise _cannot_write(folder, fault, size, written) from fault
     finally:
         if not done:
             _remove_empty(made)
@@ -212,6 +214,60 @@ def open_plain(place: Path, *, follow: bool = False) -> BufferedReader:
     return open(handle, "rb")
 
 
+class Unfailing(io.RawIOBase):
+    """A new file that keeps its first fault to itself: HDF5 ends the process when a write fails while it closes a file, and a zip
+    file complains once more when it is thrown away. `settle` raises the fault."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = open(path, "xb+", buffering=0)  # noqa: SIM115 - until it is settled
+        self.fault: OSError | None = None
+
+    def settle(self) -> None:
+        """Close the file. Raises OSError where a write failed."""
+        try:
+            self.file.close()
+        except OSError as fault:
+            self.fault = self.fault or fault
+        if self.fault is not None:
+            raise self.fault
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        found = self.file.read(len(buffer)) or b""
+        buffer[: len(found)] = found
+        return len(found)
+
+    def write(self, content: Any) -> int:
+        rest = memoryview(content).cast("B")
+        while self.fault is None and len(rest):
+            try:
+                rest = rest[self.file.write(rest) or 0 :]
+            except OSError as fault:
+                self.fault = fault
+        return memoryview(content).nbytes
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self.file.truncate(size)
+        except OSError as fault:
+            self.fault = self.fault or fault
+            return size or 0
+
+
 # --- in detail -------------------------------------------------------------------------------------------------------
 
 
@@ -263,19 +319,20 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def no_room(place: Path, size: int) -> str:
-    """`; about 1,000 bytes are needed and 10 are free`, for a message about a full disk."""
+def no_room(place: Path, size: int = 0, written: int = 0) -> str:
+    """`: about 1,000 bytes are needed and 10 are free`, for a message about a full disk; `written` is what it already took."""
     with suppress(OSError):
         free = shutil.disk_usage(next(one for one in (place, *place.parents) if one.is_dir())).free
-        return (
-            f": {'about ' * bool(size)}{size:,} bytes are needed and {free:,} are free" if size else f": {free:,} bytes are free"
-        )
+        if not size and not written:
+            return f": {free:,} bytes are free"
+        needed = f"about {size:,}" if size > written else f"more than {written:,}"
+        return f": {needed} bytes are needed and {free:,} are free"
     return ""
 
 
-def _cannot_write(place: Path, fault: OSError, size: int = 0) -> ExperimentError:
+def _cannot_write(place: Path, fault: OSError, size: int = 0, written: int = 0) -> ExperimentError:
     reason = fault.strerror or str(fault)
     if fault.errno in _NO_ROOM:
-        reason += no_room(place, size)
+        reason += no_room(place, size, written)
     repair = "choose another place with -o, or make room and check who may write there"
     return ExperimentError(error("cannot-write", f"cannot write there: {reason}", repair, file=str(place)))

@@ -7,7 +7,6 @@ Run r of the engine is scenario r // draws, draw r % draws. Drawn inputs are var
 
 from __future__ import annotations
 
-import io
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from flowreform.errors import ExperimentError, FlowreformError, ModelError, error, shorten
 from flowreform.experiment import Experiment
-from flowreform.files import write_file
+from flowreform.files import Unfailing, write_file
 from flowreform.model import Dimension, Model, Variable
 from flowreform.names import RESERVED, split
 
@@ -220,55 +219,11 @@ def write_netcdf(ds: Dataset, path: str | Path) -> None:
 
 def to_netcdf(ds: Dataset, path: Path) -> None:
     """A new file at `path`. Raises OSError where the disk is full."""
-    with open(path, "xb+", buffering=0) as file:
-        out = _Unfailing(file)
+    out = Unfailing(path)
+    try:
         _storable(ds).to_netcdf(out, engine="h5netcdf")
-        if out.fault is not None:
-            raise out.fault
-
-
-class _Unfailing(io.RawIOBase):
-    """A file that keeps its first fault to itself: HDF5 crashes the process when a write fails while it closes a file."""
-
-    def __init__(self, file: io.RawIOBase) -> None:
-        self.file = file
-        self.fault: OSError | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self.file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-    def readinto(self, buffer: Any) -> int:
-        found = self.file.read(len(buffer)) or b""
-        buffer[: len(found)] = found
-        return len(found)
-
-    def write(self, content: Any) -> int:
-        rest = memoryview(content).cast("B")
-        while self.fault is None and len(rest):
-            try:
-                rest = rest[self.file.write(rest) or 0 :]
-            except OSError as fault:
-                self.fault = fault
-        return memoryview(content).nbytes
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return self.file.truncate(size)
-        except OSError as fault:
-            self.fault = self.fault or fault
-            return size or 0
+    finally:
+        out.settle()
 
 
 def _storable(ds: Dataset) -> Dataset:

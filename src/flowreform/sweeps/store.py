@@ -51,8 +51,8 @@ def on_disk(folder: Path) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as fault:
         reason = getattr(fault, "strerror", None) or str(fault)
-        if getattr(fault, "errno", None) == errno.ENOSPC or "disk is full" in reason:
-            reason += no_room(folder, 0)
+        if getattr(fault, "errno", None) == errno.ENOSPC or "disk" in reason:  # SQLite calls a full disk a disk I/O error, too
+            reason += no_room(folder)
         repair = "finished parts are safe: make room or put the folder back, and run the same command again"
         if not folder.is_dir():
             reason = f"the folder is not there ({reason})"

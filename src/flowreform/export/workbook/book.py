@@ -17,6 +17,7 @@ from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Points as LeverPoints
 from flowreform.export.workbook.printer import Addresses, PointCells
 from flowreform.export.workbook.source import InputCell, WorkbookSource
+from flowreform.files import Unfailing
 from flowreform.program import Drive, walk
 
 LeverAt = tuple[int, int, int]
@@ -255,7 +256,8 @@ class Book:
                 return formula.removeprefix("=")
 
         self._kind = Sheet
-        self._book = xlsxwriter.Workbook(str(path), options)
+        self._out = Unfailing(path)
+        self._book = xlsxwriter.Workbook(self._out, options)
         self._book.set_properties({**properties, "created": created})
         self._book.set_calc_mode("auto")
         self._formats: dict[tuple[tuple[str, Any], ...], Any] = {}
@@ -288,7 +290,10 @@ class Book:
         """Write the file."""
         for page in self.pages.values():
             page.flush()
-        self._book.close()
+        try:
+            self._book.close()
+        finally:
+            self._out.settle()
 
 
 class Page:
