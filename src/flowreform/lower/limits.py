@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flowreform.lower.belt import flow_of
+from flowreform.lower.conveyors import flow_of
 from flowreform.lower.order import reads
 from flowreform.lower.scope import Builder, Scope
 from flowreform.model import Model, Role, Variable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flowreform.lower.belt import flow_of, total
+from flowreform.lower.conveyors import flow_of, total
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Dimension, Method, Variable
 from flowreform.program import Assign, Code, Const, Loop, Op, Ordinal, Read, Term, bind
