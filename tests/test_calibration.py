@@ -26,7 +26,7 @@ Rows = Callable[[np.ndarray], np.ndarray]
 
 WALKERS = 29
 """Draws of each replicate, the walkers' last places: 30 ranks, ten bins of three."""
-MOVES = 60
+MOVES = 120
 LIMIT = 1e-3
 """Ranks less probable than this are not uniform."""
 
@@ -80,7 +80,7 @@ MODELS = {"line": (line, 3, np.array([0.6, 0.5, 0.8, 1.0])), "decay": (decay, 2,
 @pytest.mark.parametrize("name", MODELS)
 def test_ranks_are_uniform_and_bands_hold_the_truth(name: str) -> None:
     rows, width, error = MODELS[name]
-    found = ranks(rows, width, error, 200, seed=11)
+    found = ranks(rows, width, error, 300, seed=11)
     assert uneven(found) > LIMIT
     assert min(covered(found)) > LIMIT
 
@@ -100,7 +100,7 @@ def test_a_sampler_that_is_wrong_in_one_place_is_caught(fault: str, monkeypatch:
     if fault in ("acceptance", "drift"):
         monkeypatch.setattr(sampler.Shape, "proposal", broken)
     rows, width, error = MODELS["line"]
-    found = ranks(rows, width, error, 200, seed=11, twice=fault == "data twice", flat=fault == "no prior")
+    found = ranks(rows, width, error, 300, seed=11, twice=fault == "data twice", flat=fault == "no prior")
     assert uneven(found) < LIMIT
 
 
