@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,13 +61,12 @@ def run(name: str, options: Options) -> int:
     """Run, print, and write the four files where asked; 3 when some runs failed."""
     import flowreform as fr
 
-    with at_work("runs") as advance:
+    with at_work("runs") as advance, _only_numpy():
         experiment = read_experiment(name, options.table(), options.settings)
         complain((*warnings_of(experiment), *code_from_text(experiment, options.engine)))
         from flowreform.results import command_text
 
         command = command_text(options.command(name))
-        _only_numpy()
         ds = fr.run(experiment, engine=options.engine, progress=advance, command=command)
     kpis = fr.kpis(ds, experiment)
     failed, strays = tuple(failed_runs(ds, experiment)), tuple(stray_reads(ds))
@@ -86,11 +86,12 @@ def run(name: str, options: Options) -> int:
     return SOME_RUNS_FAILED if failed else DONE
 
 
-def _only_numpy() -> None:
-    """Keep dask, pint and pyarrow out of this process until somebody uses them.
+@contextmanager
+def _only_numpy() -> Iterator[None]:
+    """Keep dask and pyarrow out of this process while a command runs, and pint until a unit is converted.
 
-    xarray imports the first two at its first array, merely to ask whether the array is one of theirs, and pandas the third: the
-    better part of a second of processor time. A command's arrays are all numpy's."""
+    xarray imports dask and pint at its first array, merely to ask whether the array is one of theirs, pint imports dask in turn,
+    and pandas pyarrow: the better part of a second of processor time. A command's arrays are all numpy's."""
     absent = [name for name in ("dask", "pint", "pyarrow") if name not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment]
@@ -98,9 +99,13 @@ def _only_numpy() -> None:
         import xarray as xr
 
         xr.Dataset({"x": ("i", np.zeros(1))}, {"i": [0]}).isel(i=0)["x"].item()
+        if "pint" in absent:
+            del sys.modules["pint"]
+        yield
     finally:
         for name in absent:
-            del sys.modules[name]
+            if sys.modules.get(name, "") is None:
+                del sys.modules[name]
 
 
 def warnings_of(experiment: Experiment) -> Iterator[Any]:
