@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from flowreform import arithmetic, write_model
-from flowreform.engine.reference import Reference, run_pysd
+from flowreform.engine.reference import run_pysd
 from flowreform.engine.witness import run_simlin
 from flowreform.model import Method, Role
 from flowreform.names import element_names
@@ -92,7 +93,7 @@ def of_tool(random: Made, tool: str, folder: Path) -> dict[str, np.ndarray]:
     """Every series by another tool, from the model written as XMILE; elements apart."""
     path = folder / "random.xmile"
     write_model(random.model, path)
-    run: Callable[..., Reference] = run_pysd if tool == "PySD" else run_simlin
+    run: Callable[..., Any] = run_pysd if tool == "PySD" else run_simlin
     values = run(path, {}).values
     return {name: np.asarray(array[..., 0]) for name, array in values.items() if array.ndim == 2}
 
