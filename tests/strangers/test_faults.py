@@ -264,7 +264,7 @@ for _ in range(60):
     assert content
     for seed in range(8):
         words = [sys.executable, "-c", script, str(seed)]
-        done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, (seed, done.returncode, done.stderr[-500:])
 
 
