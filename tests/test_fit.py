@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,9 @@ def made(folder: Path, parameters: list[str], truth: dict[str, float], *, noise:
     (folder / "model.xmile").write_text(MODEL)
     (folder / "model.toml").write_text(CASE.format(parameters=str(parameters).replace("'", '"'), more=more, series=series))
     model = fr.read_model(folder / "model.xmile")
-    ds = fr.simulate(model, truth, save=["enrolled", "visits"], save_every=1.0, engine="python").isel(run=0)
+    (folder / "truth.xmile").write_text(re.sub(r"<range[^>]*/>", "", MODEL))  # the truth may lie outside a range
+    unbounded = fr.read_model(folder / "truth.xmile")
+    ds = fr.simulate(unbounded, truth, save=["enrolled", "visits"], save_every=1.0, engine="python").isel(run=0)
     random = np.random.default_rng(5)
     lines = ["series,year,value,unit,source,status"]
     for year in range(2000, 2011):

@@ -27,7 +27,7 @@ ARGUMENTS = {
     "exp": "x", "ln": "x + 6", "log10": "x + 6", "sqrt": "x + 6", "arcsin": "x/6", "arccos": "x/6", "min": "x, p", "max": "x, p",
     "modulo": "x, p", "quantum": "x, p", "xidz": "x, x - p, 7", "divide": "x, x + 20", "power": "x + 6, p",
     "safediv": "x, x - 0.25, 9", "step": "p, 1", "ramp": "p, 1, 7.5", "pulse": "p, 2, 1.5", "pulse_width": "2, p",
-    "pulse_train": "1, 0.5, 2, 8",
+    "pulse_train": "1, 0.5, 2, 8", "gamma_ln": "x + 6",
 }  # fmt: skip
 
 # name -> equations on x, p, and the stock s: what spreadsheets read otherwise.
