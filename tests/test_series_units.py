@@ -135,3 +135,11 @@ def test_a_value_near_zero_needs_an_error_of_its_own(tmp_path: Path, first: floa
     for least in (5.0, 50.0):
         found = fitted(write(tmp_path, rows, "place", fit=f"error_at_least = {least}"))
         assert found == pytest.approx(least_squares(rows, 0.05, least), rel=1e-4)
+
+
+def test_a_scale_near_one_is_a_level_and_no_unit(tmp_path: Path) -> None:
+    """Beds of England and Wales are 1.062 times those of England: the model is multiplied, the rows stay as they are."""
+    model = read_model(write(tmp_path, PLACES, "places (both)", reference="scale = 1.062"))
+    case = read_case(model)
+    assert case is not None
+    assert [row.value for row in case.observations] == list(PLACES.values())

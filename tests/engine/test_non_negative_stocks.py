@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building import auxiliary, flow, model, parameter, stock
-from flowreform import lower as lowering
 from flowreform.engine import expressions
 from flowreform.lower import limits, lower
 from flowreform.model import Dimension, Method, Model, Variable
@@ -260,4 +259,3 @@ def test_what_is_infinite_is_still_a_failed_run() -> None:
 def test_a_stock_that_may_be_negative_is_left_alone() -> None:
     made = model([stock("s", "1", (), ("leaving",)), flow("leaving", "2"), auxiliary("x", "leaving")], stop=1.0, dt=1.0)
     assert values(made, "s")[0].tolist() == [1, -1]
-    assert lowering.Limits.__module__ == limits.__name__

@@ -140,7 +140,11 @@ def test_ironcalc_agrees_with_the_engine(model: str, books: Callable[[str], Path
 
 def test_the_selector_alone_moves_the_sheet(books: Callable[[str], Path]) -> None:
     experiment, _, _ = case_of("care_shift")
-    answers = engine(experiment, [(name, {}) for name in experiment.scenarios], ["staffed_beds", "community_places_open"])
+    answers = engine(
+        experiment,
+        [(name, {}) for name in experiment.scenarios],
+        ["staffed_beds", "community_places_open", "waiting_for_admission"],
+    )
     sheet = Sheet(books("care_shift"))
     seen = set()
     for scenario, answer in zip(experiment.scenarios, answers, strict=True):

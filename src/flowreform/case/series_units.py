@@ -3,7 +3,8 @@
 A note in brackets at its end is no part of a unit, as in `beds (England)`. What is counted by other words than the model's own
 (`employees` for wte) is taken as it stands: only a unit of the model, or one that every model knows, is compared. So is what
 the series itself says that its rows are in (`unit` in [reference], beside the `scale` that leads to it). A number alone
-(`million`) counts the model's own unit, and an increase over a reporting year may be written as a rate.
+(`million`) counts the model's own unit, and an increase over a reporting year may be written as a rate. A scale between a half
+and two is the level of one way of counting against another (beds of England and Wales over those of England), not a unit.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def in_units_of(
         except UnitError:
             found.append(row)
             continue
-        scale, times = series.scale, given.factor if text.casefold() in COUNTS else ratio(given, unit)
+        scale = 1.0 if 0.5 < series.scale < 2.0 else series.scale  # a factor of level and no change of units
+        times = given.factor if text.casefold() in COUNTS else ratio(given, unit)
         if times is None and series.statistic == "increase":
             times = ratio(given * read("year"), unit)
         if times is not None:

@@ -63,6 +63,11 @@ class _Recorder(Book):
         page = self.pages[name] = Page(self, _Sheet(), name)
         return page
 
+    def close(self) -> None:
+        """Put every cell in its place; there is no file to write."""
+        for page in self.pages.values():
+            page.flush()
+
 
 @dataclass(frozen=True)
 class Recorded:
