@@ -331,6 +331,7 @@ def test_a_sheet_of_too_many_rows_is_refused(tmp_path: Path) -> None:
     page.write(MOST_ROWS - 1, 0, 1.0)
     with pytest.raises(ExperimentError, match="1,048,576"):
         page.write(MOST_ROWS, 0, 1.0)
+    book.close()
 
 
 MARKS = "\x1b[31mred\x1b]0;t\x07 \x9b2J \u202eevil\u202c \u200b\u2066x\u2069"

@@ -143,6 +143,8 @@ def _power(transformed: Floats) -> Floats:
 
 def _unskewed(index: Floats, size: int) -> Floats:
     share = 2 * RBD_HARMONICS / size
+    if share >= 1.0:  # so few runs are all harmonics: they say nothing
+        return np.full_like(index, np.nan)
     return index - share / (1 - share) * (1 - index)
 
 
