@@ -173,3 +173,16 @@ def test_a_command_loses_its_absolute_paths(tmp_path: Path, monkeypatch: pytest.
     ]
     words += ["--set", "stay=6.5 day"]
     assert command_text(words) == "flowreform run e/x.toml -o out --map=m.toml --set 'stay=6.5 day'"
+
+
+@pytest.mark.parametrize("place", range(0, 6000, 371))
+def test_a_flipped_bit_is_damage_in_words(tmp_path: Path, place: int) -> None:
+    """HDF5 reads some damaged files for ever: the checksum behind the content is looked at first."""
+    ds = xr.Dataset({"a": (("run", "time"), np.arange(6.0).reshape(2, 3))}, coords={"time": [0.0, 1.0, 2.0]})
+    write_netcdf(ds, tmp_path / "r.nc")
+    assert read_netcdf(tmp_path / "r.nc").identical(ds)
+    data = bytearray((tmp_path / "r.nc").read_bytes())
+    data[place % (len(data) - 90)] ^= 4
+    (tmp_path / "r.nc").write_bytes(data)
+    with pytest.raises(ExperimentError, match="damaged"):
+        read_netcdf(tmp_path / "r.nc")

@@ -7,6 +7,7 @@ Run r of the engine is scenario r // draws, draw r % draws. Drawn inputs are var
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -224,6 +225,34 @@ def to_netcdf(ds: Dataset, path: Path) -> None:
         _storable(ds).to_netcdf(out, engine="h5netcdf")
     finally:
         out.settle()
+    with path.open("ab") as end:
+        end.write(_seal(path))
+
+
+_SEAL = b"\nflowreform sha256 "
+"""Behind the last byte that HDF5 reads stands the checksum of all before: a flipped bit can make HDF5 read for ever."""
+
+
+def _seal(path: Path, size: int | None = None) -> bytes:
+    """What stands behind the content of a file, or behind its first `size` bytes."""
+    digest, left = hashlib.sha256(), path.stat().st_size if size is None else size
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
+            digest.update(block)
+            left -= len(block)
+    return _SEAL + digest.hexdigest().encode() + b"\n"
+
+
+def _is_broken(path: Path) -> bool:
+    """Whether a file is sealed and its content is another. Files that others wrote have no seal."""
+    length = len(_SEAL) + 65
+    body = path.stat().st_size - length
+    if body < 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(body)
+        end = file.read()
+    return end.startswith(_SEAL) and end != _seal(path, body)
 
 
 def _storable(ds: Dataset) -> Dataset:
@@ -260,6 +289,10 @@ def read_netcdf(path: str | Path) -> Dataset:
     if not Path(path).is_file():
         raise ExperimentError(error("no-file", "there is no such file", "check the path", file=str(path)))
     try:
+        if _is_broken(Path(path)):
+            raise ExperimentError(
+                error("not-netcdf", "the file is damaged: its checksum is another", "run the experiment again", file=str(path))
+            )
         _require_whole(Path(path))
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False) as stored:
             if stored.nbytes > MOST_TIMES_LARGER * Path(path).stat().st_size:
