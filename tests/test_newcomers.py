@@ -105,8 +105,8 @@ TASKS = (
             Place("src/flowreform/analyse/sensitivity/estimators.py", "def ff(design", PEARSON),
             Place(
                 "src/flowreform/analyse/sensitivity/methods.py",
-                '    "regional": Method(',
-                '    "pearson": Method("correlation", designs.latin, estimators.pearson, ("r",), "r", 16, given=True),\n',
+                '    "regional": _method(',
+                '    "pearson": _method("correlation", designs.latin, estimators.pearson, ("r",), "r", 16, given=True),\n',
             ),
             Place(
                 "src/flowreform/analyse/sensitivity/methods.py", '    "S1": "share', '    "r": "correlation with the input",\n'
@@ -138,8 +138,8 @@ TASKS = (
         (
             Place(
                 "src/flowreform/commands/kinds.py",
-                '    Kind("the whole Dataset',
-                '    Kind("KPIs, a row for every run", (".md",), "kpis_markdown"),\n',
+                '    FileKind("the whole Dataset',
+                '    FileKind("KPIs, a row for every run", (".md",), "kpis_markdown"),\n',
             ),
             Place("src/flowreform/commands/export.py", "def netcdf(", MARKDOWN),
         ),
