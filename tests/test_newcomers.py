@@ -178,11 +178,14 @@ def run_tests(folder: Path, tests: tuple[str, ...], name: str) -> subprocess.Com
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-CASES = [(task, None) for task in TASKS] + [(task, left_out) for task in TASKS for left_out in task.places]
-
-
 def label(value: Task | Place | None) -> str:
     return "whole" if value is None else value.name if isinstance(value, Task) else f"without-{Path(value.file).stem}"
+
+
+CASES = [
+    *((task, None) for task in TASKS),
+    *(pytest.param(task, left_out, marks=pytest.mark.slow) for task in TASKS for left_out in task.places),
+]
 
 
 @pytest.mark.parametrize(("task", "left_out"), CASES, ids=label)
