@@ -232,7 +232,7 @@ def _leave_open(builder: Builder, variable: Variable, place: Place) -> None:
     try:
         covered = {position for equation in variable.equations for position in _left_positions(builder, equation, axes)}
     except (Fault, ValueError):
-        return  # a left side that fits nowhere has been told
+        return  # a left side that fits nowhere is already a finding
     for number, position in enumerate(product(*(range(size) for size in place.shape))):
         if position not in covered:
             builder.step.append(Assign(variable.name, Read(place.base + number), (), Const(math.nan)))
