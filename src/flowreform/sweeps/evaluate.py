@@ -233,7 +233,7 @@ class Evaluator:
     def runs_of(
         self, scenario: str, drawn: Mapping[str, Floats], draws: NDArray[np.int_], check: Check | None, *, courses: bool
     ) -> Block:
-        """Runs of one scenario; `draws` are their numbers, `drawn` float64[run] of what is drawn, by parameter."""
+        """Runs of one scenario; `draws` are their numbers, `drawn` the sampled inputs, float64[run] by parameter."""
         size, names = len(draws), list(self.takers)
         columns = self.experiment.scenarios[scenario].over(drawn, size)
         base = self.experiment.baseline if self.against and scenario != self.experiment.baseline else None
