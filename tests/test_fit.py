@@ -285,6 +285,20 @@ def test_a_chart_has_a_panel_for_each_series(tmp_path: Path) -> None:
     assert (tmp_path / "fit.png").read_bytes() == first
 
 
+def test_words_in_a_chart_are_text(tmp_path: Path) -> None:
+    """A `$` begins no mathematics, whose mistakes would end the command; letters that the font lacks are no fault."""
+    from dataclasses import replace
+
+    from flowreform.analyse.fitting.chart import write_chart
+
+    found = fit(made(tmp_path, ["contact"], TRUE, more="samples = 4\nstarts = 1"))
+    for name in ("$\\frac{1}{$", "$x$", "\u5e8a $", "\x1b[31m", "a_" * 400):
+        points = tuple(replace(point, series=name) for point in found.points)
+        named = replace(found, model=name, points=points, errors=dict.fromkeys([name], 1.0))
+        write_chart(named, tmp_path / "fit.png")
+        assert (tmp_path / "fit.png").read_bytes().startswith(b"\x89PNG")
+
+
 # --- Theil's split, worked by hand ------------------------------------------------------------------------------------
 
 

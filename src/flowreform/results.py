@@ -287,7 +287,8 @@ def read_netcdf(path: str | Path) -> Dataset:
     import xarray as xr
 
     if not Path(path).is_file():
-        raise ExperimentError(error("no-file", "there is no such file", "check the path", file=str(path)))
+        reason = "this is not an ordinary file" if Path(path).exists() else "there is no such file"
+        raise ExperimentError(error("no-file", reason, "check the path", file=str(path)))
     try:
         if _is_broken(Path(path)):
             raise ExperimentError(

@@ -7,22 +7,36 @@ Markdown or HTML.
 from __future__ import annotations
 
 import html
+import re
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import floor, isinf, log10
 
 from flowreform.errors import visible
 
-FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What the text of a formula can begin with."""
+FORMULA_MARKS = frozenset("=+-@")
+"""What a formula can begin with in a spreadsheet, in any width: some take a full-width sign for the plain one."""
 APOSTROPHE = "'"
 _QUOTED = frozenset('",\r\n')
+_APART = re.compile(r'([;\t\r\n]"*)')
+"""What begins a cell in the middle of a text where commas are not what keeps cells apart."""
 
 
 def harmless(text: str) -> str:
-    """The text, with an apostrophe in front where a spreadsheet would take it for a formula."""
-    return APOSTROPHE + text if text.startswith(FORMULA_MARKS) else text
+    """The text, with an apostrophe in front of whatever a spreadsheet would take for a formula: at its beginning, and where a
+    cell would begin for one that separates by semicolons."""
+    if text.isalnum():
+        return text
+    before = APOSTROPHE if text[:1] in ("\t", "\r", "\n") else ""
+    return before + "".join(APOSTROPHE + part if _is_formula(part) else part for part in _APART.split(text))
+
+
+def _is_formula(text: str) -> bool:
+    """Whether its first character that can be seen is the mark of a formula."""
+    first = next((ch for ch in text if ch.isprintable() and not ch.isspace()), "")
+    return unicodedata.normalize("NFKC", first) in FORMULA_MARKS
 
 
 def text_field(text: str) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from building import parameter, variable
 from flowreform.engine import helpers
+from flowreform.errors import ModelError
 from flowreform.formats.expressions import parse
 from flowreform.model import Dimension, Equation, Model, Role, SimSpecs, Variable
 from flowreform.runs import simulate
@@ -117,6 +118,22 @@ def test_a_run_with_enough_for_all_is_no_failed_run() -> None:
     """The price is then no number that anything sells at; the run is sound all the same."""
     case: Case = ([1.0, 2.0], [(3.0, 1.0, 1.0), (4.0, 2.0, 1.0)], 10.0)
     np.testing.assert_allclose(shares(BY_PRICE, case), [1.0, 2.0])
+
+
+@pytest.mark.parametrize("kind", [5.0, 6.0, -1.0, 0.5])
+def test_profiles_of_another_type_are_refused_before_the_run(kind: float) -> None:
+    """Vensim's type 5 shares by constant elasticity of substitution: without it the run would be NaN."""
+    case: Case = ([1.0, 2.0], [(3.0, 1.0, 1.0), (kind, 2.0, 1.0)], 1.0)
+    with pytest.raises(ModelError, match=f"profiles of type 0 to 4; rule has type {kind:g}") as caught:
+        shares(BY_PRICE, case)
+    assert ("constant elasticity of substitution" in str(caught.value)) == (kind == 5.0)
+
+
+def test_profiles_that_become_another_type_fail_the_run_by_name() -> None:
+    case: Case = ([1.0, 2.0], [(3.0, 1.0, 1.0), (3.0, 2.0, 1.0)], 1.0)
+    ds = simulate(allocation(BY_PRICE, case), {"rule[b,ptype]": 5.0}, engine="python")
+    assert bool(ds["failed"].all())
+    assert str(ds["failed_variable"].values[0]).startswith("given")
 
 
 def _whole(*given: object) -> float:

@@ -229,6 +229,16 @@ def test_cells_at_far_corners_do_not_take_the_machine(edit: Callable[..., Path])
     assert "its last cell is XFD1048576, and more than 20,000,000 cells are not read" in result.stderr
 
 
+def test_a_far_corner_in_a_row_that_says_another_number(plan: Path, tmp_path: Path) -> None:
+    archive = read_archive(plan, Limits())
+    part = read_workbook(archive).sheet("Inputs").part  # type: ignore[union-attr]
+    content = archive.read(part).replace(b"</row>", b'<c r="XFD1048576"><v>1</v></c></row>', 1)
+    (tmp_path / "far.xlsx").write_bytes(archive.with_members({part: content}))
+    result = run("verify", tmp_path / "far.xlsx")
+    assert result.exit_code == 1
+    assert "its last cell is XFD1048576" in result.stderr
+
+
 # --- verify ----------------------------------------------------------------------------------------------------------
 
 

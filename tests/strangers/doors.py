@@ -118,22 +118,29 @@ def codec(source: Path, folder: Path) -> str:
     """A received sweep whose arrays are zarr 2 with a codec that unpickles."""
     out, mark = swept(source, folder), folder / "ran"
     script = f"""
-import json, os, pickle
+import hashlib, json, os, pickle, sqlite3
 from pathlib import Path
+os.environ["NUMCODECS_ALLOW_UNSAFE_PICKLE_DECODE"] = "1"  # as versions before 0.16 have it
 class Evil:
     def __reduce__(self): return (open, ({str(mark)!r}, "w"))
 place = Path("out/runs.zarr")
+shapes = {{p.parent.name: json.loads(p.read_text()).get("shape") for p in place.rglob("zarr.json")}}
 for path in place.rglob("zarr.json"): path.unlink()
 (place / ".zgroup").write_text(json.dumps(dict(zarr_format=2)))
 for name in ("status", "kpi_value", "kpi_outcome", "input_value"):
     folder = place / name
     if folder.is_dir():
-        dims = 1 if name == "status" else 2
-        about = dict(zarr_format=2, shape=[128] * dims, chunks=[128] * dims, dtype="|O", compressor=None, fill_value=None,
-                     order="C", filters=[dict(id="pickle", protocol=5)])
+        about = dict(zarr_format=2, shape=shapes[name], chunks=shapes[name], dtype="|O", compressor=None, fill_value=None,
+                     order="C", filters=[dict(id="vlen-utf8"), dict(id="pickle", protocol=5)])
         (folder / ".zarray").write_text(json.dumps(about))
         (folder / ".zattrs").write_text("{{}}")
-        (folder / ".".join(["0"] * dims)).write_bytes(pickle.dumps(Evil()))
+        (folder / ".".join("0" * len(shapes[name]))).write_bytes(pickle.dumps(Evil()))
+with sqlite3.connect("out/ledger.sqlite") as base:
+    base.execute("DELETE FROM files WHERE path LIKE 'runs.zarr/%'")
+    for path in filter(Path.is_file, place.rglob("*")):
+        row = (str(path.relative_to("out")), None, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        base.execute("INSERT INTO files VALUES (?, ?, ?, ?)", row)
+base.close()
 import flowreform as fr
 ds = fr.open_sweep("out")
 for name in ds.variables: ds[name].values
@@ -174,17 +181,30 @@ def _kernel(source: Path, folder: Path, *, sound: bool) -> str:
 
 
 def links(source: Path, folder: Path) -> str:
-    """Links under the names of temporary files, of the lock and of the ledger."""
+    """Links under the names of temporary files."""
     out = swept(source, folder)
-    for name in ("lock", ".experiment.toml.tmp", "runs.zarr/.zarr.json.tmp"):
-        (folder / name.replace("/", "_")).write_text("mine", encoding="utf-8")
-        (out / name).unlink(missing_ok=True)
-        (out / name).symlink_to(folder / name.replace("/", "_"))
+    names = (".experiment.toml.tmp", "runs.zarr/.zarr.json.tmp")
     (out / "experiment.toml").write_text("damaged", encoding="utf-8")
     (out / "runs.zarr" / "zarr.json").write_text("damaged", encoding="utf-8")
-    flowreform(source, folder, "sweep", "ward/pace.toml", "--draws", "64", "-o", "out", "--quiet")
-    changed = [p.name for p in folder.iterdir() if p.is_file() and p.read_text(encoding="utf-8") != "mine"]
-    return f"written through a link: {changed}" if changed else ""
+    return _linked(source, folder, names)
+
+
+def link_for_the_lock(source: Path, folder: Path) -> str:
+    """A link in place of the lock."""
+    swept(source, folder)
+    return _linked(source, folder, ("lock",))
+
+
+def _linked(source: Path, folder: Path, names: tuple[str, ...]) -> str:
+    """What a sweep writes through links to files elsewhere, or that it waits for them."""
+    for name in names:
+        victim, link = folder / f"{name.replace('/', '_')}.mine", folder / "out" / name
+        victim.write_text("mine", encoding="utf-8")
+        link.unlink(missing_ok=True)
+        link.symlink_to(victim)
+    code, text = flowreform(source, folder, "sweep", "ward/pace.toml", "--draws", "64", "-o", "out", "--quiet")
+    changed = [path.name for path in folder.glob("*.mine") if path.read_text(encoding="utf-8") != "mine"]
+    return f"written through a link: {changed}" if changed else text * (code == -1)
 
 
 def folder_elsewhere(source: Path, folder: Path) -> str:
@@ -238,8 +258,10 @@ def pipes(source: Path, folder: Path) -> str:
     os.mkfifo(folder / "ward" / "reference.csv")
     os.symlink("/dev/zero", folder / "zero.toml")
     os.mkfifo(folder / "map.toml")
+    os.mkfifo(folder / "pipe.xlsx")
+    template = ("export", "ward/pace.toml", "-o", "o.xlsx", "--template", "pipe.xlsx", "--map", "map.toml")
     found = []
-    for words in (("run", "ward/pace.toml"), ("run", "./zero.toml"), ("check", "./map.toml"), ("verify", "./zero.nc")):
+    for words in (("run", "ward/pace.toml"), ("run", "./zero.toml"), ("check", "./map.toml"), ("verify", "./zero.nc"), template):
         code, text = flowreform(source, folder, *words)
         if code != 1 or "Traceback" in text:
             found.append(f"{' '.join(words)}: {code} {text[-200:]}")
@@ -250,6 +272,6 @@ DOORS: dict[str, Callable[[Path, Path], str]] = {
     door.__name__: door
     for door in (
         witness, recorded_engine, modules_here, settings_here, codec, kernel_of_others, kernels_where_all_may_write, links,
-        folder_elsewhere, device_in_the_ledger, view_in_the_ledger, pipes,
+        link_for_the_lock, folder_elsewhere, device_in_the_ledger, view_in_the_ledger, pipes,
     )
 }  # fmt: skip

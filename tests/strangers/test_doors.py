@@ -16,7 +16,7 @@ BOLTS = {
     "recorded_engine": [
         ("export/roundtrip/netcdf.py", 'if ds.attrs.get("engine") == "pysd" and not', "if False and not"),
     ],
-    "modules_here": [("sweeps/pools.py", '"-P", "-m"', '"-m"'), ("sweeps/pools.py", ", cwd=_source()", "")],
+    "modules_here": [("processes.py", '"-P", "-m"', '"-m"'), ("processes.py", '"cwd": SOURCE, ', "")],
     "settings_here": [("cli.py", "    leave_settings_unread()\n", "")],
     "codec": [
         ("sweeps/arrays.py", 'zarr.open_group(store, mode="r", zarr_format=3, use_consolidated=False)',
@@ -25,9 +25,9 @@ BOLTS = {
     "kernel_of_others": [("engine/kept.py", "if hashlib.sha256(body).digest() == content[:DIGEST]:", "if True:")],
     "kernels_where_all_may_write": [("engine/kept.py", "and not info.st_mode & 0o022", "")],
     "links": [
-        ("sweeps/lock.py", 'getattr(os, "O_NOFOLLOW", 0)', "0"),
         ("files.py", "    temporary.unlink(missing_ok=True)\n    with open(temporary, \"xb\")", '    with open(temporary, "wb")'),
     ],
+    "link_for_the_lock": [("sweeps/lock.py", 'getattr(os, "O_NOFOLLOW", 0)', "0")],
     "folder_elsewhere": [
         ("files.py", "    if place.parent.resolve() != folder.resolve().joinpath(*parts[:-1]):", "    if False:"),
     ],
@@ -36,7 +36,10 @@ BOLTS = {
         ("files.py", 'getattr(os, "O_NOFOLLOW", 0)', "0"),
     ],
     "view_in_the_ledger": [("sweeps/ledger.py", "            self._require_our_tables()\n", "")],
-    "pipes": [("files.py", "    if not stat.S_ISREG(os.fstat(handle).st_mode):", "    if False:")],
+    "pipes": [
+        ("files.py", "    if not stat.S_ISREG(os.fstat(handle).st_mode):", "    if False:"),
+        ("files.py", 'getattr(os, "O_NONBLOCK", 0)', "0"),
+    ],
 }  # fmt: skip
 
 

@@ -7,9 +7,11 @@ import errno
 import os
 import pickle
 import shutil
+import struct
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -394,3 +396,58 @@ def test_as_many_samples_as_no_machine_holds_are_one_line(tmp_path: Path) -> Non
         with pytest.raises((ExperimentError, MemoryError)):
             fr.sensitivity("va_beds_to_community", method=method, samples=2**40)
     assert time.monotonic() - before < 60
+
+
+# --- spreadsheets of data ------------------------------------------------------------------------------------------
+
+
+FAR = '<row r="2"><c r="XFD1048576"><v>1</v></c></row>'
+"""A cell in the far corner, in a row that says another number."""
+
+
+def data_book(path: Path, more: str = "", said: int | None = None) -> None:
+    """A workbook with 3 in Data!A1 and `more` in the XML of its sheet, which claims to unpack to `said` bytes."""
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet("Data").write(0, 0, 3.0)
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"].replace(b"</sheetData>", f"{more}</sheetData>".encode())
+    parts["xl/worksheets/sheet1.xml"] = sheet
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in parts.items():
+            packed.writestr(name, content)
+    if said is not None:
+        path.write_bytes(path.read_bytes().replace(struct.pack("<I", len(sheet)), struct.pack("<I", said)))
+
+
+def of_data(folder: Path) -> float:
+    """The number that a Vensim model takes from the workbook beside it."""
+    text = "{UTF-8}\nx = GET DIRECT CONSTANTS('data.xlsx', 'Data', 'A1') ~ ~ |\nINITIAL TIME = 0 ~ ~ |\nFINAL TIME = 1 ~ ~ |\n"
+    (folder / "m.mdl").write_text(text + "TIME STEP = 1 ~ ~ |\nSAVEPER = 1 ~ ~ |\n", encoding="utf-8")
+    return float(fr.simulate(fr.read_model(folder / "m.mdl"), engine="python")["x"].values.ravel()[0])
+
+
+def test_a_number_comes_from_a_workbook_beside_the_model(tmp_path: Path) -> None:
+    data_book(tmp_path / "data.xlsx")
+    assert of_data(tmp_path) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [(FAR, None), (" " * 2_000_000, 500)], ids=["two cells in far corners", "a zip that lies about its size"]
+)
+def test_a_workbook_that_unpacks_to_too_much_is_one_line(tmp_path: Path, more: str, said: int | None) -> None:
+    """Read in this process, the first of them ends it: calamine makes room for 17,179,869,184 cells."""
+    data_book(tmp_path / "data.xlsx", more, said)
+    with pytest.raises(fr.ModelError, match=r"data\.xlsx cannot be read") as caught:
+        of_data(tmp_path)
+    assert len(caught.value.findings) == 1
+
+
+@pytest.mark.parametrize("kept", [0, 100, -30])
+def test_a_workbook_of_data_that_is_cut_short_is_one_line(tmp_path: Path, kept: int) -> None:
+    data_book(tmp_path / "data.xlsx")
+    (tmp_path / "data.xlsx").write_bytes((tmp_path / "data.xlsx").read_bytes()[:kept])
+    with pytest.raises(fr.ModelError, match=r"data\.xlsx cannot be read"):
+        of_data(tmp_path)

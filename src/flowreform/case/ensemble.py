@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.errors import Finding, error
+from flowreform.files import read_plain
+from flowreform.text import APOSTROPHE, harmless
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +75,7 @@ def write_text(ensemble: Ensemble) -> str:
     out = io.StringIO(newline="")
     out.write(f"{TITLE}\n# {json.dumps(dict(ensemble.about), ensure_ascii=True)}\n")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([LIKELIHOOD, *ensemble.names])
+    writer.writerow([LIKELIHOOD, *map(harmless, ensemble.names)])
     for likelihood, row in zip(ensemble.likelihood, ensemble.values, strict=True):
         writer.writerow([f"{likelihood:.5g}", *(f"{value:.{DIGITS}g}" for value in row)])
     return out.getvalue()
@@ -87,10 +89,7 @@ def read_ensemble(path: Path, findings: list[Finding]) -> Ensemble | None:
 
     again = "write it anew with `flowreform fit MODEL --posterior --write`"
     try:
-        if path.stat().st_size > MAX_BYTES:
-            fault(f"the file is larger than {MAX_BYTES:,} bytes", again)
-            return None
-        text = path.read_bytes().decode("ascii")
+        text = read_plain(path, MAX_BYTES).decode()
     except OSError as failed:
         fault(f"the file cannot be read: {failed.strerror or 'unknown reason'}", "check the path")
         return None
@@ -104,7 +103,7 @@ def read_ensemble(path: Path, findings: list[Finding]) -> Ensemble | None:
     try:
         about = json.loads(lines[1][2:])
         rows = list(csv.reader(lines[2:], strict=True))
-        names = tuple(rows[0])
+        names = tuple(name[1:] if name.startswith(APOSTROPHE) and name == harmless(name[1:]) else name for name in rows[0])
         numbers = np.array([[float(cell) for cell in row] for row in rows[1:] if row], dtype=np.float64)
     except (ValueError, RecursionError, csv.Error) as failed:
         fault(f"the file cannot be read: {failed}", again)

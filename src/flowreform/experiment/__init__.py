@@ -57,8 +57,10 @@ def experiment_path(name_or_path: str | Path) -> Path:
     try:
         if path.is_file():
             return path
-        beside = [item.name for item in path.parent.iterdir() if item.suffix == ".toml"] if path.parent.is_dir() else []
-        reason = "this is a folder, not an experiment file" if path.is_dir() else "there is no such file"
+        near = path.parent.iterdir() if path.parent.is_dir() and not path.exists() else ()
+        beside = [item.name for item in near if item.suffix == ".toml"]
+        reason = "this is not an ordinary file" if path.exists() else "there is no such file"
+        reason = "this is a folder, not an experiment file" if path.is_dir() else reason
     except (OSError, ValueError) as fault:  # a name too long or with a null character, a folder that may not be read
         reason, beside = f"cannot read the file: {getattr(fault, 'strerror', None) or fault}", []
     hint = did_you_mean(path.name, beside) or "check the path"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform.drawing import save_picture
 from flowreform.errors import one_line
 from flowreform.statistics import quantiles
 
@@ -83,12 +84,7 @@ class Panel:
 
 def draw(path: Path, panels: Sequence[Panel], *, title: str, question: str = "", note: str, baseline: str = "") -> None:
     """Write the panels as a PNG under a title and a question; `baseline` is the scenario in black."""
-    import matplotlib
-
-    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(("backend", "webagg"))}
-    with matplotlib.rc_context(defaults | {"text.parse_math": False}):  # names and units are text, whatever they hold
-        figure = _figure(panels, (title, question), note, baseline)
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+    save_picture(path, lambda: _figure(panels, (title, question), note, baseline), dpi=150)
 
 
 def _figure(panels: Sequence[Panel], words: tuple[str, str], note: str, baseline: str) -> Figure:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.analyse.sensitivity.methods import MEANINGS, METHODS
+from flowreform.drawing import Picture, save_picture
 from flowreform.export.chart import BASELINE_COLOUR, GREY, Axis
 from flowreform.export.sensitivity_courses import areas_panel, fan, moving, over_time, shares_of
 from flowreform.export.sensitivity_page import (
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
 Floats = NDArray[np.float64]
-Picture = Callable[[], "Figure"]
 
 BLUE, ORANGE, VERMILION = "#0072B2", "#E69F00", "#D55E00"
 MOST_BARS = 7
@@ -71,12 +71,7 @@ _NAMES = {"morris": "morris", "tornado": "tornado"}
 
 def save(path: Path, make: Picture, form: str) -> None:
     """Write a picture as `png` or `svg`."""
-    import matplotlib
-
-    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(("backend", "webagg"))}
-    with matplotlib.rc_context(defaults | {"text.parse_math": False, "svg.hashsalt": "flowreform"}):
-        metadata = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
-        make().savefig(path, format=form, dpi=140, metadata=metadata)
+    save_picture(path, make, form=form, dpi=140)
 
 
 def _shown(one: Dataset) -> list[str]:

@@ -24,6 +24,7 @@ from flowreform.errors import shorten
 from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.formats.vensim_equations import Unreadable, make_lookup
 from flowreform.formats.vensim_expr import VensimReference
+from flowreform.formats.workbook_cells import UnreadableBook, sheet_cells
 from flowreform.model import Lookup, LookupKind, Number
 
 _SHEETS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
@@ -190,31 +191,24 @@ class Loader:
         return [[_number(cell) for cell in row] for row in self._cells(path, tab)]
 
     def _cells(self, path: Path, tab: str) -> list[list[Any]]:
-        from python_calamine import CalamineError, CalamineWorkbook
-
         self._check_packed(path)
         try:
-            with CalamineWorkbook.from_path(path) as book:
-                name = _same_but_case(tab, book.sheet_names)
-                if name is None:
-                    raise Unreadable(f"{path.name} has no sheet {tab!r}", f"it has {', '.join(book.sheet_names[:5])}")
-                sheet = book.get_sheet_by_name(name)
-                if sheet.end is not None and (sheet.end[0] + 1) * (sheet.end[1] + 1) > 10 * self.limits.elements:
-                    raise Unreadable(
-                        f"sheet {name!r} spans more than {10 * self.limits.elements:,} cells", how_to_raise("elements")
-                    )
-                cells: list[list[Any]] = sheet.to_python(skip_empty_area=False)
-                return cells
-        except (CalamineError, OSError, ValueError) as fault:
-            raise Unreadable(f"{path.name} cannot be read: {str(fault)[:100]}", "save the workbook again") from fault
+            return sheet_cells(path, tab, 10 * self.limits.elements)
+        except UnreadableBook as fault:
+            repair = f"it has {', '.join(fault.names)}" if fault.names else "save the workbook again"
+            raise Unreadable(f"{path.name} cannot be read: {fault}", repair) from fault
 
     def _check_packed(self, path: Path) -> None:
         """Refuse a workbook that unpacks to far more than a file may be."""
         if not zipfile.is_zipfile(path):
             return
-        with zipfile.ZipFile(path) as packed:
-            if sum(item.file_size for item in packed.infolist()) > _MOST_UNPACKED * self.limits.file_bytes:
-                raise Unreadable(f"{path.name} unpacks to too many bytes", how_to_raise("file_bytes"))
+        try:
+            with zipfile.ZipFile(path) as packed:
+                size = sum(item.file_size for item in packed.infolist())
+        except (OSError, zipfile.BadZipFile, NotImplementedError) as fault:
+            raise Unreadable(f"{path.name} cannot be read: {str(fault)[:100]}", "save the workbook again") from fault
+        if size > _MOST_UNPACKED * self.limits.file_bytes:
+            raise Unreadable(f"{path.name} unpacks to too many bytes", how_to_raise("file_bytes"))
 
     def _range(self, path: Path, tab: str, name: str) -> DataBlock:
         """The cells of a named range of an .xlsx workbook; a name of the sheet's own wins over one of the book's."""
@@ -310,10 +304,6 @@ def _number(cell: Any) -> float:
         return float(cell.strip() if isinstance(cell, str) else cell)
     except (TypeError, ValueError):
         return math.nan
-
-
-def _same_but_case(name: str, names: Sequence[str]) -> str | None:
-    return next((other for other in names if other.lower() == name.lower()), None)
 
 
 def _table(path: Path, tab: str) -> Grid:

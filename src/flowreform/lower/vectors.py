@@ -358,6 +358,8 @@ def invert(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
 
 
 _FIELDS = 4
+_PROFILES = 4
+"""The last type of profile (`arithmetic.demand_at_price`); Vensim's 5 shares out by another rule."""
 
 
 @fitting
@@ -377,6 +379,7 @@ def by_price(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
         raise Fault(
             "the last subscript of the profile is its first element (the type), with priority and width after it", "", call.column
         )
+    _refuse_other_profiles(builder, profile, axis.elements[first], call)
     fields = []
     for number in range(first, min(first + _FIELDS, len(axis.elements))):
         sides = (*profile.subscripts[:-2], Star(who.name), Ref(axis.elements[number]))
@@ -394,6 +397,20 @@ def by_price(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     own = [moved(part.read, part.run.loop.number, term, offset) for part in fields[:3]]
     given = Op("demand_at_price", (moved(request.read, loop, term, offset), *own, price))
     return Op("if", (Op("=", (own[0], Const(0.0))), Op("*", (given, share)), given))
+
+
+def _refuse_other_profiles(builder: Builder, profile: Ref, kind: str, call: Call) -> None:
+    """A type of profile that is none of ours, where an equation says which: a run would give NaN."""
+    for equation in builder.model.variables[profile.name].equations:
+        last = equation.subscripts[-1] if equation.subscripts else kind
+        dimension = builder.model.dimensions.get(last)
+        value = known(builder.model, equation.expr)
+        covered = last == kind or (dimension is not None and kind in dimension.elements)
+        if covered and value is not None and value not in range(_PROFILES + 1):
+            name = " (constant elasticity of substitution)" if value == 5.0 else ""
+            reason = f"{call.function.upper()} takes profiles of type 0 to {_PROFILES}; {profile.name} has type {value:g}{name}"
+            repair = "write 0 (fixed), 1 (rectangular), 2 (triangular), 3 (normal) or 4 (exponential)"
+            raise Fault(reason, repair, call.column)
 
 
 def _names_of(builder: Builder, scope: Scope, values: Values) -> set[str]:

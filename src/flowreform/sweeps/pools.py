@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
+from flowreform import processes
 from flowreform.errors import ExperimentError, FlowreformError, InternalError, error
 from flowreform.experiment import Experiment
 from flowreform.sweeps.evaluate import Evaluator, Part
@@ -124,12 +124,9 @@ class _Child:
     """A process that works out one part after the other: numbers go in by its standard input, parts come out."""
 
     def __init__(self, task: bytes) -> None:
-        # -P and a folder of its own: no file in the current folder is ever taken for a module or for a library's settings
-        command = [sys.executable, "-P", "-m", "flowreform.sweeps.worker"]
         away: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), cwd=_source(), **away
-        )
+        beside = processes.of_module("flowreform.sweeps.worker")
+        self._process = subprocess.Popen(**beside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **away)
         self.pid = self._process.pid
         self._sent = self._send(len(task).to_bytes(8, "little") + task)
 
@@ -265,17 +262,3 @@ def _dead(number: int) -> DeadWorkers:
     reason = f"part {number} was given to {1 + RETRIES} workers and each of them died"
     repair = "look for what ends them (memory, most often), and run the same command again: finished parts are safe"
     return DeadWorkers(error("dead-workers", reason, repair))
-
-
-def _environment() -> dict[str, str]:
-    """This process's own, with paths that do not depend on the folder it is in."""
-    paths = [_source(), *(os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)]
-    found = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    return found | ({"FLOWREFORM_CACHE": os.path.abspath(kept)} if (kept := os.environ.get("FLOWREFORM_CACHE")) else {})
-
-
-def _source() -> str:
-    """The folder from which this flowreform was imported: a worker must be the same."""
-    from pathlib import Path
-
-    return str(Path(__file__).resolve().parents[2])

@@ -6,6 +6,10 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowreform.drawing import save_picture
+from flowreform.errors import one_line
+from flowreform.files import write_file
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -31,7 +35,7 @@ def chart(fit: Fit) -> Figure:
         axes.plot(years, [point.after for point in points], color=AFTER, marker=".", markersize=7, label="fitted")
         axes.plot(years, [point.observed for point in points], "o", color=OBSERVED, markersize=5, fillstyle="none",
                   label="observed")  # fmt: skip
-        axes.set_title(name.replace("_", " "), loc="left", fontsize=10)
+        axes.set_title(one_line(name.replace("_", " "), 60), loc="left", fontsize=10)
         values = [value for point in points for value in (point.before, point.after, point.observed)]
         axes.set_ylim(min(0.0, *values) * 1.1, max(0.0, *values) * 1.1 or 1.0)
         beside = max(0.5, 2.5 - (years[-1] - years[0]) / 2)  # one year alone still stands on an axis of whole years
@@ -43,15 +47,13 @@ def chart(fit: Fit) -> Figure:
         axes.set_visible(False)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(f"{fit.model}: fit against data", x=0.01, ha="left")
+    figure.suptitle(f"{one_line(fit.model, 60)}: fit against data", x=0.01, ha="left")
     return figure
 
 
 def write_chart(fit: Fit, path: Path) -> None:
     """The figure as a PNG, the same bytes for the same fit and versions. Raises ExperimentError where it cannot be written."""
-    from flowreform.files import write_file
-
-    write_file(path, lambda temporary: chart(fit).savefig(temporary, dpi=130, format="png", metadata={"Software": None}))
+    write_file(path, lambda temporary: save_picture(temporary, lambda: chart(fit), dpi=130))
 
 
 PRIOR_BAND, BAND = "#d9d9d9", "#8fc1e3"
@@ -82,7 +84,7 @@ def bands(found: Posterior) -> Figure:
             axes.set_xticks([row.at], [row.when])
         observed, errors = [row.observed for row in rows], [2 * row.error for row in rows]
         axes.errorbar(at, observed, errors, color=OBSERVED, fmt="o", markersize=3.5, lw=1, fillstyle="none")
-        axes.set_title(name.replace("_", " "), loc="left", fontsize=9)
+        axes.set_title(one_line(name.replace("_", " "), 60), loc="left", fontsize=9)
         axes.use_sticky_edges = False
         axes.margins(y=0.08)
         values = [value for row in rows for value in (*row.prior, *row.posterior, row.observed) if value == value]
@@ -101,12 +103,10 @@ def bands(found: Posterior) -> Figure:
         Line2D([], [], color=OBSERVED, marker="o", fillstyle="none", label="observed, two standard errors"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(f"{found.model}: before and after the data", x=0.01, ha="left")
+    figure.suptitle(f"{one_line(found.model, 60)}: before and after the data", x=0.01, ha="left")
     return figure
 
 
 def write_bands(found: Posterior, path: Path) -> None:
     """The figure as a PNG. Raises ExperimentError where it cannot be written."""
-    from flowreform.files import write_file
-
-    write_file(path, lambda temporary: bands(found).savefig(temporary, dpi=130, format="png", metadata={"Software": None}))
+    write_file(path, lambda temporary: save_picture(temporary, lambda: bands(found), dpi=130))

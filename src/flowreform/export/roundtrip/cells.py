@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 from flowreform.errors import ExperimentError, error
@@ -114,6 +115,7 @@ def _walked(content: bytes, file: str, part: str) -> tuple[dict[Cell, Formula], 
         elif tag.name == "c" and depth == 4:
             reference = tag.attributes.get("r")
             column = column_number(reference.rstrip("0123456789")) if reference else column + 1
+            row = max(row, _row_number(reference)) if reference else row  # a cell may say another row than the one it stands in
             deepest, widest = max(deepest, row), max(widest, column)
         elif tag.name == "f" and depth == 5:
             begin = tag.stop
@@ -127,6 +129,12 @@ def _walked(content: bytes, file: str, part: str) -> tuple[dict[Cell, Formula], 
 
     walk(content, opened, closed, file, part)
     return found, (deepest, widest)
+
+
+def _row_number(reference: str) -> int:
+    """The row of `B12`; 0 where there is none."""
+    digits = reference.lstrip(ascii_letters)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 7 else 0
 
 
 def _plain(text: str) -> str:
