@@ -15,6 +15,7 @@ from flowreform.lower import lower
 from flowreform.model import Model, Variable
 from flowreform.names import element_names, split
 from flowreform.program import Program
+from flowreform.streams import noise
 from flowreform.trace import Failure, first_failure
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class Batch:
     ) -> None:
         if engine not in ENGINES:
             raise ExperimentError(error("unknown-engine", f"there is no engine {engine}", f"one of {', '.join(ENGINES)}"))
+        if engine == "pysd" and model.noise_seed is not None:
+            reason = "PySD draws random numbers of its own, others in every run"
+            raise ExperimentError(error("pysd-noise", reason, "leave the noise seed out, or the engine pysd", file=model.file))
         self.model, self.save, self.save_every, self.engine, self.progress = model, tuple(save), save_every, engine, progress
         self.done, self.total = 0, total
         self.program: Program | None = None
@@ -74,14 +78,18 @@ class Batch:
             reason = f"the inputs of {runs:,} runs would take {runs * inputs * 8 / 2**30:.1f} GiB"
             raise ExperimentError(error("too-large", reason, "run fewer draws, or `flowreform sweep`", file=self.model.file))
 
-    def run(self, columns: Mapping[str, np.ndarray], moving: Mapping[str, Points], runs: int) -> BatchResult:
-        """Run with parameters set to `columns` (float64[run] by name) and levers over time set to `moving`."""
+    def run(
+        self, columns: Mapping[str, np.ndarray], moving: Mapping[str, Points], runs: int, draws: np.ndarray | None = None
+    ) -> BatchResult:
+        """Run with parameters set to `columns` (float64[run] by name) and levers over time set to `moving`.
+
+        `draws` are the numbers of the draws, int[run], by which random functions draw; 0, 1, 2 ... without."""
         import numpy as np
 
         if self.program is None:
             return _pysd(self.model, self.save, self.save_every, columns, moving, runs)
         _fits(self.program, len(self.keep), self.every, max(self.total, runs), self.model)
-        matrix = matrix_of(self.program, self.model, columns, runs)
+        matrix = matrix_of(self.program, self.model, columns, runs, draws)
         drive = drive_of(self.program, self.model, moving)
         chosen = self.engine
         if chosen == "auto" and self.total > runs:  # several batches share one kernel: decide for all of them
@@ -138,10 +146,12 @@ class ExperimentBatch(Batch):
         for scenario in self.scenarios:
             yield scenario, *self.block(scenario, drawn, runs)
 
-    def block(self, scenario: Scenario, drawn: Mapping[str, np.ndarray], runs: int) -> tuple[dict[str, np.ndarray], BatchResult]:
-        """One scenario for some draws."""
+    def block(
+        self, scenario: Scenario, drawn: Mapping[str, np.ndarray], runs: int, draws: np.ndarray | None = None
+    ) -> tuple[dict[str, np.ndarray], BatchResult]:
+        """One scenario for some draws; `draws` as in `run`."""
         columns = scenario.over(drawn, runs)
-        return columns, self.run(columns, scenario.moving, runs)
+        return columns, self.run(columns, scenario.moving, runs, draws)
 
 
 def timed_in(scenarios: Iterable[Scenario]) -> frozenset[str]:
@@ -193,15 +203,18 @@ def _fits(program: Program, kept: int, every: int, runs: int, model: Model) -> N
         raise ExperimentError(
             error("too-many-steps", reason, "raise dt or shorten the horizon", file=model.file, line=model.specs.line)
         )
-    size = kept * (steps // every + 1) * runs * 8
+    size = (kept * (steps // every + 1) + len(program.noises) * (steps + 1)) * runs * 8
     if size > MAX_BYTES:
         reason = f"the result would take {size / 2**30:.1f} GiB, over the limit of {MAX_BYTES // 2**30} GiB"
         repair = "save fewer variables (save), less often (save_every), or run fewer draws"
         raise ExperimentError(error("too-large", reason, repair, file=model.file))
 
 
-def matrix_of(program: Program, model: Model, columns: Mapping[str, np.ndarray], runs: int) -> np.ndarray:
-    """float64[input slot, run]: the model's own values, and what is given laid over."""
+def matrix_of(
+    program: Program, model: Model, columns: Mapping[str, np.ndarray], runs: int, draws: np.ndarray | None = None
+) -> np.ndarray:
+    """float64[input slot, run]: the model's own values, and what is given laid over; then the series that random functions read,
+    of the draws with those numbers (0, 1, 2 ... without)."""
     import numpy as np
 
     own = np.array([value for item in program.inputs for value in item.values], dtype=np.float64)
@@ -214,7 +227,10 @@ def matrix_of(program: Program, model: Model, columns: Mapping[str, np.ndarray],
         base, elements = split(name)
         for row in _rows(model.variables[base], model, elements):
             matrix[first[base] + row] = columns[name]
-    return matrix
+    if not program.noises or program.noise_seed is None:
+        return matrix
+    series = noise(program.noise_seed, program.noises, np.arange(runs) if draws is None else draws, program.steps + 1)
+    return np.concatenate([matrix, series.reshape(-1, runs)])
 
 
 def _arrays_first(name: str) -> bool:

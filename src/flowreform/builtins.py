@@ -21,6 +21,7 @@ from functools import reduce
 from types import MappingProxyType
 
 from flowreform import arithmetic as ieee
+from flowreform import quantiles
 
 
 class Kind(StrEnum):
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     REDUCE = "reduce"  # a number from a whole dimension: lowering
     VECTOR = "vector"  # a number for each element of a dimension from a whole dimension: lowering
     FORM = "form"  # rewritten into other forms (if, init): lowering
+    RANDOM = "random"  # another number at every step, drawn before the run: lowering
     VALUE = "value"  # a name that stands for a number: time, dt, pi
     REFUSED = "refused"  # known and not supported: note
 
@@ -182,6 +184,13 @@ _PULSE_TRAIN = (
     f"IF(AND({_LATE}>{{0}},{_LATE}<={{3}}+{{dt}}),IF({{2}}<=0,1,"
     f"IF(({_LATE}-({{0}}))-({{2}})*INT(({_LATE}-({{0}}))/({{2}}))<MAX({{1}},{{dt}}),1,0)),0)"
 )
+NOISE_OFF = "it draws a random number at every step, and a run must be repeatable from its inputs alone"
+NOISE_REPAIR = (
+    "let it draw before each run with --noise-seed N (noise_seed = N in Python and in [experiment]), or draw the quantity as an "
+    "uncertainty"
+)
+_DRAWN = "what a random function drew stands in no spreadsheet"
+_SHARE = "the normal distribution of the engine and that of spreadsheets differ in their last digits"
 _PRICE = "the normal distribution function of the engine has no equal among spreadsheets"
 
 _ROWS = (
@@ -218,6 +227,31 @@ _ROWS = (
          no_excel=_PRICE, heavy=True),
     builtin("safediv(numerator: a, denominator: b, [otherwise: a/b = 0]) -> a/b", Kind.PURE, ieee.safe_divide,
          "IF(({1})=0,{2},({0})/({1}))"),
+    builtin("normal_share(x: 1) -> 1", Kind.PURE, quantiles.normal_share, no_excel=_SHARE, heavy=True),
+    builtin("normal_quantile(share: 1) -> 1", Kind.PURE, quantiles.normal_quantile, no_excel=_SHARE, heavy=True, also="invnorm"),
+    # what random functions draw, from a sample of the unit interval and the lowest and highest number allowed
+    builtin("uniform_between(draw: 1, lowest: a, highest: a) -> a", Kind.PURE, quantiles.uniform_between, no_excel=_DRAWN),
+    builtin("normal_between(draw: 1, lowest: a, highest: a, mean: a, deviation: a) -> a", Kind.PURE, quantiles.normal_between,
+         no_excel=_DRAWN, heavy=True),
+    builtin("lognormal_between(draw: 1, lowest: a, highest: a, mean: a, deviation: a) -> a", Kind.PURE,
+         quantiles.lognormal_between, no_excel=_DRAWN, heavy=True),
+    builtin("exponential_between(draw: 1, lowest: a, highest: a, shift: a, stretch: a) -> a", Kind.PURE,
+         quantiles.exponential_between, no_excel=_DRAWN, heavy=True),
+    builtin("weibull_between(draw: 1, lowest: a, highest: a, shape: 1, shift: a, stretch: a) -> a", Kind.PURE,
+         quantiles.weibull_between, no_excel=_DRAWN, heavy=True),
+    builtin("unit_weibull_between(draw: 1, lowest: a, highest: a, shape: 1, shift: a, stretch: a) -> a", Kind.PURE,
+         quantiles.unit_weibull_between, no_excel=_DRAWN, heavy=True),
+    builtin("pareto_between(draw: 1, lowest: a, highest: a, shape: 1, scale: a) -> a", Kind.PURE, quantiles.pareto_between,
+         no_excel=_DRAWN, heavy=True),
+    builtin("logistic_between(draw: 1, lowest: a, highest: a, mean: a, scale: a) -> a", Kind.PURE, quantiles.logistic_between,
+         no_excel=_DRAWN, heavy=True),
+    builtin("triangular_between(draw: 1, lowest: a, highest: a, start: a, peak: a, stop: a) -> a", Kind.PURE,
+         quantiles.triangular_between, no_excel=_DRAWN, heavy=True),
+    builtin("poisson_between(draw: 1, lowest: 1, highest: 1, mean: 1) -> 1", Kind.PURE, quantiles.poisson_between,
+         no_excel=_DRAWN, heavy=True),
+    builtin("binomial_between(draw: 1, lowest: 1, highest: 1, probability: 1, trials: 1) -> 1", Kind.PURE,
+         quantiles.binomial_between, no_excel=_DRAWN, heavy=True),
+    builtin("chance(draw: 1, probability: 1) -> 1", Kind.PURE, quantiles.chance, no_excel=_DRAWN),
     # numbers from numbers and the time
     builtin("step(height: a, start: T) -> a", Kind.TIMED, ieee.step, _STEP),
     builtin("ramp(slope: a/T, start: T, [stop: T = inf]) -> a", Kind.TIMED, ieee.ramp,
@@ -304,6 +338,42 @@ _ROWS = (
     builtin("game(value: a) -> a", Kind.FORM, lowering="forms.itself"),
     builtin("get_time_value(relative to: 1, offset: T, measure: 1) -> T", Kind.FORM, lowering="forms.time_value"),
     builtin("active_initial(active: a, initial: a) -> a", Kind.FORM, lowering="forms.alone"),
+    builtin("normalcdf(left: a, right: a, [mean: a], [deviation: a]) -> 1", Kind.FORM, lowering="forms.normal_share_between"),
+    # random functions: Vensim's, with the limits first and the stream last, and Stella's, with seed, limits and hold at the end
+    builtin("random_0_1 -> 1", Kind.RANDOM, lowering="noise.unit"),
+    builtin("random_uniform(lowest: a, highest: a, [stream: 1]) -> a", Kind.RANDOM, lowering="noise.uniform"),
+    builtin("random_normal(lowest: a, highest: a, mean: a, deviation: a, [stream: 1]) -> a", Kind.RANDOM,
+         lowering="noise.normal_within"),
+    builtin("random_exponential(lowest: a, highest: a, shift: a, stretch: a, [stream: 1]) -> a", Kind.RANDOM,
+         lowering="noise.exponential_within"),
+    builtin("random_weibull(lowest: a, highest: a, shape: 1, shift: a, stretch: a, [stream: 1]) -> a", Kind.RANDOM,
+         lowering="noise.weibull_within"),
+    builtin("random_triangular(lowest: a, highest: a, start: a, peak: a, stop: a, [stream: 1]) -> a", Kind.RANDOM,
+         lowering="noise.triangular_within"),
+    builtin("random_poisson(lowest: a, highest: a, mean: 1, shift: a, stretch: a, [stream: 1]) -> a", Kind.RANDOM,
+         lowering="noise.poisson_within"),
+    builtin("random_binomial(lowest: a, highest: a, probability: 1, trials: 1, shift: a, stretch: a, [stream: 1]) -> a",
+         Kind.RANDOM, lowering="noise.binomial_within"),
+    builtin("random(lowest: a, highest: a, [seed: 1]) -> a", Kind.RANDOM, lowering="noise.uniform"),
+    builtin("uniform(lowest: a, highest: a, [seed: 1], [least: a], [most: a], [hold: T]) -> a", Kind.RANDOM,
+         lowering="noise.uniform"),
+    builtin("normal(mean: a, deviation: a, [seed: 1], [least: a], [most: a], [hold: T]) -> a", Kind.RANDOM,
+         lowering="noise.normal"),
+    builtin("lognormal(mean: a, deviation: a, [seed: 1], [least: a], [most: a], [hold: T]) -> a", Kind.RANDOM,
+         lowering="noise.lognormal"),
+    builtin("exprnd(mean: a, [seed: 1], [least: a], [most: a], [hold: T]) -> a", Kind.RANDOM, lowering="noise.exponential"),
+    builtin("weibull(shape: 1, scale: a, [seed: 1], [least: a], [most: a], [hold: T]) -> a", Kind.RANDOM,
+         lowering="noise.weibull"),
+    builtin("pareto(shape: 1, scale: a, [seed: 1], [least: a], [most: a], [hold: T]) -> a", Kind.RANDOM,
+         lowering="noise.pareto"),
+    builtin("logistic(mean: a, scale: a, [seed: 1], [least: a], [most: a], [hold: T]) -> a", Kind.RANDOM,
+         lowering="noise.logistic"),
+    builtin("triangular(start: a, peak: a, stop: a, [seed: 1], [least: a], [most: a], [hold: T]) -> a", Kind.RANDOM,
+         lowering="noise.triangular"),
+    builtin("poisson(mean: ?, [seed: 1], [least: 1], [most: 1], [hold: T]) -> ?", Kind.RANDOM, lowering="noise.poisson"),
+    builtin("binomial(trials: 1, probability: 1, [seed: 1], [least: 1], [most: 1], [hold: T]) -> 1", Kind.RANDOM,
+         lowering="noise.binomial"),
+    builtin("montecarlo(probability: ?, [seed: 1]) -> 1", Kind.RANDOM, lowering="noise.monte_carlo"),
     # names that stand for a number
     builtin("time -> T", Kind.VALUE),
     builtin("dt -> T", Kind.VALUE, also="time_step"),
@@ -315,10 +385,10 @@ _ROWS = (
     builtin("nan -> ?", Kind.VALUE),
     # known and refused
     *_refused(
-        "random uniform normal lognormal exprnd poisson beta binomial gamma geometric negbinomial pareto triangular weibull "
-        "montecarlo random_0_1 random_uniform random_normal random_exponential random_poisson random_lognormal random_gamma "
-        "random_beta random_triangular random_weibull random_pink_noise",
-        "a run must be repeatable from its inputs alone; draw it as an uncertainty of the experiment instead",
+        "beta gamma geometric negbinomial random_beta random_gamma random_lognormal random_negative_binomial random_lookup "
+        "random_pink_noise",
+        "its distribution has no inverse in closed form, or the makers leave open which it is; draw it as an uncertainty, or use "
+        "NORMAL, LOGNORMAL, EXPRND, POISSON or another that is done",
     ),
     *_refused(
         "clocktime runcount sensiruncount cputime message pause sound switch get_odbc",
@@ -344,7 +414,7 @@ _ROWS = (
         "work it out from the data before the run, and give it as a parameter or a lookup",
     ),
     *_refused(
-        "counter cgrowth rework fv pv pmt sample_until sshape logisticbound interpolate invnorm normalcdf combinations "
+        "counter cgrowth rework fv pv pmt sample_until sshape logisticbound interpolate combinations "
         "permutations factorial",
         "not supported; write it with MODULO, POWER, IF and the other functions",
     ),

@@ -97,6 +97,15 @@ Settings = Annotated[
 ]
 Draws = Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")]
 Save = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this variable (repeatable).")]
+NoiseSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--noise-seed",
+        min=0,
+        metavar="SEED",
+        help="Let the model's random functions draw before each run, from this seed; without it they are refused.",
+    ),
+]
 SaveEvery = Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")]
 
 
@@ -161,11 +170,11 @@ def show(
 
 @app.command(short_help="Find faults without running.", epilog="Example: flowreform check my_model.xmile")
 @command
-def check(name: AnyName, json: Json = False) -> int | None:
+def check(name: AnyName, noise_seed: NoiseSeed = None, json: Json = False) -> int | None:
     """Find faults without running: names, units, loops, delays against dt, ranges, documentation."""
     from flowreform.commands.quality import check
 
-    return check(name, as_json=json)
+    return check(name, noise_seed=noise_seed, as_json=json)
 
 
 @app.command(short_help="Run a model against what was observed.", epilog="Example: flowreform assess va_transformation")
@@ -227,6 +236,7 @@ def export(
     draws: Draws = None,
     save: Save = None,
     save_every: SaveEvery = None,
+    noise_seed: NoiseSeed = None,
     json: Json = False,
 ) -> int | None:
     """Write a workbook of formulas (.xlsx) or of values, results as a tidy table (.csv, .parquet), netCDF (.nc), or XMILE.
@@ -237,7 +247,7 @@ def export(
     from flowreform.commands.export import Asked, export
     from flowreform.commands.run import Options
 
-    options = Options(None, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
+    options = Options(None, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json, noise_seed)
     return export(name, Asked(output, options, kpis, values, template, map_, scenario, dt))
 
 
@@ -297,6 +307,7 @@ def run(
     draws: Draws = None,
     save: Save = None,
     save_every: SaveEvery = None,
+    noise_seed: NoiseSeed = None,
     json: Json = False,
 ) -> int | None:
     """Run a model once, or an experiment over all its scenarios and draws.
@@ -305,7 +316,7 @@ def run(
     """
     from flowreform.commands.run import Options, run
 
-    options = Options(output, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json)
+    options = Options(output, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json, noise_seed)
     return run(name, options)
 
 
@@ -387,6 +398,7 @@ def sweep(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="The folder of the sweep.")] = None,
     draws: Draws = None,
     set_: Settings = None,
+    noise_seed: NoiseSeed = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads, or processes, of this machine; one a processor.")] = None,
     processes: Annotated[bool, typer.Option("--processes", help="Processes instead of threads.")] = False,
     scheduler: Annotated[
@@ -409,7 +421,9 @@ def sweep(
     """
     from flowreform.commands.sweep import SweepOptions, sweep
 
-    asked = SweepOptions(output, tuple(set_ or ()), draws, workers, processes, scheduler, engine.value, resume, quiet, json)
+    asked = SweepOptions(
+        output, tuple(set_ or ()), draws, workers, processes, scheduler, engine.value, resume, quiet, json, noise_seed
+    )
     return sweep(name, asked)
 
 

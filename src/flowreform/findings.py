@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from flowreform import checks
@@ -13,14 +14,14 @@ from flowreform.model import Model
 from flowreform.names import split
 
 
-def check(subject: Subject, used: Collection[str] = ()) -> tuple[Finding, ...]:
+def check(subject: Subject, used: Collection[str] = (), *, noise_seed: int | None = None) -> tuple[Finding, ...]:
     """Every finding of a model or an experiment without running it, in the order of the file; empty when nothing is wrong.
 
     `subject` is a bundled name, a path, a Model or an Experiment. Of a model: names, units, loops, delays against dt, ranges,
     documentation, and the case file beside it; of an experiment also the experiment's own. A finding has `level` (error or
     warning), `file`, `line`, `element`, `reason` and `repair`. `used` names variables that something outside the files reads, so
-    that they are not reported as unused. Faults of files are findings, too. Raises ModelError for a subject that is none of
-    these, and for a bare word that names nothing::
+    that they are not reported as unused. With `noise_seed` random functions are no fault. Faults of files are findings, too.
+    Raises ModelError for a subject that is none of these, and for a bare word that names nothing::
 
         for finding in fr.check("care_shift"):
             print(finding)
@@ -28,12 +29,16 @@ def check(subject: Subject, used: Collection[str] = ()) -> tuple[Finding, ...]:
     try:
         if isinstance(subject, Experiment) or (isinstance(subject, str | Path) and is_experiment(subject)):
             experiment = as_experiment(subject)
-            return _unique((*_of_model(experiment.model, used), *experiment.findings))
-        return _of_model(as_model(subject), used)
+            return _unique((*_of_model(_with(experiment.model, noise_seed), used), *experiment.findings))
+        return _of_model(_with(as_model(subject), noise_seed), used)
     except FlowreformError as fault:
         if not isinstance(subject, str | Path) or any(finding.rule == "unknown-name" for finding in fault.findings):
             raise
         return fault.findings
+
+
+def _with(model: Model, noise_seed: int | None) -> Model:
+    return model if noise_seed is None else replace(model, noise_seed=noise_seed)
 
 
 def _of_model(model: Model, used: Collection[str]) -> tuple[Finding, ...]:

@@ -474,7 +474,8 @@ class Model:
     """A whole model, as written.
 
     `variables` and `dimensions` are read-only mappings by canonical name, in file order. `path` is the file, for
-    messages; `sha256` is of the file's bytes. Warnings the reader had are in `findings`.
+    messages; `sha256` is of the file's bytes. Warnings the reader had are in `findings`. With a `noise_seed` its random functions
+    are drawn before each run; without one they are refused.
     """
 
     name: str
@@ -485,6 +486,7 @@ class Model:
     unit_aliases: tuple[UnitAlias, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
     doc: str = ""
+    noise_seed: int | None = None
     path: Path | None = field(default=None, compare=False)
     sha256: str = field(default="", compare=False)
     findings: tuple[object, ...] = field(default=(), compare=False)

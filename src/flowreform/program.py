@@ -111,6 +111,14 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True)
+class Noise:
+    """Series number `number + terms` of random numbers at this step: strictly between 0 and 1, drawn before the run."""
+
+    number: int
+    terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """History `number + terms`, `lag` steps ago; `before` as long as the run is younger than that."""
 
@@ -131,7 +139,7 @@ class Vector:
     args: tuple[Code, ...] = ()
 
 
-Code = Const | Now | Ordinal | Read | Op | LookupRead | Reduce | Drive | Past | Vector
+Code = Const | Now | Ordinal | Read | Op | LookupRead | Reduce | Drive | Noise | Past | Vector
 
 
 def inside(code: Code) -> tuple[Code, ...]:
@@ -182,6 +190,9 @@ def bind(code: Code, loop: int, i: int) -> Code:
         case Ordinal(base, parts):
             rest, offset = terms(parts)
             return Ordinal(base + offset, rest)
+        case Noise(number, parts):
+            rest, offset = terms(parts)
+            return Noise(number + offset, rest)
         case Op(name, args):
             return Op(name, tuple(bind(arg, loop, i) for arg in args))
         case Reduce(op, inner, size, body):
@@ -309,7 +320,8 @@ class LookupTable:
 @dataclass(frozen=True, slots=True)
 class Program:
     """The whole of it. `places` has the variables a user can name, `slots` counts hidden ones too; `owners` names each
-    slot for messages. `histories` is how many series `Past` reads: history h keeps slot `remembered[h]` at every step."""
+    slot for messages. `histories` is how many series `Past` reads: history h keeps slot `remembered[h]` at every step. `noises`
+    names the streams of the series that `Noise` reads, which `noise_seed` begins."""
 
     places: Mapping[str, Place]
     slots: int
@@ -327,6 +339,8 @@ class Program:
     dt: float
     method: Method
     save_every: float
+    noises: tuple[str, ...] = ()
+    noise_seed: int | None = None
 
     @property
     def steps(self) -> int:

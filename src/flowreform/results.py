@@ -160,6 +160,7 @@ def provenance(source: Experiment | Model, *, engine: str, command: str = "") ->
         "engine": engine,
         "versions": ", ".join([f"{name} {_version(name)}" for name in packages] + [f"python {platform.python_version()}"]),
         "command": command,
+        "noise_seed": model.noise_seed,
     }
     if isinstance(source, Experiment):
         found |= {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowreform import results
@@ -28,6 +29,7 @@ def simulate(
     save_every: float | None = None,
     progress: Progress | None = None,
     command: str = "",
+    noise_seed: int | None = None,
 ) -> Dataset:
     """Run a model and return a Dataset (run, time, its dimensions...), in the units of the model.
 
@@ -35,13 +37,14 @@ def simulate(
     (`"length_of_stay"`, `"beds[surgical]"`), in the model's units: numbers for all runs, or sequences of one length, one value a
     run. `save` names the variables to keep (default: all), `save_every` the time between saved values in the model's time unit
     (default: the file's). `engine` is "auto", "python", "numba" or "pysd"; all give the same Dataset. "pysd"
-    builds Python from the text of the model's file and runs it: only for files you trust as programs.
+    builds Python from the text of the model's file and runs it: only for files you trust as programs. With `noise_seed` the
+    model's random functions (NORMAL, RANDOM UNIFORM ...) draw before each run, run r as draw r; without one they are refused.
     Raises ModelError or ExperimentError with every fault found::
 
         ds = fr.simulate("care_shift", {"occupancy_at_start": [0.91, 0.93, 0.95]}, save=["occupied_beds"])
         ds["occupied_beds"].sel(run=2).plot()
     """
-    model = as_model(model)
+    model = _with_noise(as_model(model), noise_seed)
     _require_in_range(model, inputs or {})
     return simulated(model, inputs, engine=engine, save=save, save_every=save_every, progress=progress, command=command)
 
@@ -69,13 +72,14 @@ def run(
     engine: str = "auto",
     progress: Progress | None = None,
     command: str = "",
+    noise_seed: int | None = None,
 ) -> Dataset:
     """Run every scenario of an experiment for every draw and return a Dataset (scenario, draw, time, dimensions...).
 
     `experiment` is an Experiment, a bundled name, a path, or a Model, of which one run is made as it stands. All scenarios share
     the draws. What a scenario sets wins over a draw of the same parameter. Values are in the units of the model; `failed`
-    (scenario, draw) marks runs that turned infinite or NaN, with the variable and time where that began. Raises ModelError or
-    ExperimentError with every fault found::
+    (scenario, draw) marks runs that turned infinite or NaN, with the variable and time where that began. `noise_seed` goes over
+    the experiment's own; scenarios share what random functions draw. Raises ModelError or ExperimentError with every fault::
 
         ds = fr.run("care_shift_build_or_close_first")
         fr.kpis(ds, "care_shift_build_or_close_first")["unmet_need"].median("draw")
@@ -83,7 +87,7 @@ def run(
     import numpy as np
 
     experiment = as_experiment(experiment)
-
+    experiment = replace(experiment, model=_with_noise(experiment.model, noise_seed))
     batch = ExperimentBatch(experiment, engine=engine, progress=progress, total=experiment.runs)
     batch.require_room(experiment.runs, len(experiment.uncertainties))
     model = batch.model
@@ -94,6 +98,15 @@ def run(
     inputs = {name: np.concatenate([_column(model, values, name, experiment.draws) for values in columns]) for name in names}
     labels = {scenario.name: scenario.label or scenario.name for scenario in batch.scenarios}
     return _dataset(model, found, inputs, labels, results.provenance(experiment, engine=found.engine, command=command))
+
+
+def _with_noise(model: Model, seed: int | None) -> Model:
+    """The model with that seed for its random functions. Raises ExperimentError for what is no seed."""
+    if seed is None:
+        return model
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ExperimentError(error("noise-seed", f"a noise seed is a whole number from 0, not {seed!r}", "write noise_seed=1"))
+    return replace(model, noise_seed=seed)
 
 
 def _require_in_range(model: Model, inputs: Mapping[str, float | Sequence[float]]) -> None:

@@ -21,7 +21,6 @@ ends (multiples of 2^-52, plus half of one) put through the inverse of the distr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -34,13 +33,13 @@ from flowreform.case.uncertainty import Uncertainty
 from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
 from flowreform.names import split
+from flowreform.streams import BITS, inside, words
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
 Floats = NDArray[np.float64]
 
-_BITS = 52
 _TOP = 1.0 - 2.0**-53
 _BOTTOM = 2.0**-60
 
@@ -163,7 +162,7 @@ class Drawer:
         names = tuple(self.uncertainties)
         match self.design:
             case "random":
-                return [_open(_words(self.seed, name, "random", last - first, first)) for name in names]
+                return [inside(words(self.seed, name, "random", last - first, first)) for name in names]
             case "sobol":
                 return _sobol(names, last, self.seed, first)
             case _:
@@ -178,27 +177,13 @@ def unit_samples(names: Mapping[str, object] | tuple[str, ...], n: int, design: 
 def _designs(names: Mapping[str, object] | tuple[str, ...], n: int, design: str, seed: int) -> list[Floats]:
     match design:
         case "random":
-            return [_open(_words(seed, name, "random", n)) for name in names]
+            return [inside(words(seed, name, "random", n)) for name in names]
         case "latin_hypercube":
             return [_strata(seed, name, n) for name in names]
         case "sobol":
             return _sobol(tuple(names), n, seed)
         case _:
             raise ValueError(f"unknown design {design!r}")
-
-
-def _words(seed: int, name: str, purpose: str, n: int, first: int = 0) -> NDArray[np.uint64]:
-    """`n` raw 64-bit words, from number `first` on, of the stream that belongs to a seed, a name and a purpose."""
-    key = np.frombuffer(hashlib.sha256(f"{purpose}\0{name}".encode()).digest(), dtype="<u4")
-    stream = np.random.PCG64(np.random.SeedSequence([seed, *(int(word) for word in key)]))
-    if first:
-        stream.advance(first)
-    return np.asarray(stream.random_raw(n), dtype=np.uint64)
-
-
-def _open(words: NDArray[np.uint64]) -> Floats:
-    """The top 52 bits of each word as a number strictly between 0 and 1."""
-    return ((words >> np.uint64(64 - _BITS)).astype(np.float64) + 0.5) * 2.0**-_BITS
 
 
 def _strata(seed: int, name: str, n: int) -> Floats:
@@ -208,14 +193,14 @@ def _strata(seed: int, name: str, n: int) -> Floats:
 
 def _order(seed: int, name: str, n: int) -> NDArray[np.uint32]:
     """The stratum of each draw."""
-    return np.argsort(_words(seed, name, "latin_hypercube order", n), kind="stable").astype(np.uint32)
+    return np.argsort(words(seed, name, "latin_hypercube order", n), kind="stable").astype(np.uint32)
 
 
 def _placed(order: NDArray[np.uint32], seed: int, name: str, n: int, first: int) -> Floats:
     """A sample inside each of the strata in `order`, which begins with draw `first`."""
-    words = _words(seed, name, "latin_hypercube place", len(order), first)
-    inside = ((words >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-24
-    return np.clip((order.astype(np.int64) + inside) / n, _BOTTOM, _TOP)
+    raw = words(seed, name, "latin_hypercube place", len(order), first)
+    places = ((raw >> np.uint64(40)).astype(np.float64) + 0.5) * 2.0**-24
+    return np.clip((order.astype(np.int64) + places) / n, _BOTTOM, _TOP)
 
 
 def _sobol(names: tuple[str, ...], n: int, seed: int, first: int = 0) -> list[Floats]:
@@ -227,7 +212,7 @@ def _sobol(names: tuple[str, ...], n: int, seed: int, first: int = 0) -> list[Fl
     if first:  # scipy can jump with 32 bits only; the first 2^32 points have no more than that, so they are the same
         points = Sobol(d=len(names), scramble=False, bits=32).fast_forward(first).random(n - first)
     else:
-        points = Sobol(d=len(names), scramble=False, bits=_BITS).random_base2(max(0, n - 1).bit_length())[:n]
-    whole = (points * 2.0**_BITS).astype(np.uint64)
-    shifts = [_words(seed, name, "sobol", 1) >> np.uint64(64 - _BITS) for name in names]
-    return [((whole[:, at] ^ shift).astype(np.float64) + 0.5) * 2.0**-_BITS for at, shift in enumerate(shifts)]
+        points = Sobol(d=len(names), scramble=False, bits=BITS).random_base2(max(0, n - 1).bit_length())[:n]
+    whole = (points * 2.0**BITS).astype(np.uint64)
+    shifts = [words(seed, name, "sobol", 1) >> np.uint64(64 - BITS) for name in names]
+    return [((whole[:, at] ^ shift).astype(np.float64) + 0.5) * 2.0**-BITS for at, shift in enumerate(shifts)]

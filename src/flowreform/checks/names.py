@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flowreform import builtins
-from flowreform.builtins import BUILTINS, Builtin, Kind
+from flowreform.builtins import BUILTINS, NOISE_OFF, NOISE_REPAIR, Builtin, Kind
 from flowreform.checks.subject import Hints, Line, has_points, lines, sections, spell, warn
 from flowreform.errors import Finding, Level, error, shorten
 from flowreform.graph import circles
@@ -115,6 +115,8 @@ def _call(model: Model, line: Line, call: Call, hints: Hints) -> Iterator[Findin
         yield wrong("refused-function", f"{shown} is not done here", row.note)
     elif not row.takes(given):
         yield wrong("argument-count", f"{shown} takes {_wanted(row)} and is given {given}", _shape(row, shown))
+    elif row.kind is Kind.RANDOM and model.noise_seed is None:
+        yield wrong("refused-function", f"{shown} is not done here: {NOISE_OFF}", NOISE_REPAIR)
 
 
 def _wanted(row: Builtin) -> str:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from flowreform.model import Model
 
 
-def check(name: str, *, as_json: bool) -> int:
+def check(name: str, *, noise_seed: int | None = None, as_json: bool) -> int:
     """Print every finding of a model or experiment; 1 when one of them is an error."""
     import flowreform as fr
 
     with at_work("checking"):
-        findings = fr.check(name)
+        findings = fr.check(name, noise_seed=noise_seed)
     errors = sum(finding.level is Level.ERROR for finding in findings)
     warnings = len(findings) - errors
     if as_json:

@@ -36,10 +36,16 @@ class Options:
     save: tuple[str, ...] = ()
     save_every: float | None = None
     as_json: bool = False
+    noise_seed: int | None = None
 
     def table(self) -> dict[str, Any]:
         """What replaces keys of [experiment]."""
-        return {"draws": self.draws, "save": list(self.save) or None, "save_every": self.save_every}
+        return {
+            "draws": self.draws,
+            "save": list(self.save) or None,
+            "save_every": self.save_every,
+            "noise_seed": self.noise_seed,
+        }
 
     def command(self, name: str) -> list[str]:
         """The command that gives the same numbers again, whatever was done with them."""
@@ -54,6 +60,8 @@ class Options:
             words += ["--save", saved]
         if self.save_every is not None:
             words += ["--save-every", f"{self.save_every:g}"]
+        if self.noise_seed is not None:
+            words += ["--noise-seed", str(self.noise_seed)]
         return words
 
 

@@ -36,6 +36,7 @@ class SweepOptions:
     resume: bool = True
     quiet: bool = False
     as_json: bool = False
+    noise_seed: int | None = None
 
     def command(self, name: str) -> list[str]:
         """The command that goes on with this sweep, or begins it elsewhere."""
@@ -44,6 +45,8 @@ class SweepOptions:
             words += ["--set", setting]
         if self.draws is not None:
             words += ["--draws", str(self.draws)]
+        if self.noise_seed is not None:
+            words += ["--noise-seed", str(self.noise_seed)]
         return [*words, "-o", str(self.output)] if self.output is not None else words
 
 
@@ -105,7 +108,7 @@ def _experiment(name: str, asked: SweepOptions) -> tuple[Experiment, Path]:
                 "not-an-experiment", reason, "`flowreform experiments` lists what is bundled", file="command line", element=name
             )
         )
-    return read_experiment(name, {"draws": asked.draws}, asked.settings), asked.output
+    return read_experiment(name, {"draws": asked.draws, "noise_seed": asked.noise_seed}, asked.settings), asked.output
 
 
 def _report(done: Swept, experiment: Experiment, asked: SweepOptions) -> None:

@@ -67,7 +67,8 @@ def simulate(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Trajectories:
-    """Run every column of `inputs` [input slot, run], in the order of `program.inputs`.
+    """Run every column of `inputs` [input slot, run], in the order of `program.inputs`, with the series of `program.noises` after
+    them, each `program.steps + 1` rows.
 
     `drive` [series, half-step] holds the levers over time, NaN where a lever is left alone. `keep` names the slots whose
     values come back, every `every` steps. A run is the same to the last bit whatever else is in the batch."""

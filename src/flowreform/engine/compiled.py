@@ -53,10 +53,10 @@ def _text(source: str) -> str:
 @functools.cache
 def _own_source() -> str:
     """The helpers a kernel is built from are part of its identity."""
-    from flowreform import arithmetic
+    from flowreform import arithmetic, quantiles
     from flowreform.engine import helpers, native, straight
 
-    modules = (arithmetic, helpers, native, straight)
+    modules = (arithmetic, quantiles, helpers, native, straight)
     return "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules)
 
 
@@ -129,8 +129,9 @@ class CompiledKernel:
         p, w = self.plan, self.workspace()
         runs: int = min(LANES, inputs.shape[1] - first)
         own = slice(first, first + runs)
-        w.lanes[:, :runs] = inputs[:, own]
-        w.lanes[:, runs:] = inputs[:, own.stop - 1 : own.stop]
+        w.lanes[:, :runs] = inputs[: len(p.where), own]
+        w.lanes[:, runs:] = inputs[: len(p.where), own.stop - 1 : own.stop]
+        w.take_noise(p, inputs[len(p.where) :, own])
         self.run(w.state, w.lanes, *self.head, w.kept, 0, *self.tail, drive, w.history)
         out[:, :, own] = w.kept[:, :, :runs]
         state = w.state.reshape(-1, WIDTH)
@@ -143,8 +144,17 @@ class _Workspace:
     """The arrays of one block: state, inputs, kept values, history."""
 
     def __init__(self, plan: Plan) -> None:
-        steps = plan.program.steps + 1 if plan.program.remembered else 1
+        remembered, noises = plan.program.remembered, plan.program.noises
+        steps = plan.program.steps + 1 if remembered or noises else 1
         self.state = zeros(plan.text.slots * WIDTH)
         self.lanes = zeros(len(plan.where), LANES)
-        self.history = zeros(max(1, len(plan.program.remembered)), steps, LANES)
+        self.history = zeros(max(1, len(remembered) + len(noises)), steps, LANES)
         self.kept = zeros(len(plan.saved), len(plan.times), LANES)
+
+    def take_noise(self, plan: Plan, rows: np.ndarray) -> None:
+        """Series of random numbers, one after another in the rows after the inputs: put behind the histories."""
+        if plan.program.noises:
+            own = self.history[len(plan.program.remembered) :]
+            series = rows.reshape(len(own), -1, rows.shape[1])[:, : own.shape[1]]
+            own[:, :, : rows.shape[1]] = series
+            own[:, :, rows.shape[1] :] = series[:, :, -1:]

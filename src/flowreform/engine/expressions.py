@@ -14,6 +14,7 @@ from flowreform.program import (
     Const,
     Drive,
     LookupRead,
+    Noise,
     Now,
     Op,
     Ordinal,
@@ -115,6 +116,8 @@ class Printer:
                 return self._read(code)
             case Drive(number, later):
                 return f"drive[{number}, h + {later}]" if later else f"drive[{number}, h]", 0
+            case Noise(number, terms):  # series lie behind the histories
+                return f"hist[{self._slot(len(self.program.remembered) + number, terms)}, n, r]", 0
             case LookupRead():
                 return self._lookup(code)
             case Reduce():
@@ -356,11 +359,11 @@ def index_tables(program: Program) -> tuple[tuple[int, ...], dict[tuple[int, ...
     for statement in (*program.constant, *program.initial, *program.step):
         note(statement.target.terms)
         for part in walk(statement.code):
-            if isinstance(part, Read | Ordinal | LookupRead | Past):
+            if isinstance(part, Read | Ordinal | LookupRead | Noise | Past):
                 note(part.terms)
     for stock in program.stocks:
         note(stock.target.terms)
         for part in walk(stock.rate):
-            if isinstance(part, Read | Ordinal | LookupRead | Past):
+            if isinstance(part, Read | Ordinal | LookupRead | Noise | Past):
                 note(part.terms)
     return tuple(flat), where

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flowreform import arithmetic
+from flowreform import arithmetic, quantiles
 from flowreform.engine import helpers
 from flowreform.engine.expressions import WIDTH
 
@@ -63,7 +63,7 @@ def _namespace() -> dict[str, Any]:
         "straight": _plain,
         "row": _row,
     }
-    for module in (arithmetic, helpers):
+    for module in (arithmetic, quantiles, helpers):
         names.update({n: f for n, f in inspect.getmembers(module, inspect.isfunction) if not n.startswith("_")})
     return names
 
@@ -100,9 +100,14 @@ class InterpretedKernel:
     ) -> int:
         p = self.plan
         state = [0.0] * (p.text.slots * WIDTH)
-        lanes = {(j, 0): value for j, value in enumerate(inputs[:, first].tolist())}
+        own = inputs[:, first].tolist()
+        lanes = {(j, 0): value for j, value in enumerate(own[: len(p.where)])}
+        series, count = own[len(p.where) :], len(p.program.noises)
+        each = len(series) // max(1, count)  # series of random numbers, put behind the histories
+        behind = len(p.program.remembered)
+        history = {(behind + k, n, 0): series[k * each + n] for k in range(count) for n in range(p.program.steps + 1)}
         levers = {(k, h): value for k, row in enumerate(drive.tolist()) for h, value in enumerate(row)}
-        self.run(state, lanes, *self.head, out, first, *self.tail, levers, {})
+        self.run(state, lanes, *self.head, out, first, *self.tail, levers, history)
         alarm[first] = state[p.text.alarm * WIDTH]
         for j in range(len(p.P)):
             strays[j, first] = state[(p.text.counters + j) * WIDTH]

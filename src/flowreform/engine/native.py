@@ -15,7 +15,7 @@ import numba
 from numba.core import types
 from numba.extending import intrinsic
 
-from flowreform import arithmetic
+from flowreform import arithmetic, quantiles
 from flowreform.engine import helpers
 from flowreform.engine.expressions import LANES
 from flowreform.engine.kept import Kept
@@ -53,7 +53,7 @@ def row(typing: Any, out: Any, i: Any, m: Any, column: Any, s: Any, cell: Any) -
 def _build() -> dict[str, Any]:
     """Every helper compiled, each seeing the others in their compiled form."""
     namespace: dict[str, Any] = {"math": math, "INFINITY": arithmetic.INFINITY, "NAN": arithmetic.NAN}
-    for module in (arithmetic, helpers):
+    for module in (arithmetic, quantiles, helpers):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ != module.__name__ or name.startswith("_"):
                 continue

@@ -125,6 +125,7 @@ class Experiment(Manual):
         draws: int | None = None,
         design: str | None = None,
         seed: int | None = None,
+        noise_seed: int | None = None,
         baseline: str | None = None,
         correlations: Sequence[object] | None = None,
         ensemble: str | Sequence[str] | Ensemble | None = None,
@@ -136,8 +137,8 @@ class Experiment(Manual):
         given: dict[str, Any] = {
             "model": model, "scenarios": scenarios, "uncertainties": uncertainties, "kpis": kpis, "title": title,
             "question": question, "start": start, "stop": stop, "appraisal_end": appraisal_end, "save": save,
-            "save_every": save_every, "draws": draws, "design": design, "seed": seed, "baseline": baseline,
-            "correlations": correlations, "ensemble": ensemble, "sweep": sweep, "name": name,
+            "save_every": save_every, "draws": draws, "design": design, "seed": seed, "noise_seed": noise_seed,
+            "baseline": baseline, "correlations": correlations, "ensemble": ensemble, "sweep": sweep, "name": name,
         }  # fmt: skip
         if not checked:
             if fields:
@@ -153,6 +154,11 @@ class Experiment(Manual):
     def run_stop(self) -> float:
         """Where runs end: appraisal_end, or stop without one."""
         return self.stop if self.appraisal_end is None else self.appraisal_end
+
+    @property
+    def noise_seed(self) -> int | None:
+        """The seed of the model's random functions; None where they are refused."""
+        return self.model.noise_seed
 
     @property
     def runs(self) -> int:
@@ -323,6 +329,7 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
             "draws": experiment.draws,
             "design": experiment.design,
             "seed": experiment.seed,
+            **({} if experiment.noise_seed is None else {"noise_seed": experiment.noise_seed}),
             "baseline": experiment.baseline,
             "uncertainties": list(experiment.uncertainties),
             "kpis": list(experiment.kpis),
@@ -369,6 +376,8 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
     table = source.parse(ExperimentTable, raw, ("experiment",))
     scenarios = _scenarios(source, model, case)
     settled = table or _usable(raw)
+    if settled.noise_seed is not None:
+        model = dataclasses.replace(model, noise_seed=settled.noise_seed)
     start, stop, every = horizon_of(settled, model, source)
     origins: dict[str, Origin] = {}
     uncertainties = uncertainties_of(settled, source, model, case, origins)

@@ -18,7 +18,20 @@ from flowreform.toml import Table
 Given = str | Sequence[str] | Mapping[str, object] | None
 """Uncertainties or KPIs as given in Python: "all", names, or tables by name."""
 
-HEAD = ("title", "question", "start", "stop", "appraisal_end", "save", "save_every", "draws", "design", "seed", "baseline")
+HEAD = (
+    "title",
+    "question",
+    "start",
+    "stop",
+    "appraisal_end",
+    "save",
+    "save_every",
+    "draws",
+    "design",
+    "seed",
+    "noise_seed",
+    "baseline",
+)
 """Keys of [experiment] that are given as they stand in a file."""
 FILE = "Experiment"
 """What findings name as their file where there is none."""

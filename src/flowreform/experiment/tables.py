@@ -64,6 +64,8 @@ class ExperimentTable(Table):
     """How they are drawn: random, latin_hypercube or sobol."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Where randomness starts: the same seed gives the same draws."""
+    noise_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Random functions of the model draw before each run, from this seed and the number of the draw; refused when missing."""
     baseline: str | None = None
     """The scenario that the others are contrasted with; the first one when missing."""
     ensemble: Ensembles = None

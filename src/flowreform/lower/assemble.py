@@ -9,7 +9,7 @@ from flowreform.errors import Finding, ModelError, error
 from flowreform.lower.order import Circle, in_order, reads
 from flowreform.lower.scope import Builder
 from flowreform.model import Model, Role
-from flowreform.program import Assign, Code, Const, Drive, Input, Now, Op, Past, Place, Program, walk
+from flowreform.program import Assign, Code, Const, Drive, Input, Noise, Now, Op, Past, Place, Program, walk
 
 
 def assemble(builder: Builder, inputs: tuple[Input, ...], save_every: float | None) -> Program:
@@ -49,6 +49,8 @@ def assemble(builder: Builder, inputs: tuple[Input, ...], save_every: float | No
         dt=specs.dt,
         method=specs.method,
         save_every=save_every or specs.saving,
+        noises=tuple(builder.noises),
+        noise_seed=model.noise_seed,
     )
 
 
@@ -71,7 +73,7 @@ def _split(builder: Builder, ordered: tuple[Assign, ...]) -> tuple[tuple[Assign,
     constant, step = [], []
     for statement in ordered:
         own = statement.slots()
-        timed = any(isinstance(part, Now | Drive | Past) or _is_timed(part) for part in walk(statement.code))
+        timed = any(isinstance(part, Now | Drive | Noise | Past) or _is_timed(part) for part in walk(statement.code))
         if timed or not moving.isdisjoint(reads(statement)) or any(slot in builder.instead for slot in own):
             moving.update(own)
             step.append(statement)

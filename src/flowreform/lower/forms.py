@@ -168,6 +168,15 @@ def percent(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     return Op("*", (builder.value(scope, call.args[0]), Const(100.0)))
 
 
+def normal_share_between(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """NORMALCDF(left, right, mean, deviation): the share of a normal distribution between two numbers."""
+    left, right, *numbers = (builder.value(scope, arg) for arg in call.args)
+    mean = numbers[0] if numbers else Const(0.0)
+    deviation = numbers[1] if len(numbers) > 1 else Const(1.0)
+    high, low = (Op("normal_share", (Op("/", (Op("-", (x, mean)), deviation)),)) for x in (right, left))
+    return Op("-", (high, low))
+
+
 def value_of_first_run(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """ENDVAL(x, initial): the value of x at the end of the run before; every run is the first here, so `initial`, or 0."""
     return builder.value(scope, call.args[1]) if len(call.args) > 1 else Const(0.0)

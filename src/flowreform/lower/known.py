@@ -91,6 +91,6 @@ def is_fixed(model: Model, expr: Expr, timed: Collection[str] = ()) -> bool:
                 waiting.extend(equation.expr for equation in variable.equations if equation.expr is not None)
             elif isinstance(part, Call):
                 row = builtins.find(part.function)
-                if row is None or row.kind is Kind.TIMED or row.kind is Kind.STATE or row.name in ("time", "get_time_value"):
+                if row is None or row.kind in (Kind.TIMED, Kind.STATE, Kind.RANDOM) or row.name in ("time", "get_time_value"):
                     return False
     return True

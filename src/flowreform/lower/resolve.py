@@ -8,7 +8,7 @@ from collections.abc import Callable
 from flowreform import builtins
 from flowreform.builtins import Builtin, Kind
 from flowreform.errors import did_you_mean
-from flowreform.lower import forms, macros, state, subscripts, vectors
+from flowreform.lower import forms, macros, noise, state, subscripts, vectors
 from flowreform.lower.known import clock
 from flowreform.lower.missing import COMPARISONS, compared
 from flowreform.lower.scope import Builder, Fault, Scope
@@ -130,7 +130,7 @@ def _call(builder: Builder, scope: Scope, call: Call) -> Code:
     return builder.decided(scope, code) if row.held else code
 
 
-_MODULES = {"forms": forms, "state": state, "vectors": vectors}
+_MODULES = {"forms": forms, "noise": noise, "state": state, "vectors": vectors}
 
 
 def lowering(row: Builtin) -> Callable[[Builder, Scope, Builtin, Call], Code]:

@@ -90,6 +90,8 @@ class Builder:
         self.asked: dict[str, Place] = {}  # flows that a conveyor may keep out: where their equations' values stand
         self.unlimited: dict[int, Code] = {}  # a flow that a non-negative stock limits, slot -> what its equation gives
         self.has_missing = False  # does the model write :NA: or hold data with gaps?
+        self.noises: list[str] = []  # the streams of random functions
+        self.random: dict[str, int] = {}  # how many random functions a variable has called so far
         self.room: dict[str, Read] = {}  # flows out of queues into conveyors: how much the belt takes this step
         self._loops = 0
 

@@ -250,9 +250,8 @@ class Evaluator:
         for begin in range(0, size, BLOCK):
             part = slice(begin, min(begin + BLOCK, size))
             values = buffer[:, :, : part.stop - begin]
-            matrix = matrix_of(
-                self.program, self.model, {name: column[part] for name, column in columns.items()}, part.stop - begin
-            )
+            given = {name: column[part] for name, column in columns.items()}
+            matrix = matrix_of(self.program, self.model, given, part.stop - begin, draws[part])
             if begin == 0:
                 endless = bool(self.stretches) and all(
                     self._is_endless(matrix[:, at : at + 1], series) for at in {0, matrix.shape[1] - 1}
@@ -273,7 +272,7 @@ class Evaluator:
             if not endless and base is not None and base_columns is not None and base_buffer is not None:
                 against = base_buffer[:, :, : part.stop - begin]
                 given = {name: column[part] for name, column in base_columns.items()}
-                other = matrix_of(self.program, self.model, given, part.stop - begin)
+                other = matrix_of(self.program, self.model, given, part.stop - begin, draws[part])
                 lost = ~self.prepared.run(other, self.series[base], against, check)[0]
             self._keep(values, against, lost, block, part)
             self._name_failures(scenario, columns, matrix, draws, begin, finite, slow, block)

@@ -35,6 +35,7 @@ def identity_of(experiment: Experiment) -> dict[str, Any]:
         "stop": experiment.stop,
         **({"baseline": experiment.baseline} if any(kpi.against for kpi in experiment.kpis.values()) else {}),
         **({"appraisal_end": experiment.appraisal_end} if experiment.appraisal_end is not None else {}),
+        **({"noise_seed": experiment.noise_seed} if experiment.noise_seed is not None else {}),
         "method": str(specs.method),
         "seed": experiment.seed,
         "design": experiment.design,

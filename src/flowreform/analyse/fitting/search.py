@@ -158,7 +158,7 @@ class Problem:
             found = self.batch.run(columns, {}, runs).values
         else:
             assert self.batch.program is not None
-            matrix = matrix_of(self.batch.program, self.model, columns, runs)
+            matrix = matrix_of(self.batch.program, self.model, columns, runs, np.zeros(runs, dtype=np.int64))
             values = np.empty((len(self.ready.slots), len(self.times), runs))
             self.ready.run(matrix, self.ready.series(None), values)
             found = self.batch.named(values, self.ready.slots)

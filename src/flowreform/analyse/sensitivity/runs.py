@@ -112,7 +112,9 @@ class DesignRunner:
 
     def _run(self, scenario: Scenario, rows: slice) -> Dataset:
         drawn = {name: column[rows] for name, column in self.values.items()}
-        _, found = self.batch.block(scenario, drawn, rows.stop - rows.start)
+        # Random functions draw alike in every row: else what they draw would be taken for the effect of the inputs that differ.
+        alike = np.zeros(rows.stop - rows.start, dtype=np.int64)
+        _, found = self.batch.block(scenario, drawn, rows.stop - rows.start, alike)
         if self.batch.engine == "auto":
             self.batch.engine = self.engine = found.engine  # one choice for all chunks
         return results.dataset(

@@ -25,6 +25,7 @@ from flowreform.program import (
     Const,
     Drive,
     LookupRead,
+    Noise,
     Now,
     Op,
     Ordinal,
@@ -620,6 +621,8 @@ def without_form(code: Code) -> list[str]:
     """The functions of an expression that no spreadsheet has, by the name a modeller knows."""
     found: list[str] = []
     for part in walk(code):
+        if isinstance(part, Noise):
+            return ["a random function"]
         if isinstance(part, Op) and part.name in builtins.BUILTINS:
             row = builtins.BUILTINS[part.name]
             if row.kind in (BuiltinKind.PURE, BuiltinKind.TIMED) and not row.excel:
