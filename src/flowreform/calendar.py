@@ -7,6 +7,7 @@ month is its share of that month.
 from __future__ import annotations
 
 import datetime
+import re
 from calendar import monthrange
 from dataclasses import dataclass
 from typing import Literal
@@ -81,3 +82,68 @@ def unit_of_time(text: str) -> str:
 
 def _months(date: datetime.date) -> float:
     return date.year * 12 + date.month - 1 + (date.day - 1) / monthrange(date.year, date.month)[1]
+
+
+# --- periods ---------------------------------------------------------------------------------------------------------
+
+
+SHAPES = "write 2026, 2026/27, 2026-Q2, 2026-05 or 2026-05-31"
+_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_MONTH = re.compile(r"(\d{4})-(\d\d)")
+_QUARTER = re.compile(r"(\d{4})-Q([1-4])")
+_YEARS = re.compile(r"(\d{4})/(\d\d|\d{4})(?:-Q([1-4]))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of dates, `until` being the first day after it. `kind` is day, month, quarter or years (2026/27, until a
+    calendar says when its years begin)."""
+
+    text: str
+    kind: str
+    first: datetime.date
+    until: datetime.date
+    quarter: int = 0
+
+    @property
+    def at(self) -> float:
+        """Its middle on an axis of years."""
+        days = (self.until - self.first).days
+        middle = self.first + datetime.timedelta(days=days // 2)
+        return middle.year + (middle.month - 1 + (middle.day - 1) / 31) / 12
+
+    @property
+    def moment(self) -> datetime.date:
+        """The date at which its value is counted: its end, or the day itself unless it ends a month."""
+        return self.first if self.kind == "day" and self.until.day != 1 else self.until
+
+
+def period_of(text: str) -> Period | None:
+    """The period that a text names; None for one that has not the shape of a date. Raises ValueError with the reason."""
+    if found := _DAY.fullmatch(text):
+        day = _date(text, *(int(part) for part in found.groups()))
+        return Period(text, "day", day, day + datetime.timedelta(days=1))
+    if found := _MONTH.fullmatch(text):
+        return months_from(text, "month", _date(text, int(found[1]), int(found[2]), 1), 1)
+    if found := _QUARTER.fullmatch(text):
+        return months_from(text, "quarter", _date(text, int(found[1]), 3 * int(found[2]) - 2, 1), 3)
+    if found := _YEARS.fullmatch(text):
+        year, second = int(found[1]), int(found[2])
+        if second not in ((year + 1) % 100, year + 1) or year < 2:
+            raise ValueError(f"{text} names no two years that follow each other")
+        first = datetime.date(year, 1, 1)
+        return Period(text, "years", first, first.replace(year=year + 1), int(found[3] or 0))
+    return None
+
+
+def _date(text: str, year: int, month: int, day: int) -> datetime.date:
+    try:
+        return datetime.date(year, month, day)
+    except ValueError:
+        raise ValueError(f"there is no date {text}") from None
+
+
+def months_from(text: str, kind: str, first: datetime.date, count: int) -> Period:
+    """So many months from a date that begins one."""
+    years, month = divmod(first.month - 1 + count, 12)
+    return Period(text, kind, first, first.replace(year=first.year + years, month=month + 1))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from flowreform.calendar import Calendar
+from flowreform.calendar import Calendar, period_of
 from flowreform.errors import ExperimentError, error
 from flowreform.names import split
 from flowreform.statistics import STATISTICS
@@ -88,6 +88,24 @@ class Measure(Table):
     """The result is divided by a second measure."""
     minus: Second | None = None
     """A second measure is taken away from the result."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_period(cls, given: object) -> object:
+        """`period = "2026-05"`, "2026-Q2" or "2026-05-31" stands for its dates; a year has a key of its own."""
+        if not isinstance(given, dict) or "period" not in given:
+            return given
+        rest = {name: value for name, value in given.items() if name != "period"}
+        text = given["period"]
+        period = period_of(text) if isinstance(text, str) else None
+        if period is None or period.kind == "years":
+            raise ValueError(
+                'period is a month, quarter or day, as in "2026-05", "2026-Q2" or "2026-05-31"; a year is year = 2027'
+            )
+        row = STATISTICS.get(str(given.get("statistic")))
+        if period.kind == "day" or (row is not None and row.looks == "moment"):
+            return rest | {"date": period.moment}
+        return rest | {"from": period.first, "to": period.until}
 
     def parts(self) -> tuple[Measure, ...]:
         """The plain measures it is made of: itself, and the second one of a ratio or difference with what it inherits."""

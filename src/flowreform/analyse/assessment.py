@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowreform.case import Case, read_case
+from flowreform.case.periods import measure_of
 from flowreform.case.tables import Check, Target
 from flowreform.errors import FlowreformError, ModelError, error
 from flowreform.experiment import Subject, as_model
@@ -351,12 +352,12 @@ def _references(case: Case, ds: Dataset) -> Iterator[Row]:
         series = case.reference.get(observation.series)
         if series is None or case.calendar is None:
             continue
-        measure = series.in_year(observation.year)
+        measure = measure_of(series, observation)
         try:
             value = float(evaluate(measure, ds, case.calendar).isel(run=0).values)
         except FlowreformError:  # a year outside the horizon: nothing to compare
             continue
-        label = f"{series.label or observation.series} {observation.year}"
+        label = f"{series.label or observation.series} {observation.when}"
         wanted = f"{observation.value:,.6g}"
         yield Row("reference", observation.series, label, wanted, value, "", True, observation.status)
 

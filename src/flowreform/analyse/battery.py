@@ -17,6 +17,7 @@ from flowreform.analyse.fitting.theil import theil
 from flowreform.analyse.laws import Outcome, check_laws, rules
 from flowreform.analyse.laws.runs import Settings, columns, courses, drawn, elements, own
 from flowreform.case import Case, Conclusion, Laws
+from flowreform.case.periods import measure_of
 from flowreform.errors import FlowreformError
 from flowreform.experiment import Experiment
 from flowreform.model import Model
@@ -163,7 +164,7 @@ def _series(model: Model, case: Case, engine: str) -> Iterator[Row]:
         for row in case.observations:
             if row.series == name:
                 try:
-                    value = float(evaluate(reference.in_year(row.year), ds, case.calendar).values[0])
+                    value = float(evaluate(measure_of(reference, row), ds, case.calendar).values[0])
                 except FlowreformError:  # a year outside the horizon
                     continue
                 pairs.append((value, row.value))

@@ -14,6 +14,7 @@ from flowreform.case.ensemble import NAME as POSTERIOR
 from flowreform.case.ensemble import Ensemble, read_ensemble
 from flowreform.case.fingerprint import fingerprint
 from flowreform.case.observations import Observation, read_observations
+from flowreform.case.periods import settled
 from flowreform.case.series_units import in_units_of
 from flowreform.case.tables import (
     About,
@@ -134,6 +135,10 @@ def build_case(source: Source, model: Model, observations: tuple[Observation, ..
     calendar = None
     if (table := source.one(CalendarTable, "calendar")) is not None:
         calendar = Calendar(table.origin, table.time_unit, table.year_starts, table.year_named_by, model.specs.start)
+    reference = source.each(Reference, "reference")
+    file = str(path.with_name("reference.csv")) if path is not None else ""
+    statistics = {name: item.statistic for name, item in reference.items()}
+    observations = settled(observations, statistics, calendar, file, source.findings)
     case = Case(
         about=about or About(title="", question=""),
         calendar=calendar,
@@ -142,7 +147,7 @@ def build_case(source: Source, model: Model, observations: tuple[Observation, ..
         parameters=source.each(Parameter, "parameters"),
         exogenous=source.each(Exogenous, "exogenous"),
         kpis=source.each(Kpi, "kpis"),
-        reference=source.each(Reference, "reference"),
+        reference=reference,
         targets=source.each(Target, "targets"),
         gates=source.each(Gate, "gates"),
         charts=tuple(chart for _, chart in source.listed(Chart, "charts")),
@@ -157,7 +162,6 @@ def build_case(source: Source, model: Model, observations: tuple[Observation, ..
     )
     checked = check_case(case, model, source)
     if path is not None:
-        file = str(path.with_name("reference.csv"))
         checked = replace(checked, observations=in_units_of(observations, checked.reference, model, file, source.findings))
     fit = source.one(FitTable, "fit")
     if fit is not None:

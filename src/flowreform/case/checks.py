@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from flowreform.calendar import DAYS, MONTHS, Calendar, unit_of_time
 from flowreform.case.observations import Observation
+from flowreform.case.periods import measure_of
 from flowreform.case.tables import Case, Chart, FitPlan, FitRow, FitSeries, FitTable, Laws, WorkbookTable
 from flowreform.case.uncertainty import Uncertainty, faults
 from flowreform.errors import did_you_mean, shorten
@@ -569,6 +570,10 @@ def _rows(name: str, series: FitSeries, model: Model, case: Case, source: Source
     anchor = 1.0
     if series.relative_to is not None:
         there = [row.value for row in case.observations if row.series == name and row.year == series.relative_to]
+        if len(there) > 1:
+            reason = f"reference.csv has {len(there)} values in {series.relative_to}, and one is needed to divide by"
+            source.fault("no-data", (*loc, "relative_to"), reason, "leave relative_to out, or give the series one row a year")
+            return []
         if not there or there[0] == 0:
             reason = f"reference.csv has no value for {series.relative_to} to divide by"
             source.fault("no-data", (*loc, "relative_to"), reason, "name another year")
@@ -577,18 +582,25 @@ def _rows(name: str, series: FitSeries, model: Model, case: Case, source: Source
         chosen = [row for row in chosen if row.year != series.relative_to]
     rows = []
     for row in chosen:
-        measure = reference.in_year(row.year)
+        measure = measure_of(reference, row)
         faults = time_faults(measure, model.specs.start, model.specs.stop, model.specs.dt, case.calendar)
         if faults:
-            source.fault("fit-year", loc, f"{row.year}: {faults[0].reason}", "set first and last")
+            source.fault(
+                "fit-year",
+                loc,
+                f"{row.when}: {faults[0].reason}",
+                "set first and last" if row.period is None else faults[0].repair,
+            )
             continue
         value = row.value / anchor
-        rows.append(FitRow(name, row.year, measure, value, max(series.error * abs(value), series.error_at_least or 0.0)))
+        rows.append(
+            FitRow(name, row.year, measure, value, max(series.error * abs(value), series.error_at_least or 0.0), row.period)
+        )
     largest = max((abs(row.observed) for row in rows), default=0.0)
     near = [row for row in rows if abs(row.observed) <= NEAR_ZERO * largest]
     if near and series.error_at_least is None:
         reason = (
-            f"{near[0].year}: with an error of {series.error:.0%} of it, {near[0].observed:g} would outweigh all other values"
+            f"{near[0].when}: with an error of {series.error:.0%} of it, {near[0].observed:g} would outweigh all other values"
         )
         source.fault("fit-zero", loc, reason, "say what such a value is known to: error_at_least, in the unit of the series")
         return []

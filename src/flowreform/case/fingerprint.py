@@ -41,7 +41,9 @@ def _parts(model: Model, case: Case) -> Iterator[Any]:
     yield _without({key: value for key, value in table.items() if key not in SEARCH})
     series = table.get("series", {})
     used = set(series) if isinstance(series, Mapping) else set()
-    yield [[row.series, row.year, row.value] for row in case.observations if row.series in used]
+    yield [
+        [row.series, row.period.text if row.period else row.year, row.value] for row in case.observations if row.series in used
+    ]
     yield {name: item.model_dump(mode="json", exclude=WORDS) for name, item in case.reference.items() if name in used}
     yield {name: dict(item.values) for name, item in case.settings.items()}
 

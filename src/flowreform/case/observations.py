@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import get_args
 
+from flowreform.calendar import SHAPES, Period, period_of
 from flowreform.case.uncertainty import Status
 from flowreform.errors import Finding, did_you_mean, error, shorten
 from flowreform.files import read_plain
@@ -21,7 +22,7 @@ MAX_BYTES = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One observed value: `value` in `unit` for a reporting year; `line` counts from 1 in its file."""
+    """One observed value: `value` in `unit` for a reporting year, or for `period` in it; `line` counts from 1 in its file."""
 
     series: str
     year: int
@@ -30,12 +31,19 @@ class Observation:
     source: str
     status: str
     line: int = 0
+    period: Period | None = None
+
+    @property
+    def when(self) -> str:
+        """What it is of, as written."""
+        return self.period.text if self.period else str(self.year)
 
 
 def read_observations(path: Path, findings: list[Finding]) -> tuple[Observation, ...]:
     """The rows of a reference file, in order; every fault is added to `findings`.
 
-    Columns are separated by commas and named in the first row, in any order; numbers have a decimal point.
+    Columns are separated by commas and named in the first row, in any order; numbers have a decimal point. The column `year` may
+    be called `date`, and holds what `periods` says.
     """
     file = str(path)
 
@@ -55,9 +63,11 @@ def read_observations(path: Path, findings: list[Finding]) -> tuple[Observation,
         return ()
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     found: list[Observation] = []
-    seen: dict[tuple[str, int], int] = {}
+    seen: dict[tuple[str, str], int] = {}
     try:
         header = [cell.strip() for cell in next(reader, [])]
+        if "year" not in header:
+            header = ["year" if name == "date" else name for name in header]
         doubles = sorted({name for name in header if header.count(name) > 1})
         missing = [name for name in COLUMNS if name not in header]
         for name in doubles:
@@ -76,11 +86,15 @@ def read_observations(path: Path, findings: list[Finding]) -> tuple[Observation,
                 fault("reference-row", f"{len(cells)} cells in a row of {len(header)} columns", repair, line)
                 continue
             row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-            year, value = _whole(row["year"]), _number(row["value"])
+            value, period, reason = _number(row["value"]), None, ""
+            try:
+                period = period_of(row["year"])
+            except ValueError as wrong:
+                reason = str(wrong)
+            year = period.first.year if period else _whole(row["year"])
             if year is None:
-                fault(
-                    "reference-row", f"year must be a whole number, not {shorten(repr(row['year']), 40)}", "", line, row["series"]
-                )
+                reason = reason or f"year must be a whole number or a date, not {shorten(repr(row['year']), 40)}"
+                fault("reference-row", reason, SHAPES, line, row["series"])
             if value is None:
                 fault("reference-row", f"value must be a number, not {shorten(repr(row['value']), 40)}", "", line, row["series"])
             if row["status"] not in STATUSES:
@@ -88,10 +102,17 @@ def read_observations(path: Path, findings: list[Finding]) -> tuple[Observation,
                 fault("reference-row", f"unknown status {shorten(repr(row['status']), 40)}", hint, line, row["series"])
             if year is None or value is None:
                 continue
-            if (first := seen.setdefault((row["series"], year), line)) != line:
-                fault("reference-row", f"year {year} stands on line {first} already", "keep one of them", line, row["series"])
+            when = period.text if period else str(year)
+            if (first := seen.setdefault((row["series"], when), line)) != line:
+                fault(
+                    "reference-row",
+                    f"{'' if period else 'year '}{when} stands on line {first} already",
+                    "keep one of them",
+                    line,
+                    row["series"],
+                )
                 continue
-            found.append(Observation(row["series"], year, value, row["unit"], row["source"], row["status"], line))
+            found.append(Observation(row["series"], year, value, row["unit"], row["source"], row["status"], line, period))
     except csv.Error as failed:
         fault("reference-csv", f"this is not CSV: {failed}", "close every quote", reader.line_num)
     return tuple(found)

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Strict
 
-from flowreform.calendar import Calendar
+from flowreform.calendar import Calendar, Period
 from flowreform.case.ensemble import Ensemble
 from flowreform.case.observations import Observation
 from flowreform.case.uncertainty import Sourced, Status, Uncertainty
@@ -306,16 +306,17 @@ class FitRow:
     measure: Measure
     observed: float
     error: float
+    period: Period | None = None
 
     @property
     def when(self) -> str:
         """What it is measured over, in a word."""
-        return str(self.year)
+        return self.period.text if self.period else str(self.year)
 
     @property
     def at(self) -> float:
         """Where it stands on an axis of years."""
-        return float(self.year)
+        return self.period.at if self.period and self.period.kind != "years" else float(self.year)
 
 
 @dataclass(frozen=True)

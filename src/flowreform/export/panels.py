@@ -22,7 +22,7 @@ from flowreform.names import element_names, split
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
 
-    from flowreform.case import Reference
+    from flowreform.case import Observation, Reference
     from flowreform.experiment import Experiment
 
 Floats = NDArray[np.float64]
@@ -162,14 +162,18 @@ def _points(experiment: Experiment, references: Mapping[str, Reference], calenda
     for key, item in references.items():
         for firm in (True, False):
             rows = [row for row in experiment.case.observations if row.series == key and (row.status in FIRM) is firm]
-            placed = [(_place(item, row.year, calendar), row.value / item.scale) for row in rows]
+            placed = [(_place(item, row, calendar), row.value / item.scale) for row in rows]
             inside = [(x, y) for x, y in placed if experiment.start - 1e-6 <= x <= experiment.stop + 1e-6]
             if inside:
                 yield ChartPoints(tuple(x for x, _ in inside), tuple(y for _, y in inside), item.label or key, firm)
 
 
-def _place(item: Reference, year: int, calendar: Calendar) -> float:
+def _place(item: Reference, row: Observation, calendar: Calendar) -> float:
     if item.date is not None and isinstance(item.date, datetime.date):
         return calendar.time(item.date)
-    begin, end = calendar.year(item.year if item.year is not None else year)
+    if row.period is not None and item.year is None and row.period.kind != "years":
+        if row.period.kind == "day" or item.statistic in ("at", "final"):
+            return calendar.time(row.period.moment)
+        return (calendar.time(row.period.first) + calendar.time(row.period.until)) / 2
+    begin, end = calendar.year(item.year if item.year is not None else row.year)
     return end if item.statistic in ("at", "final") else (begin + end) / 2

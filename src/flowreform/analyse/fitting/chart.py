@@ -29,8 +29,8 @@ def chart(fit: Fit) -> Figure:
     figure = Figure(figsize=(4.2 * across, 2.9 * ceil(len(names) / across) + 0.5), layout="constrained")
     grid = figure.subplots(ceil(len(names) / across), across, squeeze=False).ravel()
     for axes, name in zip(grid, names, strict=False):
-        points = sorted((point for point in fit.points if point.series == name), key=lambda point: point.year)
-        years = [point.year for point in points]
+        points = sorted((point for point in fit.points if point.series == name), key=lambda point: point.at)
+        years = [point.at for point in points]
         axes.plot(years, [point.before for point in points], color=BEFORE, linestyle="--", marker=".", label="before")
         axes.plot(years, [point.after for point in points], color=AFTER, marker=".", markersize=7, label="fitted")
         axes.plot(years, [point.observed for point in points], "o", color=OBSERVED, markersize=5, fillstyle="none",

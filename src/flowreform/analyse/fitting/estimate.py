@@ -59,6 +59,8 @@ class Point:
     observed: float
     before: float
     after: float
+    when: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -235,7 +237,8 @@ def _fit(model: Model, case: Case, question: FitPlan, engine: str, progress: Cal
             )
         )
     points = tuple(
-        Point(row.series, row.year, row.observed, float(both[at, 0]), float(both[at, 1])) for at, row in enumerate(question.rows)
+        Point(row.series, row.year, row.observed, float(both[at, 0]), float(both[at, 1]), row.when, row.at)
+        for at, row in enumerate(question.rows)
     )
     errors = {}
     for series in question.table.series:
@@ -261,8 +264,8 @@ def _data(question: FitPlan) -> str:
     """The series and years of a fit in a few words."""
     parts = []
     for series in question.table.series:
-        years = [row.year for row in question.rows if row.series == series]
-        parts.append(f"{series} {min(years)}" + (f" to {max(years)}" if len(years) > 1 else ""))
+        years = [row.when for row in sorted(question.rows, key=lambda row: row.at) if row.series == series]
+        parts.append(f"{series} {years[0]}" + (f" to {years[-1]}" if len(years) > 1 else ""))
     return ", ".join(parts)
 
 
