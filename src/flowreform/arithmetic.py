@@ -227,22 +227,27 @@ def guarded_divide(a: float, b: float, otherwise: float) -> float:
 # began, also within a step of Runge-Kutta. A millionth of a step is taken off, so that rounding of times decides nothing.
 
 
+def nothing(x: float) -> float:
+    """0, or NaN where x is: a time that is no number must not pass for one that has not come."""
+    return 0.0 if x == x else x
+
+
 def step(begun: float, dt: float, height: float, start: float) -> float:
     """`height` from `start` on, 0 before."""
-    return height if begun + 0.499999 * dt > start else 0.0
+    return height if begun + 0.499999 * dt > start else nothing(start)
 
 
 def ramp(t: float, slope: float, start: float, stop: float) -> float:
     """0 before `start`, then rising by `slope` per time unit, level from `stop` on. It never jumps, so `t` is any time."""
     until = t if t < stop else stop
-    return slope * (until - start) if until > start else 0.0
+    return slope * (until - start) if until > start else nothing(start + stop)
 
 
 def pulse_width(begun: float, dt: float, start: float, width: float) -> float:
     """1 from `start` for `width` (at least one step), 0 otherwise (Vensim's PULSE)."""
     late = begun + 0.499999 * dt
     stop = start + (width if width > dt else dt)
-    return 1.0 if start < late <= stop else 0.0
+    return 1.0 if start < late <= stop else nothing(start + width)
 
 
 def pulse_train(begun: float, dt: float, start: float, width: float, every: float, stop: float) -> float:
@@ -250,11 +255,11 @@ def pulse_train(begun: float, dt: float, start: float, width: float, every: floa
     TRAIN)."""
     late = begun + 0.499999 * dt
     if not start < late <= stop + dt:
-        return 0.0
+        return nothing(start + width + every + stop)
     if every <= 0.0:
         return 1.0
     within = wrap(late - start, every)
-    return 1.0 if within < (width if width > dt else dt) else 0.0
+    return 1.0 if within < (width if width > dt else dt) else nothing(within + width)
 
 
 def pulse(begun: float, dt: float, volume: float, start: float, every: float) -> float:
@@ -263,9 +268,9 @@ def pulse(begun: float, dt: float, volume: float, start: float, every: float) ->
     XMILE 1.0, section 3.5.5: a pulse is one step wide, so an interval shorter than a step gives one in every step."""
     late = begun + 0.499999 * dt
     if not late > start:
-        return 0.0
+        return nothing(start)
     within = wrap(late - start, every) if every > 0.0 else late - start
-    return volume / dt if within < dt else 0.0
+    return volume / dt if within < dt else nothing(every)
 
 
 def normal_below(x: float) -> float:

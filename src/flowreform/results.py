@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def dataset(
     """
     import xarray as xr
 
-    _refuse_names(model, (*values, *(inputs or {})))
+    refuse_names(model, (*values, *(inputs or {})))
     runs = _runs(values, inputs, failed)
     folds = 1 if scenarios is None else len(scenarios)
     shape = (runs,) if scenarios is None else (folds, runs // folds)
@@ -81,7 +81,8 @@ def _runs(*groups: Mapping[str, NDArray[Any]] | None) -> int:
     return max((array.shape[-1] for group in groups for array in (group or {}).values()), default=0)
 
 
-def _refuse_names(model: Model, names: Sequence[str]) -> None:
+def refuse_names(model: Model, names: Iterable[str]) -> None:
+    """Raises ModelError, with a finding each, for variables to be saved or set under names that results need for themselves."""
     taken = {*RESERVED, *model.dimensions}
     findings = [
         error(

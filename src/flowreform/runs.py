@@ -61,7 +61,9 @@ def simulated(
 ) -> Dataset:
     """`simulate` for tests of a model, which go outside the ranges of its parameters on purpose."""
     columns, runs = _columns(model, inputs or {})
-    batch = Batch(model, _saved(model, save), save_every, engine, progress)
+    kept = _saved(model, save)
+    results.refuse_names(model, (*kept, *columns))
+    batch = Batch(model, kept, save_every, engine, progress)
     found = batch.run(columns, {}, runs)
     return _dataset(model, found, columns, None, results.provenance(model, engine=found.engine, command=command))
 
@@ -88,6 +90,8 @@ def run(
 
     experiment = as_experiment(experiment)
     experiment = replace(experiment, model=_with_noise(experiment.model, noise_seed))
+    settings = (name for scenario in experiment.scenarios.values() for name in scenario.settings)
+    results.refuse_names(experiment.model, (*experiment.save, *experiment.uncertainties, *settings))
     batch = ExperimentBatch(experiment, engine=engine, progress=progress, total=experiment.runs)
     batch.require_room(experiment.runs, len(experiment.uncertainties))
     model = batch.model

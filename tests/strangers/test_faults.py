@@ -328,12 +328,64 @@ def test_a_sheet_of_too_many_rows_is_refused(tmp_path: Path) -> None:
 
     from flowreform.export.workbook.book import MOST_ROWS, Book
 
-    book = Book(tmp_path / "b.xlsx", datetime.datetime(2000, 1, 1), {})
-    page = book.page("A")
-    page.write(MOST_ROWS - 1, 0, 1.0)
-    with pytest.raises(ExperimentError, match="1,048,576"):
-        page.write(MOST_ROWS, 0, 1.0)
-    book.close()
+    with Book(tmp_path / "b.xlsx", datetime.datetime(2000, 1, 1), {}) as book:
+        page = book.page("A")
+        page.write(MOST_ROWS - 1, 0, 1.0)
+        with pytest.raises(ExperimentError, match="1,048,576"):
+            page.write(MOST_ROWS, 0, 1.0)
+
+
+@pytest.mark.parametrize("sheets", [0, 1, 2])
+def test_a_workbook_given_up_leaves_nothing_open(sheets: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong on the way: no handle, no row that waits in the temporary folder, no complaint at its end."""
+    import datetime
+    import gc
+
+    import psutil
+
+    from flowreform.export.workbook.book import Book
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "for_a_while"))
+    (tmp_path / "for_a_while").mkdir()
+
+    def give_up() -> None:
+        with Book(tmp_path / "b.xlsx", datetime.datetime(2000, 1, 1), {}) as book:
+            for number in range(sheets):
+                book.page(f"sheet {number}").write(0, 0, "text" * 10_000)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        give_up()
+    gc.collect()
+    assert list((tmp_path / "for_a_while").iterdir()) == []
+    assert not [file.path for file in psutil.Process().open_files() if Path(file.path).is_relative_to(tmp_path)]
+
+
+@pytest.mark.parametrize("text", ["99999999999999999999", "-", "\u00b2", "1e9"])
+def test_a_date_that_is_none_is_one_line(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flowreform.export.workbook.book import source_date
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
+    with pytest.raises(ExperimentError, match="SOURCE_DATE_EPOCH"):
+        source_date()
+
+
+def test_no_room_for_rows_that_wait_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datetime
+
+    from flowreform.export.workbook.book import Book
+
+    def full(self: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(path: Path) -> None:
+        with Book(path, datetime.datetime(2000, 1, 1), {}) as book:
+            book.page("A").put(0, 0, 1.0)
+
+    monkeypatch.setattr("xlsxwriter.workbook.Workbook._store_workbook", full)
+    with pytest.raises(ExperimentError, match=r"No space left.*free"):
+        write_file(tmp_path / "b.xlsx", write)
+    assert list(tmp_path.iterdir()) == []
 
 
 MARKS = "\x1b[31mred\x1b]0;t\x07 \x9b2J \u202eevil\u202c \u200b\u2066x\u2069"

@@ -29,7 +29,7 @@ def reserved(model: Model) -> Iterator[Finding]:
         if variable.name in RESERVED:
             reason = "results need this name for themselves"
             if variable.role is not Role.STOCK:
-                reason += ": the variable cannot be saved"
+                reason += ": the variable can be neither saved nor set"
             level = Level.ERROR if variable.role is Role.STOCK else Level.WARNING
             yield Finding(level, "reserved-name", model.file, variable.line, variable.name, reason, "rename the variable")
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from flowreform.engine.expressions import Printer, cell
 from flowreform.engine.rows import lines, stretches
 from flowreform.engine.schedule import MOST, Segment, key, numbers, segments
-from flowreform.engine.watch import but_for_missing, handed_on, watched
+from flowreform.engine.watch import but_for_missing, handed_on, has_missing, watched
 from flowreform.lower.order import reads
 from flowreform.model import Method
 from flowreform.program import Assign, Code, Const, Op, Program, Read
@@ -86,7 +86,7 @@ class _Emitter:
         self.before, self.sums, self.held = (self.rates + times * room for times in (1, 2, 3))
         self.first_literal = self.held + len(self.memory_to)
         self.literals: dict[float, int] = {}
-        self.watched, self.missing = watched(program), handed_on(program)
+        self.watched, self.missing, self.with_missing = watched(program), handed_on(program), has_missing(program)
         self.calls: dict[str, list[str]] = {}
         self.outside = set(keep) | {slot for statement in program.memory for slot in reads(statement)} | set(program.remembered)
         self.outside |= {slot for statement in program.step if statement.held for slot in statement.slots()}
@@ -155,7 +155,7 @@ class _Emitter:
     def _segment(self, segment: Segment, number: int, readers: dict[int, set[int]], everything: bool) -> list[str]:
         loops = [f"for i{i} in range({size}):" for i, size in enumerate(segment.sizes)]
         head = ["    " * depth + line for depth, line in enumerate([*loops, "for r in range(R):"])]
-        printer = Printer(self.program, self.literal, self.counters)
+        printer = Printer(self.program, self.literal, self.counters, self.with_missing)
         alarmed: list[str] = []
         for statement in segment.statements:
             indices = numbers(statement)

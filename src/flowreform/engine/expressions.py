@@ -52,8 +52,8 @@ _FOLD = {"+": "{0} + {1}", "*": "{0} * {1}", "min": "smaller({0}, {1})", "max": 
 class Printer:
     """Prints the assignments of one run loop into `lines`, keeping what it has read or written in local names."""
 
-    def __init__(self, program: Program, literal: Callable[[float], int], counters: int) -> None:
-        self.program, self.counters = program, counters
+    def __init__(self, program: Program, literal: Callable[[float], int], counters: int, missing: bool = False) -> None:
+        self.program, self.counters, self.missing = program, counters, missing
         euler = program.method is Method.EULER
         self.begun = "t" if euler else f"({program.start!r} + n * {program.dt!r})"
         self.literal = literal
@@ -143,11 +143,11 @@ class Printer:
     def _operate(self, op: Op) -> tuple[str, int]:
         name, args = op.name, op.args
         if name == "if":
-            (c, dc), (a, da), (b, db) = self.condition(args[0]), self.value(args[1]), self.value(args[2])
-            return f"({a} if {c} else {b})", max(dc, da, db) + 1
+            (c, dc, doubt), (a, da), (b, db) = self.condition(args[0]), self.value(args[1]), self.value(args[2])
+            return _unless(doubt, f"({a} if {c} else {b})"), max(dc, da, db) + 1 + bool(doubt)
         if name in _COMPARE or name in ("and", "or", "not"):
-            text, depth = self.condition(op)
-            return f"(1.0 if {text} else 0.0)", depth + 1
+            text, depth, doubt = self.condition(op)
+            return _unless(doubt, f"(1.0 if {text} else 0.0)"), depth + 1 + bool(doubt)
         if name == "square":
             text, depth = self.value(args[0])
             if depth:
@@ -176,27 +176,53 @@ class Printer:
             return f"s[{cell(self.literal(code.value))}]", 0
         return self.value(code)
 
-    # --- conditions: text of a bool
+    # --- conditions: text of a bool, depth of nesting, and text of when it is in doubt
 
-    def condition(self, code: Code) -> tuple[str, int]:
-        """The text of a truth value: anything but 0 is true."""
+    def condition(self, code: Code) -> tuple[str, int, str]:
+        """The text of a truth value: anything but 0 is true. It is in doubt where a number in it is NaN, unless it is decided
+        without that number: a fault of arithmetic in a condition must not pass for "no". "" where it never is."""
         if isinstance(code, Op) and code.name in _COMPARE:
-            (a, da), (b, db) = self.value(code.args[0]), self.value(code.args[1])
-            return f"({a} {_COMPARE[code.name]} {b})", max(da, db) + 1
+            (a, da, first), (b, db, second) = self._side(code.args[0]), self._side(code.args[1])
+            doubt = " | ".join(filter(None, (first, second)))
+            return f"({a} {_COMPARE[code.name]} {b})", max(da, db) + 1, f"({doubt})" if doubt else ""
         if isinstance(code, Op) and code.name in ("and", "or"):
-            (a, da), (b, db) = self.condition(code.args[0]), self.condition(code.args[1])
-            if max(da, db) >= DEEP:
-                a, b = self._named_condition(a), self._named_condition(b)
-                da = db = 0
+            (a, da, first), (b, db, second) = self.condition(code.args[0]), self.condition(code.args[1])
+            if max(da, db) >= DEEP or first or second:
+                a, b, da, db = self._named_condition(a), self._named_condition(b), 0, 0
             # Without short circuits there is no jump, and a compiler can use vector instructions.
-            return f"({a} {'&' if code.name == 'and' else '|'} {b})", max(da, db) + 1
+            text = f"({a} {'&' if code.name == 'and' else '|'} {b})"
+            return text, max(da, db) + 1, self._undecided(code.name, (a, first), (b, second))
         if isinstance(code, Op) and code.name == "not":
-            text, depth = self.condition(code.args[0])
+            text, depth, doubt = self.condition(code.args[0])
             if depth >= DEEP:
                 text, depth = self._named_condition(text), 0
-            return f"(not {text})", depth + 1
+            return f"(not {text})", depth + 1, doubt
+        text, depth, doubt = self._side(code)
+        return f"({text} != 0.0)", depth + 1, doubt
+
+    def _side(self, code: Code) -> tuple[str, int, str]:
+        """A number in a condition, and the text of when it is NaN. What a variable holds is watched where it is worked out, and
+        where an author writes missing values a comparison with them is meant."""
         text, depth = self.value(code)
-        return f"({text} != 0.0)", depth + 1
+        if self.missing or not _may_fail(code):
+            return text, depth, ""
+        name = self.fresh()
+        self.lines.append(f"{name} = {text}")
+        return name, 0, f"({name} != {name})"
+
+    def _undecided(self, name: str, *sides: tuple[str, str]) -> str:
+        """When `and` or `or` is in doubt: a side is, and the other does not decide alone."""
+        decides = "not " if name == "and" else ""
+        found = []
+        for (_, doubt), (text, other) in (sides, sides[::-1]):
+            if doubt:
+                decided = f"({decides}{text})" + (f" & (not {other})" if other else "")
+                found.append(f"({doubt} & (not ({decided})))")
+        if not found:
+            return ""
+        local = self.fresh()
+        self.lines.append(f"{local} = 1.0 if {' | '.join(found)} else 0.0")
+        return f"({local} != 0.0)"
 
     def _named_condition(self, text: str) -> str:
         name = self.fresh()
@@ -228,15 +254,17 @@ class Printer:
         if place is not None and place in self.names:
             return self.names[place], 0
         if read.picks:
-            offsets, tests = [], []
+            offsets, tests, nothing = [], [], "0.0"
             for pick in read.picks:
                 text, _ = self.value(pick.index)
                 local = self.fresh()
                 self.lines.append(f"{local} = {text}")
                 offsets.append(f"{pick.stride} * at({local}, {pick.size})")
                 tests.append(f"within({local}, {pick.size})")
+                if _may_fail(pick.index):
+                    nothing += f" + ({local} - {local})"
             slot = " + ".join([self._slot(read.base, read.terms), *offsets])
-            return f"(s[{WIDTH} * ({slot}) + r] if {' and '.join(tests)} else 0.0)", 3
+            return f"(s[{WIDTH} * ({slot}) + r] if {' and '.join(tests)} else {nothing})", 3
         text = f"s[{self._cell(read.base, read.terms)}]"
         if place is None:
             return text, 1
@@ -324,6 +352,24 @@ class Printer:
         if table.kind is LookupKind.DISCRETE or not last:
             choose(name, f"== {x}", x)
         return name
+
+
+def _unless(doubt: str, text: str) -> str:
+    return f"(NAN if {doubt} else {text})" if doubt else text
+
+
+_SAFE = frozenset({"+", "-", "*", "neg", "square", "min", "max", "abs", "if", "and", "or", "not", *_COMPARE})
+
+
+def _may_fail(code: Code) -> bool:
+    """Can an expression of finite numbers be NaN or infinite? Sums and products alone are taken to be finite."""
+    for part in walk(code):
+        if isinstance(part, Op) and part.name == "/":
+            if not isinstance(part.args[1], Const) or part.args[1].value == 0.0:
+                return True
+        elif (isinstance(part, Op) and part.name not in _SAFE) or (isinstance(part, Const) and part.value - part.value != 0.0):
+            return True
+    return False
 
 
 def cell(slot: int) -> str:

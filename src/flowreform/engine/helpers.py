@@ -55,7 +55,7 @@ def astray(X: Any, P: Any, N: Any, K: Any, k: int, x: float) -> float:
 def past(hist: Any, h: int, n: int, lag: float, r: int, before: float) -> float:
     """History h of run r, `lag` steps before step n; `before` where there was none yet."""
     if not lag <= n or lag < 1.0:
-        return before
+        return before if lag == lag else lag
     return hist[h, n - int(lag), r]  # type: ignore[no-any-return]
 
 

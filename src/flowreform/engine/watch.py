@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 
-from flowreform.program import Assign, Code, Const, LookupRead, Op, Past, Program, Read, Reduce, spread
+from flowreform.program import Assign, Code, Const, LookupRead, Op, Past, Program, Read, Reduce, spread, walk
 
 _NOTHING = Const(0.0)
 
@@ -31,6 +31,13 @@ def handed_on(program: Program) -> frozenset[int]:
                 found.update(statement.slots())
         if len(found) == before:
             return frozenset(found)
+
+
+def has_missing(program: Program) -> bool:
+    """Does a program write a missing value, or hold data with gaps?"""
+    codes = [item.code for item in (*program.constant, *program.initial, *program.step, *program.memory)]
+    codes += [stock.rate for stock in program.stocks]
+    return bool(_gaps(program)) or any(_written(part) for code in codes for part in walk(code))
 
 
 def but_for_missing(code: Code, program: Program, found: Collection[int]) -> Code:

@@ -15,11 +15,12 @@ from flowreform.case.distributions import DISTRIBUTIONS, NUMBERS
 from flowreform.case.ensemble import Ensemble
 from flowreform.case.tables import Case, Kpi
 from flowreform.case.uncertainty import Uncertainty
+from flowreform.checks.values import CONTROLS
 from flowreform.errors import did_you_mean
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
 from flowreform.experiment.tables import MAX_STEPS, ExperimentTable, Origin
 from flowreform.model import Model, Role
-from flowreform.names import Unknown, find, join, split
+from flowreform.names import RESERVED, Unknown, find, join, split
 from flowreform.toml import Loc, Source
 
 
@@ -195,7 +196,8 @@ def _merged_kpi(raw: object, base: Mapping[str, Any] | None) -> object:
 
 
 def saved(table: ExperimentTable, source: Source, model: Model, case: Case | None, kpis: Mapping[str, Kpi]) -> tuple[str, ...]:
-    """Whole variables in model order: those asked for, and those that KPIs, charts and reference series need."""
+    """Whole variables in model order: those asked for, and those that KPIs, charts and reference series need; of a model without
+    stocks everything that it works out."""
     wanted: set[str] = {split(name)[0] for kpi in kpis.values() for name in kpi.variables}
     if case:
         wanted |= {split(name)[0] for chart in case.charts for name in chart.variables}
@@ -204,7 +206,7 @@ def saved(table: ExperimentTable, source: Source, model: Model, case: Case | Non
     if table.save == "all":
         wanted |= set(model.variables) - set(lookups)
     elif table.save == "stocks" or (table.save is None and not wanted):
-        wanted |= set(model.stocks)
+        wanted |= set(model.stocks) or set(model.variables) - {*lookups, *RESERVED, *CONTROLS}
     elif isinstance(table.save, tuple):
         for at, text in enumerate(table.save):
             loc: Loc = ("experiment", "save", at)

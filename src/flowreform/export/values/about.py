@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -40,6 +39,7 @@ from flowreform.export.workbook.book import (
     Book,
     Link,
     Page,
+    source_date,
     style,
 )
 from flowreform.export.workbook.inputs_sheets import RAG
@@ -242,27 +242,24 @@ def _apart(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def _write(path: Path, results: Results) -> None:
     experiment = results.experiment
-    book = Book(path, _created(results), {"title": experiment.title, "subject": experiment.question, "author": "flowreform"})
-    cover = book.page("Cover", "#003087")
-    write_kpis(book, results)
-    places = write_yearly(book, results, "Yearly", results.lines)
-    if len(results.labels) > 1 and any(line.differences is not None for line in results.lines):
-        write_yearly(book, results, "Differences", results.lines, without=results.baseline)
-    write_charts(book, results, places)
-    if results.indices is not None:
-        write_indices(book, results, results.indices)
-    write_scenarios(book, results)
-    write_assumptions(book, results)
-    write_provenance(book, results)
-    write_cover(book, cover, results)
-    book.close()
+    about = {"title": experiment.title, "subject": experiment.question, "author": "flowreform"}
+    with Book(path, _created(results), about) as book:
+        cover = book.page("Cover", "#003087")
+        write_kpis(book, results)
+        places = write_yearly(book, results, "Yearly", results.lines)
+        if len(results.labels) > 1 and any(line.differences is not None for line in results.lines):
+            write_yearly(book, results, "Differences", results.lines, without=results.baseline)
+        write_charts(book, results, places)
+        if results.indices is not None:
+            write_indices(book, results, results.indices)
+        write_scenarios(book, results)
+        write_assumptions(book, results)
+        write_provenance(book, results)
+        write_cover(book, cover, results)
 
 
 def _created(results: Results) -> datetime.datetime:
     """The date in the file's properties: of SOURCE_DATE_EPOCH, else the first day of the model; never the clock."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "")
     calendar = results.experiment.case.calendar if results.experiment.case else None
-    day = calendar.origin if calendar else datetime.date(2000, 1, 1)
-    if text.isdigit():
-        day = datetime.datetime.fromtimestamp(int(text), tz=datetime.UTC).date()
+    day = source_date() or (calendar.origin if calendar else datetime.date(2000, 1, 1))
     return datetime.datetime(max(1900, day.year), day.month, day.day)

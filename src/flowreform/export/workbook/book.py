@@ -6,18 +6,20 @@ The file holds no clock and no path: the same cells give the same bytes.
 from __future__ import annotations
 
 import datetime
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from flowreform.errors import ExperimentError, error
+from flowreform.errors import ExperimentError, error, shorten
 from flowreform.experiment import Points as LeverPoints
 from flowreform.export.workbook.printer import Addresses, PointCells
 from flowreform.export.workbook.source import InputCell, WorkbookSource
-from flowreform.files import Unfailing
+from flowreform.files import Unfailing, temporary_folder
 from flowreform.program import Drive, walk
 
 LeverAt = tuple[int, int, int]
@@ -241,12 +243,19 @@ def number_format(unit: str, *, percent: bool = False, size: float = 0.0) -> str
 
 
 class Book:
-    """A workbook being written to a path. `created` stands in its properties."""
+    """A workbook being written to a path. `created` stands in its properties.
+
+    `with Book(...) as book:` writes the file at its end; where anything fails before, no handle and no half of a file is left."""
 
     def __init__(self, path: Path, created: datetime.datetime, properties: Mapping[str, str]) -> None:
         import xlsxwriter
 
-        options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+        options: dict[str, Any] = {
+            "constant_memory": True,
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "strings_to_numbers": False,
+        }
         from xlsxwriter.worksheet import Worksheet
 
         class Sheet(Worksheet):  # type: ignore[misc]
@@ -256,7 +265,9 @@ class Book:
                 return formula.removeprefix("=")
 
         self._kind = Sheet
+        self._rest = ExitStack()  # rows wait in files of a folder for a while
         self._out = Unfailing(path)
+        options["tmpdir"] = str(self._rest.enter_context(temporary_folder()))
         self._book = xlsxwriter.Workbook(self._out, options)
         self._book.set_properties({**properties, "created": created})
         self._book.set_calc_mode("auto")
@@ -286,14 +297,35 @@ class Book:
         """A new native chart."""
         return self._book.add_chart({"type": kind, **({"subtype": subtype} if subtype else {})})
 
+    def __enter__(self) -> Book:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._let_go()
+
     def close(self) -> None:
-        """Write the file."""
-        for page in self.pages.values():
-            page.flush()
+        """Write the file. Raises OSError where a disk is full."""
+        from xlsxwriter.exceptions import FileCreateError
+
         try:
+            for page in self.pages.values():
+                page.flush()
             self._book.close()
+        except FileCreateError as fault:  # what waits to be written has no room
+            raise fault.args[0] from fault
         finally:
-            self._out.settle()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close every file, whatever has been written. Raises OSError where a write failed."""
+        self._book.fileclosed = True  # or it would be written when Python throws it away
+        for sheet in self._book.worksheets():
+            sheet._opt_close()
+        self._rest.close()
+        self._out.settle()
 
 
 class Page:
@@ -409,6 +441,16 @@ def chart_text(text: str, limit: int = 120) -> str:
     """Text fit for a title, an axis or the name of a line: xlsxwriter takes what looks like `Sheet!A1` for a formula, so an
     invisible word joiner follows every exclamation mark."""
     return plain_text(text, limit).replace("!", "!\u2060")
+
+
+def source_date() -> datetime.date | None:
+    """The date of SOURCE_DATE_EPOCH, where it is set: a workbook holds no clock. Raises ExperimentError for what is no date."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    try:
+        return datetime.datetime.fromtimestamp(int(text), tz=datetime.UTC).date() if text else None
+    except (ValueError, OverflowError, OSError) as fault:
+        reason, repair = f"{shorten(text)} is no number of seconds since 1970", "correct it, or unset it"
+        raise ExperimentError(error("source-date", reason, repair, element="SOURCE_DATE_EPOCH")) from fault
 
 
 def serial(date: datetime.date) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import numpy as np
 
 from flowreform.errors import ExperimentError, Finding, error, warning
 from flowreform.experiment import Subject, as_experiment
-from flowreform.export.workbook.book import ENGINE_FIRST, MOST_ROWS, Book, Progress, SheetLayout, lay_out
+from flowreform.export.workbook.book import ENGINE_FIRST, MOST_ROWS, Book, Progress, SheetLayout, lay_out, source_date
 from flowreform.export.workbook.bridge_sheet import write_bridge
 from flowreform.export.workbook.charts_sheet import write_charts
 from flowreform.export.workbook.checks_sheet import write_checks
@@ -109,12 +108,14 @@ def _of_the_step(source: WorkbookSource, path: str | Path) -> list[Finding]:
 def _write(
     place: Path, source: WorkbookSource, layout: SheetLayout, columns: list[Column], draws: Dataset | None, progress: Progress
 ) -> int:
-    made = _date()
+    made = source_date()
     calendar = source.experiment.case.calendar if source.experiment.case else None
     day = made or (calendar.origin if calendar else datetime.date(2000, 1, 1))
     created = datetime.datetime(max(1900, day.year), day.month, day.day)
-    book = Book(place, created, {"title": source.experiment.title, "subject": source.experiment.question, "author": "flowreform"})
-    return write_sheets(book, source, layout, columns, draws, progress, made)
+    about = {"title": source.experiment.title, "subject": source.experiment.question, "author": "flowreform"}
+    with Book(place, created, about) as book:
+        write_sheets(book, source, layout, columns, draws, progress, made)
+    return book.formulas
 
 
 def write_sheets(
@@ -125,8 +126,8 @@ def write_sheets(
     draws: Dataset | None,
     progress: Progress,
     made: datetime.date | None,
-) -> int:
-    """Every sheet in order, and the number of formulas; `made` is the date on the cover, where there is one."""
+) -> None:
+    """Every sheet in order; `made` is the date on the cover, where there is one."""
     series = Series(source, layout)
     cover = open_cover(book)
     control = open_control(book)
@@ -146,13 +147,3 @@ def write_sheets(
     write_series(book, series)
     write_baseline(book, source)
     write_cover(book, cover, source, made)
-    book.close()
-    return book.formulas
-
-
-def _date() -> datetime.date | None:
-    """The date of SOURCE_DATE_EPOCH, where it is set: a workbook holds no clock."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not text.isdigit():
-        return None
-    return datetime.datetime.fromtimestamp(int(text), tz=datetime.UTC).date()
