@@ -7,6 +7,7 @@ business as usual is recurrent. `docs/decisions/money_of_a_shift.md` says what e
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -17,7 +18,7 @@ import pytest
 from scipy.stats import spearmanr
 
 import flowreform as fr
-from flowreform.formats import bundled
+from flowreform.batch import Batch
 from flowreform.model import Model
 from flowreform.sampling import draw
 from mutating import mutants, mutated
@@ -111,11 +112,66 @@ def nothing_closed(model: Model) -> float:
 
 
 def beds_first(model: Model) -> float:
-    """5. Beds first: no overlap until the share of places ready exceeds that of beds closed."""
-    kept = ("overlap_cost", "share_of_places_ready", "share_of_beds_closed")
-    found = runs(model, [CLOSE | world(0.0), BLIND | world(0.0), BLIND | world()], save=kept)
-    behind = found["share_of_places_ready"] <= found["share_of_beds_closed"]
-    return float(np.abs(found["overlap_cost"][behind]).max()) if behind[:, 24:].any() else np.inf
+    """5. Beds first: no overlap until the share of places ready exceeds that of beds closed.
+
+    Both shares and the cost of overlap are worked out here from the counts that a manager could make: beds, places, staff."""
+    plans = [CLOSE | world(0.0), BLIND | world(0.0), BLIND | world(), BUILD | world()]
+    own_cost, cost, ready, closed = overlap_from_counts(model, plans)
+    if not (ready <= closed)[:3, 24 * 16 :].any() or cost.max() < 1e5:
+        return np.inf
+    return max(float(own_cost[ready <= closed].max()), float(np.abs(own_cost - cost).max()))
+
+
+COUNTED = ("open_staffed_beds", "reopened_beds", "growth_beds_opened", "community_places_open", "skilled_community_wte",
+           "community_trainees", "people_in_retraining", "improvement_capability", "need_growth", "ready_for_community",
+           "referral", "overlap_cost")  # fmt: skip
+GIVEN = ("beds_at_start", "planned_bed_reduction", "transformation_start", "lead_time_of_community_care",
+         "closure_programme_length", "community_places_at_start", "community_vacancy_rate_at_start", "community_tenure",
+         "community_occupancy_at_start", "community_discharges_at_start", "skilled_community_wte_at_start", "training_time",
+         "supervision_wte_per_trainee", "training_dropout", "capability_at_start", "productivity_gain_at_full_capability",
+         "community_stay", "share_suitable_for_diversion", "diversion_effectiveness", "admissions_avoided_per_episode",
+         "stay_of_diverted_in_community", "community_recognition_time", "target_community_occupancy", "pay_per_community_wte",
+         "cost_per_community_place", "annual_demand_growth")  # fmt: skip
+
+
+def overlap_from_counts(model: Model, plans: Sequence[Values]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The model's cost of overlap, the same from counts, and the shares of places ready and beds closed: float64[run, step]."""
+    dt = model.specs.dt
+    found = runs(model, plans, save=(*COUNTED, *GIVEN), every=dt)
+    g = {name: found[name][:, :1] for name in GIVEN}
+    n = {name: found[name] for name in COUNTED}
+    months = found["time"]
+    close = g["transformation_start"] + np.maximum(0, g["lead_time_of_community_care"])
+    build = g["transformation_start"] + np.maximum(0, -g["lead_time_of_community_care"])
+    gone = g["beds_at_start"] + n["growth_beds_opened"] - n["open_staffed_beds"] - n["reopened_beds"]
+    closed = np.minimum(1, gone / (g["planned_bed_reduction"] * g["beds_at_start"]))
+    staffed_at_start = g["community_places_at_start"] * (1 - g["community_vacancy_rate_at_start"])
+    stay = 1 - g["training_dropout"]
+    trainees_at_start = g["skilled_community_wte_at_start"] / g["community_tenure"] / stay * g["training_time"]
+    teaching = g["supervision_wte_per_trainee"]
+    places_per_wte = staffed_at_start / (g["skilled_community_wte_at_start"] - teaching * trainees_at_start)
+    learned = (n["improvement_capability"] - g["capability_at_start"]) / (1 - g["capability_at_start"])
+    output = 1 + g["productivity_gain_at_full_capability"] * learned
+    free = n["skilled_community_wte"] - teaching * (n["community_trainees"] + n["people_in_retraining"])
+    usable = np.minimum(n["community_places_open"], np.maximum(0, free) * places_per_wte * output)
+    others = staffed_at_start * g["community_occupancy_at_start"] / g["community_stay"] - g["community_discharges_at_start"]
+    diverted = g["share_suitable_for_diversion"] * g["diversion_effectiveness"] * (months >= build)
+    people = (n["ready_for_community"] + others * n["need_growth"]) * g["community_stay"]
+    people = people + n["referral"] * diverted / g["admissions_avoided_per_episode"] * g["stay_of_diverted_in_community"]
+    seen = people.copy()
+    for at in range(1, people.shape[1]):
+        seen[:, at] = seen[:, at - 1] + dt / g["community_recognition_time"][:, 0] * (people[:, at - 1] - seen[:, at - 1])
+    usual = staffed_at_start * n["need_growth"]
+    ready = np.minimum(1, np.maximum(0, usable - usual) / np.maximum(1, seen / g["target_community_occupancy"] - usual))
+    pay = g["pay_per_community_wte"]
+    replaced = n["skilled_community_wte"] * (1 / g["community_tenure"] + np.maximum(0, g["annual_demand_growth"]) / 12)
+    growing = np.maximum(0, n["community_trainees"] - replaced / stay * g["training_time"])
+    service = n["community_places_open"] * g["cost_per_community_place"]
+    service = service + (n["skilled_community_wte"] + n["community_trainees"] - growing) * pay
+    before = g["community_places_at_start"] * g["cost_per_community_place"]
+    before = (before + (g["skilled_community_wte_at_start"] + trainees_at_start) * pay) * n["need_growth"]
+    share = np.maximum(0, 1 - closed / np.maximum(0.001, ready)) * (months < close + g["closure_programme_length"])
+    return n["overlap_cost"], np.maximum(0, service - before) * share, ready, closed
 
 
 def stocks_and_flows(model: Model) -> float:
@@ -189,41 +245,7 @@ def nobody_hidden(model: Model) -> float:
     return float(max(0.0, (days[0] - days[1:]).max()))
 
 
-LAWS: dict[str, Callable[[Model], float]] = {
-    "no shift": no_shift,
-    "steady": steady,
-    "pure growth": pure_growth,
-    "nothing closed": nothing_closed,
-    "beds first": beds_first,
-    "stocks and flows": stocks_and_flows,
-    "bridge": bridge,
-    "training without money": training_without_money,
-    "growth once": growth_once,
-    "naming": naming,
-    "nobody hidden": nobody_hidden,
-}
-"""By how much each is broken: at most 1 of what is allowed, or an absolute figure of under a penny or a second."""
-LIMIT = {"no shift": 0.0, "nothing closed": 0.0, "beds first": 1e-3, "training without money": 0.0, "growth once": 0.0,
-         "naming": 0.01, "nobody hidden": 1e-9}  # fmt: skip
-
-
-@pytest.mark.parametrize("law", LAWS)
-def test_care_shift_keeps_the_law(law: str) -> None:
-    assert LAWS[law](own()) <= LIMIT.get(law, 1.0)
-
-
-@pytest.mark.parametrize(("model", "item"), mutants("care_shift", "money"))
-def test_a_mutant_is_caught_by_its_law(model: str, item: dict[str, str], tmp_path: Path) -> None:
-    broken = fr.read_model(mutated(model, item, tmp_path))
-    law = item["money"]
-    assert LAWS[law](broken) > LIMIT.get(law, 1.0), "the mutant lives"
-
-
-def test_every_law_has_a_mutant() -> None:
-    assert {item.values[1]["money"] for item in mutants("care_shift", "money")} == set(LAWS)
-
-
-# --- 6: a model whose figures can be worked out by hand ----------------------------------------------------------------
+# 6: a model whose figures can be worked out by hand, with the equations of overlap as care_shift has them
 
 OVERLAP = ("share_of_beds_closed", "overlap_share", "overlap_cost")
 BY_HAND = """<?xml version="1.0"?>
@@ -263,58 +285,87 @@ BY_HAND = """<?xml version="1.0"?>
 """
 
 
-def test_lead_pace_and_closure_cost_what_can_be_worked_out_by_hand(tmp_path: Path) -> None:
-    """6. N beds replaced at c each, ready at once: A = N*c*(L + 1/p); B = N*(bed*closure time + estate left*disposal time).
-
-    The equations of overlap are those of care_shift, word for word."""
-    text = bundled("models")["care_shift"].read_text()
+def lead_and_pace(model: Model) -> float:
+    """6. N beds replaced at c each, ready at once: A = N*c*(L + 1/p), to one step; B = N*(bed*closing time + estate*disposal)."""
+    text = Path(str(model.file)).read_text()
     parts = [re.search(rf'<(aux|flow) name="{name}">.*?</\1>', text, re.DOTALL) for name in OVERLAP]
-    equations = "\n".join(part[0] for part in parts if part)
-    path = tmp_path / "model.xmile"
-    path.write_text(BY_HAND.replace("EQUATIONS", equations))
-    ds = fr.simulate(fr.read_model(path), {"lead": [0.0, 24.0, 24.0], "pace": [0.06, 0.06, 0.5]}, save=["a", "b"], save_every=1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xmile"
+        path.write_text(BY_HAND.replace("EQUATIONS", "\n".join(part[0] for part in parts if part)))
+        plans = [(0.0, 0.06), (24.0, 0.06), (24.0, 0.5)]
+        lead, pace = (list(column) for column in zip(*plans, strict=True))
+        ds = fr.simulate(fr.read_model(path), {"lead": lead, "pace": pace}, save=["a", "b"], save_every=1.0)
     a, b = (ds[name].values[:, -1] for name in ("a", "b"))
-    for value, (lead, pace) in zip(a, ((0, 0.06), (24, 0.06), (24, 0.5)), strict=True):
-        assert value == pytest.approx(100 * 7000 * (lead + 1 / pace), abs=100 * 7000 * 0.0625)
-    assert b == pytest.approx(100 * (9980 * 3 + 1500 * 72), rel=1e-6)
+    off = [abs(value - 700_000 * (lead + 1 / pace)) / (700_000 * 0.0625) for value, (lead, pace) in zip(a, plans, strict=True)]
+    return max(*off, *(abs(value / (100 * (9980 * 3 + 1500 * 72)) - 1) / 1e-6 for value in b))
 
 
-# --- 13 to 15: results ---------------------------------------------------------------------------------------------------
+def order(model: Model) -> float:
+    """13. At each growth closing first costs more than building first, and closing blind more than either; doing nothing costs
+    more than business as usual as soon as need grows, and so does closing alone. How often any of it fails."""
+    plans = [p | world(growth) for growth in GROWTH for p in (BAU, {}, BUILD, CLOSE, BLIND, CLOSE_ONLY)]
+    cost = runs(model, plans, save=("present_cost",), stop=240.0)["present_cost"][:, -1].reshape(len(GROWTH), 6)
+    nothing, build, close, blind, only = (cost[:, 1:] - cost[:, :1]).T
+    fails = (build >= close).sum() + (close >= blind).sum() + (nothing[1:] <= 1e8).sum() + (only[1:] <= 1e8).sum()
+    return float(fails + (nothing[0] != 0.0))
 
 
-def contrasts(settings: Sequence[Values], name: str = "present_cost", stop: float = 240.0, dt: float | None = None) -> np.ndarray:
-    found = runs(own(), settings, save=(name,), stop=stop, dt=dt)[name][:, -1]
-    return np.asarray(found[1:] - found[0])
-
-
-@pytest.mark.parametrize("growth", GROWTH)
-def test_the_order_of_net_present_cost(growth: float) -> None:
-    """13. Building first costs patients and taxpayers together least, then closing first, then closing blind; doing nothing
-    costs more than business as usual as soon as need grows."""
-    nothing, build, close, blind = contrasts(
-        [BAU | world(growth), world(growth), *(p | world(growth) for p in (BUILD, CLOSE, BLIND))]
-    )
-    assert build < close < blind
-    assert nothing > 1e8 if growth >= 0.005 else nothing == 0.0
-
-
-def test_skills_that_come_later_cost_more() -> None:
-    """14. One-off cost rises with the time that it takes to train people."""
+def late_skills(model: Model) -> float:
+    """14. One-off cost rises with the time that it takes to train people: by how much it fails to."""
     times = (6.0, 12.0, 24.0, 36.0)
-    cost = runs(own(), [BUILD | world() | {"training_time": time, "training_investment": 350e3 * time / 12} for time in times])
-    assert (np.diff(cost["total_one_off_revenue_cost"][:, -1]) > 0).all()
+    plans = [BUILD | world() | {"training_time": time, "training_investment": 350e3 * time / 12} for time in times]
+    return -float(np.diff(runs(model, plans)["total_one_off_revenue_cost"][:, -1]).min())
 
 
-def test_half_the_step_gives_the_same_lines() -> None:
+def half_the_step(model: Model) -> float:
     """15. Half the step: A, B and C within 1 per cent, net present cost within 0.5 per cent, of their size over samples."""
     samples = sampled(10)
     plans = [sample | plan for plan in (BAU, BUILD, CLOSE) for sample in samples]
-    whole, half = (runs(own(), plans, stop=240.0, dt=own().specs.dt * share) for share in (1.0, 0.5))
+    whole, half = (runs(model, plans, stop=240.0, dt=model.specs.dt * share) for share in (1.0, 0.5))
+    moved = []
     for name in ("total_overlap_cost", "total_stranded_cost", "total_one_off_revenue_cost"):
         one, other = (found[name][10:20, 120] for found in (whole, half))
-        assert abs(other.mean() / one.mean() - 1) < 0.01, name
+        moved.append(abs(other.mean() / one.mean() - 1) / 0.01)
     one, other = (found["present_cost"][10:, -1] - np.tile(found["present_cost"][:10, -1], 2) for found in (whole, half))
-    assert np.abs(other - one).mean() / np.abs(one).mean() < 0.005
+    return max(*moved, float(np.abs(other - one).mean() / np.abs(one).mean() / 0.005))
+
+
+LAWS: dict[str, Callable[[Model], float]] = {
+    "no shift": no_shift,
+    "steady": steady,
+    "pure growth": pure_growth,
+    "nothing closed": nothing_closed,
+    "beds first": beds_first,
+    "lead and pace": lead_and_pace,
+    "stocks and flows": stocks_and_flows,
+    "bridge": bridge,
+    "training without money": training_without_money,
+    "growth once": growth_once,
+    "naming": naming,
+    "nobody hidden": nobody_hidden,
+    "order": order,
+    "late skills": late_skills,
+    "half the step": half_the_step,
+}
+"""By how much each is broken: at most 1 of what is allowed, or an absolute figure of under a penny or a second."""
+LIMIT = {"no shift": 0.0, "nothing closed": 0.0, "beds first": 1e-3, "training without money": 0.0, "growth once": 0.0,
+         "naming": 0.01, "nobody hidden": 1e-9, "order": 0.0, "late skills": -1.0}  # fmt: skip
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_care_shift_keeps_the_law(law: str) -> None:
+    assert LAWS[law](own()) <= LIMIT.get(law, 1.0)
+
+
+@pytest.mark.parametrize(("model", "item"), mutants("care_shift", "money"))
+def test_a_mutant_is_caught_by_its_law(model: str, item: dict[str, str], tmp_path: Path) -> None:
+    broken = fr.read_model(mutated(model, item, tmp_path))
+    law = item["money"]
+    assert LAWS[law](broken) > LIMIT.get(law, 1.0), "the mutant lives"
+
+
+def test_every_law_has_a_mutant() -> None:
+    assert {item.values[1]["money"] for item in mutants("care_shift", "money")} == set(LAWS)
 
 
 # --- 16: an adversary, and what money rewards ------------------------------------------------------------------------------
@@ -340,41 +391,50 @@ def yearly(values: np.ndarray) -> np.ndarray:
 class Game:
     """Plans of an adversary against business as usual, over the same samples."""
 
-    def __init__(self, draws: int = 12, seed: int = 5) -> None:
+    def __init__(self, model: Model, draws: int = 40, seed: int = 5) -> None:
         self.samples = sampled(draws, seed)
-        self.base = runs(own(), [sample | BAU for sample in self.samples], save=WATCHED, stop=APPRAISED)
+        self.batch = Batch(replace(model, specs=replace(model.specs, stop=float(APPRAISED))), WATCHED, 1.0)
+        start = fr.simulate(replace(model, specs=replace(model.specs, stop=1.0)), save=list(RANGES))
+        self.levers = {name: float(start[name].values[0, 0]) for name in RANGES}
+        self.base = {name: values[0] for name, values in self.outcome([dict(BAU)]).items()}
         self.days = yearly(self.base["days_from_referral_to_discharge"])
 
+    def outcome(self, plans: Sequence[Values]) -> Courses:
+        """float64[plan, draw, month] of what is watched."""
+        settings = [self.levers | dict(plan) | dict(one) for plan in plans for one in self.samples]
+        columns = {name: np.array([one[name] for one in settings]) for name in settings[0]}
+        found = self.batch.run(columns, {}, len(settings)).values
+        return {name: found[name].T.reshape(len(plans), len(self.samples), -1) for name in WATCHED}
+
     def play(self, plans: np.ndarray) -> Courses:
-        """float64[plan, draw, month] of what is watched; `plans` are float64[plan, lever] from 0 to 1."""
-        settings = [
-            {name: low + share * (high - low) for share, (name, (low, high)) in zip(plan, RANGES.items(), strict=True)}
-            for plan in plans
-        ]
-        found = runs(own(), [s | one for one in settings for s in self.samples], save=WATCHED, stop=APPRAISED)
-        return {name: found[name].reshape(len(plans), len(self.samples), -1) for name in WATCHED}
+        """The same; `plans` are float64[plan, lever] from 0 to 1."""
+        scaled = [{name: low + share * (high - low) for share, (name, (low, high)) in zip(plan, RANGES.items(), strict=True)}
+                  for plan in plans]  # fmt: skip
+        return self.outcome(scaled)
 
     def net_present_cost(self, found: Courses) -> np.ndarray:
+        """float64[plan]: the mean over draws."""
         return np.asarray((found["present_cost"][..., -1] - self.base["present_cost"][:, -1]).mean(axis=1))
 
-    def given(self, cost: Callable[[Courses], np.ndarray]) -> Callable[[Courses], np.ndarray]:
-        """A cost, given 50 beds fewer from year seven on and patients no longer on their way, each in nine of ten runs.
+    def kept(self, found: Courses) -> tuple[np.ndarray, np.ndarray]:
+        """Beds fewer than in business as usual from year seven on, and the longest days from referral to discharge of any year
+        against 1.02 of those of business as usual: float64[plan, draw] each."""
+        fewer = (self.base["staffed_beds"][:, 84:121] - found["staffed_beds"][..., 84:121]).min(axis=-1)
+        longer = (yearly(found["days_from_referral_to_discharge"][..., :121]) / (1.02 * self.days[:, :10])).max(axis=-1)
+        return fewer, longer
 
-        A promise kept in nine runs of ten says nothing of the tenth, and an adversary breaks it there: so it holds on average
-        over all runs, too."""
+    def given(self, cost: Callable[[Courses], np.ndarray], share: float) -> Callable[[Courses], np.ndarray]:
+        """A cost, given 50 beds fewer and patients no longer on their way, each in a share of the runs."""
 
         def score(found: Courses) -> np.ndarray:
-            fewer = (self.base["staffed_beds"][:, 84:121] - found["staffed_beds"][..., 84:121]).min(axis=-1)
-            longer = (yearly(found["days_from_referral_to_discharge"][..., :121]) / (1.02 * self.days[:, :10])).max(axis=-1)
-            slack = np.maximum(0, 50 - np.quantile(fewer, 0.1, axis=1)) / 50
-            slack = slack + np.maximum(0, np.quantile(longer, 0.9, axis=1) - 1)
-            days = yearly(found["days_from_referral_to_discharge"][..., :121]).mean(axis=1)
-            slack = slack + np.maximum(0, (days / (1.02 * self.days[:, :10].mean(axis=0))).max(axis=1) - 1)
+            fewer, longer = self.kept(found)
+            slack = np.maximum(0, 50 - np.quantile(fewer, 1 - share, axis=1)) / 50
+            slack = slack + np.maximum(0, np.quantile(longer, share, axis=1) - 1)
             return np.where(slack > 0, 1e12 * (1 + slack), cost(found).mean(axis=1))
 
         return score
 
-    def search(self, score: Callable[[Courses], np.ndarray], evaluations: int = 700, seed: int = 1) -> Courses:
+    def search(self, score: Callable[[Courses], np.ndarray], evaluations: int = 700, seed: int = 1) -> np.ndarray:
         """The best plan that an evolution strategy finds: a normal cloud, its width by lever from its best, and shrinking."""
         rng = np.random.default_rng(seed)
         mean, width, spread = np.full(len(RANGES), 0.4), 0.3, np.ones(len(RANGES))
@@ -387,56 +447,99 @@ class Game:
                 best, value = plans[chosen[0]].copy(), float(scores[chosen[0]])
             spread = 0.7 * spread + 0.3 * ((plans[chosen] - mean) ** 2).mean(axis=0) / width**2 + 1e-4
             mean, width = plans[chosen].mean(axis=0), max(0.93 * width, 0.03)
-        return {name: values[0] for name, values in self.play(best[None]).items()}
+        return best
 
 
-@pytest.mark.slow
-def test_least_net_present_cost_does_not_come_from_patients() -> None:
-    """16. An adversary with every lever and no limits cannot make net present cost least by filling wards or by waits."""
-    game = Game()
-    found = game.search(game.net_present_cost)
+def patients_pay(model: Model) -> float:
+    """16. Least net present cost, with every lever and no limits: the share of runs in which wards are fuller, or patients
+    longer on their way, than in business as usual."""
+    game = Game(model)
+    found = {name: values[0] for name, values in game.play(game.search(game.net_present_cost)[None]).items()}
     usual = np.maximum(yearly(game.base["occupancy"]), 0.95)
-    assert (yearly(found["occupancy"]) <= usual + 1e-3).all(axis=-1).mean() >= 0.9
-    assert (yearly(found["days_from_referral_to_discharge"]) <= 1.02 * game.days).all(axis=-1).mean() >= 0.9
+    fuller = (yearly(found["occupancy"]) > usual + 1e-3).any(axis=-1).mean()
+    longer = (yearly(found["days_from_referral_to_discharge"]) > 1.02 * game.days).any(axis=-1).mean()
+    return float(max(fuller, longer) / 0.1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cost", ["lines", "cash"])
-def test_least_cost_given_beds_and_patients_leaves_nobody_waiting_longer(cost: str) -> None:
-    """16. With both promises kept, the least of the lines or of cash leaves no more need unmet than business as usual."""
-    game = Game()
+def patients_pay_for(model: Model, cost: str) -> float:
+    """16. Least lines, or least cash, of the plans that keep both promises in nine runs of ten: need left unmet, against that of
+    business as usual, in the runs searched and in fresh ones.
+
+    A tenth of the runs is where a promise in shares of runs says nothing. So there must be many of them, and a plan is judged by
+    runs that the search has not seen: where it falls short there, more is asked of it."""
+    game, fresh = Game(model), Game(model, 200, 99)
     costs = {
         "lines": lambda found: sum(found[name][..., HORIZON] for name in COSTS),
         "cash": lambda found: found["present_spend"][..., HORIZON] - game.base["present_spend"][:, HORIZON],
     }
-    found = game.search(game.given(costs[cost]))
-    assert found["unmet_need"][:, HORIZON].mean() <= game.base["unmet_need"][:, HORIZON].mean()
+    asked = 0.9
+    for _ in range(4):
+        plan = game.search(game.given(costs[cost], asked))[None]
+        found, new = game.play(plan), fresh.play(plan)
+        fewer, longer = fresh.kept(new)
+        short = 0.9 - min((fewer >= 50).mean(), (longer <= 1).mean())
+        if short <= 0:
+            break
+        asked = min(asked + max(short, 0.01), 0.975)
+    left = [one["unmet_need"][0, :, HORIZON].mean() / usual.base["unmet_need"][:, HORIZON].mean()
+            for one, usual in ((found, game), (new, fresh))]  # fmt: skip
+    worse = (new["unmet_need"][0, :, HORIZON] > fresh.base["unmet_need"][:, HORIZON] + 10).mean()
+    return float(max(*left, worse / 0.1))
+
+
+ADVERSARIES: dict[str, Callable[[Model], float]] = {
+    "least net present cost": patients_pay,
+    "least lines": lambda model: patients_pay_for(model, "lines"),
+    "least cash": lambda model: patients_pay_for(model, "cash"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("aim", ADVERSARIES)
+def test_an_adversary_does_not_live_off_patients(aim: str) -> None:
+    """16."""
+    assert ADVERSARIES[aim](own()) <= 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "item"), mutants("care_shift", "adversary"))
+def test_an_adversary_lives_off_patients_in_a_mutant(model: str, item: dict[str, str], tmp_path: Path) -> None:
+    broken = fr.read_model(mutated(model, item, tmp_path))
+    assert ADVERSARIES[item["adversary"]](broken) > 1.0, "the mutant lives"
+
+
+def test_every_adversary_has_a_mutant() -> None:
+    assert {item.values[1]["adversary"] for item in mutants("care_shift", "adversary")} == set(ADVERSARIES)
+
+
+PLANS = 2000
 
 
 @pytest.mark.slow
 def test_what_rewards_failure_says_so() -> None:
     """Over random plans a KPI that is better where more need is unmet carries a caution, and net present cost is none of them."""
     experiment = fr.read_experiment("care_shift_build_or_close_first")
-    game, rng = Game(draws=3, seed=11), np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     model = replace(experiment.model, specs=replace(experiment.model.specs, stop=experiment.run_stop))
     save = list(dict.fromkeys(name for kpi in experiment.kpis.values() for name in kpi.variables))
-    plans = rng.uniform(size=(400, len(RANGES)))
-    ranks: dict[str, list[np.ndarray]] = {}
-    for sample in game.samples:
-        columns = {name: low + plans[:, at] * (high - low) for at, (name, (low, high)) in enumerate(RANGES.items())}
-        given = {name: [value] * len(plans) for name, value in sample.items()} | {n: list(c) for n, c in columns.items()}
+    plans = rng.uniform(size=(PLANS, len(RANGES)))
+    columns = {name: low + plans[:, at] * (high - low) for at, (name, (low, high)) in enumerate(RANGES.items())}
+    ranks: dict[str, np.ndarray] = {}
+    for sample in sampled(3, 11):
         usual = fr.simulate(model, {**sample, **BAU}, save=save, save_every=1.0).isel(run=0)
-        found = fr.kpis(fr.simulate(model, given, save=save, save_every=1.0), experiment, usual)
-        for name in found.data_vars:
-            flags = found.coords[f"{name}_outcome"].values
-            values = np.select([flags == 1, flags == 2], [1e6, -1e6], found[name].values)
-            ranks.setdefault(str(name), []).append(np.asarray(values, dtype=float))
-    unmet = np.mean(ranks["unmet_need"], axis=0)
+        for part in np.array_split(np.arange(PLANS), 8):
+            given = {name: [value] * len(part) for name, value in sample.items()} | {n: list(c[part]) for n, c in columns.items()}
+            found = fr.kpis(fr.simulate(model, given, save=save, save_every=1.0), experiment, usual)
+            for name in found.data_vars:
+                flags = found.coords[f"{name}_outcome"].values
+                values = np.select([flags == 1, flags == 2], [1e6, -1e6], found[name].values).astype(float)
+                ranks.setdefault(str(name), np.zeros(PLANS))[part] += values
     rewards = {}
     for name, values in ranks.items():
         kpi = experiment.kpis[name]
         if kpi.better != "neither":
-            rewards[name] = float(spearmanr(np.mean(values, axis=0) * (1 if kpi.better == "lower" else -1), unmet)[0])
+            rewards[name] = float(spearmanr(values * (1 if kpi.better == "lower" else -1), ranks["unmet_need"])[0])
+    print("\n".join(f"{rank:+.2f} {name}" for name, rank in sorted(rewards.items(), key=lambda item: item[1])))
     assert {name for name, rank in rewards.items() if rank < 0 and not experiment.kpis[name].caution} == set()
     assert rewards["net_present_cost"] > 0.5
     assert rewards["net_cash"] < 0, "cash is least where care is not given: if not, its caution is wrong"
