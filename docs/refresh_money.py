@@ -3,8 +3,8 @@
     python docs/refresh_money.py [MODEL ...]
 
 Writes the part of models/<name>/README.md between `<!-- money -->` and `<!-- end of money -->` from the experiment named below.
-The draws are those of the experiment, with one input held at each of its values; every scenario is compared with the baseline of
-the same draw. Takes some minutes.
+Every scenario is compared with the baseline of the same draw. For a model to plan with, one input is held at each of its values;
+for a case, cost is taken apart and the multiple of the values of waiting and harm is found at which it turns. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,13 @@ STORIES = {
         ),
     ),
 }
-COST, HARM = "net_present_cost", "harm"
+CASES = {
+    "va_transformation": ("va_beds_to_community", "as_was"),
+    "canterbury": ("canterbury_no_transformation", "as_was"),
+    "mental_health_shift": ("mental_health_double_running", "as_planned"),
+}
+"""Of each case the experiment, and the scenario that the others are compared with."""
+COST, HARM = "net_present_cost", "harm_avoided"
 DRAWS = 200
 FEWER = 60
 """Draws behind each point of a switching value."""
@@ -59,9 +65,9 @@ FEWER = 60
 
 def main(names: Sequence[str]) -> None:
     """Refresh the models named, or all."""
-    for name in names or list(STORIES):
+    for name in names or [*STORIES, *CASES]:
         readme = ROOT / "models" / name / "README.md"
-        text = section(STORIES[name])
+        text = section(STORIES[name]) if name in STORIES else of_case(*CASES[name])
         readme.write_text(placed(readme.read_text(encoding="utf-8"), text), encoding="utf-8", newline="\n")
         print(text)
 
@@ -112,6 +118,43 @@ def section(story: Story) -> str:
     lines += ["", "In each cell the median difference in millions, and the share of draws in which the second costs more.", ""]
     lines += [*_harm(story, labels), "", *_switching(story, labels)]
     return "\n".join([BEGIN, *lines, END])
+
+
+def of_case(question: str, told: str) -> str:
+    """What the scenarios of a case cost in its draws, and at which multiple of the values of waiting and harm that turns."""
+    import flowreform as fr
+
+    experiment = fr.read_experiment(question)
+    kpi = {name: experiment.kpis[name] for name in (COST, HARM)}
+    save = tuple(dict.fromkeys(name for one in kpi.values() for name in one.variables))
+    found = fr.kpis(fr.run(replace(experiment, kpis=kpi, save=save, charts=())), replace(experiment, kpis=kpi))
+    cost = {str(name): np.asarray(found[COST].sel(scenario=name).values) / 1e6 for name in experiment.scenarios}
+    harm = {str(name): np.asarray(found[HARM].sel(scenario=name).values) / 1e6 for name in experiment.scenarios}
+    labels = {name: scenario.label.partition(":")[0] for name, scenario in experiment.scenarios.items()}
+    others = [name for name in cost if name not in (told, experiment.baseline)]
+    lines = [
+        f"Net present cost, million {_currency(experiment)}: mean over {experiment.draws} draws (share of draws below 0); what",
+        "of it is waiting and harm valued; and the multiple of those values at which the mean changes its sign.",
+        "",
+        "| | net present cost | waiting and harm | without them | turns at |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
+    for name in [told, *others]:
+        lines.append(_parted(f"{labels[name]}, against business as usual", cost[name], harm[name]))
+    for name in others:
+        lines.append(_parted(f"{labels[name]}, against {_lower(labels[told])}", cost[name] - cost[told], harm[name] - harm[told]))
+    return "\n".join([BEGIN, *lines, END])
+
+
+def _lower(label: str) -> str:
+    return label[:1].lower() + label[1:]
+
+
+def _parted(label: str, cost: np.ndarray, harm: np.ndarray) -> str:
+    whole, part = float(cost.mean()), float(harm.mean())
+    times = 1 - whole / part if part else -1.0
+    turns = f"{times:.2g} times" if times > 0 else "no multiple"
+    return f"| {label} | {whole:,.0f} ({np.mean(cost < 0):.2f}) | {part:,.0f} | {whole - part:,.0f} | {turns} |"
 
 
 def _pair(story: Story, fixed: Mapping[str, float]) -> dict[str, np.ndarray]:
@@ -174,6 +217,13 @@ def _switching(story: Story, labels: Mapping[str, str]) -> list[str]:
         rows.append(
             f"| {name.replace('_', ' ')} | {low:g} to {high:g} | {ends[0] / 1e6:,.0f} to {ends[1] / 1e6:,.0f} | {turns} |"
         )
+
+    def valued(times: float) -> float:
+        return float(costs(story, _scaled(story, times), FEWER, (story.first,))[story.first].mean())
+
+    ends = valued(0.0), valued(2.0)
+    turns = f"{_crossing(valued, 0.0, 2.0)} times" if ends[0] * ends[1] < 0 else "nowhere in it"
+    rows.append(f"| values of waiting and harm | 0 to 2 times | {ends[0] / 1e6:,.0f} to {ends[1] / 1e6:,.0f} | {turns} |")
     return [f'Switching values of "{labels[story.first]}" against business as usual (mean over {FEWER} draws):', "", *rows]
 
 

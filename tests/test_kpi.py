@@ -167,3 +167,18 @@ def test_a_contrast_counts_the_draws_in_which_a_scenario_is_better() -> None:
     assert rows["under_seven"].better_share is None
     assert rows["payback"].count == 0
     assert np.isnan(rows["payback"].p50)
+
+
+def test_rounding_is_no_difference() -> None:
+    """A difference under a thousand-millionth of what it is taken of is 0, and counts for neither side; a larger one stays."""
+    beds = np.full((2, 4, 5), 1.0e6)
+    beds[1, :3] *= 1 + np.array([1e-13, -1e-13, 1e-10])[:, None]
+    beds[1, 3] *= 1 - 1e-6
+    ds = results()
+    ds["beds"] = (("scenario", "draw", "time"), beds)
+    item = experiment({"beds_at_end": KPIS["beds_at_end"]})
+    found = contrast(kpis(ds, item))
+    np.testing.assert_array_equal(found["beds_at_end"][0, :3], 0.0)
+    assert float(found["beds_at_end"][0, 3]) == pytest.approx(-1.0)
+    (row,) = summary(found)
+    assert row.better_share == 0.25

@@ -56,6 +56,24 @@ def test_differences_carry_their_sign() -> None:
     assert spread(replace(ROW, p10=-1.0, p50=0.0, p90=2.0), signed=True) == "0 (-1 to +2)"
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "no difference"),
+        ({"count": 17, "failed": 3}, "3 failed; no difference"),
+        ({"p90": 1.0}, "0 (0 to +1)"),
+        ({"better_share": 0.02}, "0"),
+    ],
+)
+def test_no_difference_is_said_in_words_only_where_no_draw_differs(changes: dict[str, float], text: str) -> None:
+    assert spread(replace(ROW, **({"p10": 0.0, "p50": 0.0, "p90": 0.0, "better_share": 0.0} | changes)), signed=True) == text
+
+
+def test_how_many_never_pay_back_stands_before_a_median_over_all_of_them() -> None:
+    row = replace(ROW, count=41, never=59, p10=40.0, p50=float("inf"), p90=float("inf"))
+    assert spread(row) == "59 never of 100; never (40 to never)"
+
+
 def test_text_cannot_leave_its_cell() -> None:
     assert cell("a|b\n<script>`x`\\") == "a\\|b &lt;script>'x'\\\\"
     assert markdown(["a", "b"], [["1|2", "3"]]) == "| a | b |\n| --- | ---: |\n| 1\\|2 | 3 |\n"
