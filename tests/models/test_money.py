@@ -372,6 +372,32 @@ def test_every_law_has_a_mutant() -> None:
     assert {item.values[1]["money"] for item in mutants("care_shift", "money")} == set(LAWS)
 
 
+# --- two facts that were to be explained -----------------------------------------------------------------------------------
+
+
+def test_a_bed_closed_by_diversion_takes_the_places_that_counts_and_stays_say() -> None:
+    """4.4 places in use for a bed: an episode's length over half an admission, 0.55 of a stay, at 73 per cent full."""
+    given = ("stay_of_diverted_in_community", "admissions_avoided_per_episode", "relative_stay_of_diverted",
+             "target_community_occupancy", "treatment_stay_at_start")  # fmt: skip
+    found = runs(own(), [BUILD | world()], save=(*given, "diverted_caseload", "beds_freed_by_diversion"))
+    stay, avoided, relative, full, treatment = (float(found[name][0, 0]) for name in given)
+    places = found["diverted_caseload"][0, -1] / full / found["beds_freed_by_diversion"][0, -1]
+    assert places == pytest.approx(stay / (avoided * relative * treatment) / full, rel=0.01)
+    assert places < 5
+
+
+def test_denser_wards_take_back_less_than_half_of_what_closing_releases() -> None:
+    """Staff follow the busy days that are left: the difference of ward pay beside that of beds, by hand from staff and beds."""
+    save = ("total_gross_release", "hospital_wte", "staffed_beds", "beds_in_closure", "agency_wte", "stranded_cost")
+    found = runs(own(), [BAU | world(), BUILD | world()], save=(*save, "stranded_spend", "agency_spend"), every=own().specs.dt)
+    beds = found["staffed_beds"] + found["beds_in_closure"]
+    surplus = (found["stranded_cost"] - found["stranded_spend"] - found["beds_in_closure"] * (2.2 * 3400 + 2500)) / 3400
+    denser = 3400 * (found["hospital_wte"] - 2.2 * beds - surplus) + found["agency_spend"]
+    cost = ((denser[1] - denser[0])[:-1] * own().specs.dt).sum()
+    released = (found["total_gross_release"][1] - found["total_gross_release"][0])[-1]
+    assert 0.2 < cost / released < 0.4
+
+
 # --- 16: an adversary, and what money rewards ------------------------------------------------------------------------------
 
 RANGES = {
