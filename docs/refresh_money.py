@@ -153,7 +153,7 @@ def _lower(label: str) -> str:
 def _parted(label: str, cost: np.ndarray, harm: np.ndarray) -> str:
     whole, part = float(cost.mean()), float(harm.mean())
     times = 1 - whole / part if part else -1.0
-    turns = f"{times:.2g} times" if times > 0 else "no multiple"
+    turns = f"{float(f'{times:.2g}'):,g} times" if times > 0 else "no multiple"
     return f"| {label} | {whole:,.0f} ({np.mean(cost < 0):.2f}) | {part:,.0f} | {whole - part:,.0f} | {turns} |"
 
 
