@@ -168,13 +168,23 @@ def show(
     return show(name, variable, as_json=json)
 
 
-@app.command(short_help="Find faults without running.", epilog="Example: flowreform check my_model.xmile")
+@app.command(
+    short_help="Find faults without running.",
+    epilog="Examples: flowreform check my_model.xmile; flowreform check my_model.mdl --portable",
+)
 @command
-def check(name: AnyName, noise_seed: NoiseSeed = None, json: Json = False) -> int | None:
+def check(
+    name: AnyName,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Only what Stella, Vensim, PySD and simlin do with what the model uses.")
+    ] = False,
+    noise_seed: NoiseSeed = None,
+    json: Json = False,
+) -> int | None:
     """Find faults without running: names, units, loops, delays against dt, ranges, documentation."""
-    from flowreform.commands.quality import check
+    from flowreform.commands.quality import check, portable_to
 
-    return check(name, noise_seed=noise_seed, as_json=json)
+    return portable_to(name, as_json=json) if portable else check(name, noise_seed=noise_seed, as_json=json)
 
 
 @app.command(short_help="Run a model against what was observed.", epilog="Example: flowreform assess va_transformation")

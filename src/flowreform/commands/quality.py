@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from flowreform.commands.terminal import DIFFERENT, DONE, WRONG_INPUT, at_work, complain, print_json, show, write
+from flowreform.commands.terminal import DIFFERENT, DONE, WRONG_INPUT, at_work, complain, print_json, say, show, table, write
 from flowreform.errors import Level
 
 if TYPE_CHECKING:
@@ -28,6 +28,37 @@ def check(name: str, *, noise_seed: int | None = None, as_json: bool) -> int:
         complain(findings)
         show(f"{name}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
     return WRONG_INPUT if errors else DONE
+
+
+def portable_to(name: str, *, as_json: bool) -> int:
+    """Print what other programs do with the constructs that a model uses."""
+    from flowreform.analyse.portability import TOOLS, portability
+    from flowreform.experiment import as_model
+
+    with at_work("checking"):
+        model = as_model(name)
+        uses = portability(model)
+    opened = {tool: _opened(model, tool) for tool in TOOLS}
+    if as_json:
+        print_json({"name": name, "opens": opened, "constructs": [use.as_dict() for use in uses]})
+        return DONE
+    rows = []
+    for use in uses:
+        row, more = use.construct, len(use.variables) - 1
+        where = use.variables[0] + (f" and {more} more" if more else "")
+        rows.append([row.what, where, *(str(getattr(row, tool)) for tool in TOOLS), row.note])
+    show(table("", ("construct", "where", "Stella", "Vensim", "PySD", "simlin", "what to do"), rows))
+    show(*(f"{tool}: {reason}" for tool, reason in opened.items() if reason))
+    say("what stands in no row is read by all four alike; every row is shown by a small model in tests/test_portability.py")
+    return DONE
+
+
+def _opened(model: Model, tool: str) -> str:
+    """What must be done before a program opens the file at all; empty for nothing."""
+    is_vensim = model.file.lower().endswith(".mdl")
+    if tool == "stella" and is_vensim:
+        return "opens XMILE: `flowreform export MODEL -o FILE.stmx`"
+    return "opens XMILE by its import (Vensim 10)" if tool == "vensim" and not is_vensim else ""
 
 
 def _count(many: int, word: str) -> str:
