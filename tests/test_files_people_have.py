@@ -163,3 +163,56 @@ def test_radians_are_a_unit_of_angles(tmp_path: Path) -> None:
     path = tmp_path / "model.mdl"
     path.write_text(f"{{UTF-8}}\nphase = 0.5 ~ radians ~ |\nwave = SIN(phase) ~ Dmnl ~ |\n{CONTROLS}", encoding="utf-8")
     assert levels(path, "units") == []
+
+
+# --- XMILE as exporters of Vensim's models write it ------------------------------------------------------------------
+
+EXPORTED = """<?xml version="1.0" encoding="utf-8"?>
+<!-- --- exported -- by another program --- -->
+<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
+<header><vendor>t</vendor><product>t</product></header>
+<sim_specs method="Euler" time_units="Month"><start> 0</start><stop> 4</stop><dt> TIME_STEP=1</dt></sim_specs>
+<dimensions><dim name="Region"><elem name="n"/><elem name="s"/></dim><dim name="Age"><elem name="young"/><elem name="old"/></dim>
+<dim name="Part"><elem name="s"/></dim></dimensions>
+<model><variables>{variables}</variables></model></xmile>"""
+
+
+def exported(folder: Path, variables: str) -> dict[str, np.ndarray]:
+    path = folder / "model.xmile"
+    path.write_text(EXPORTED.format(variables=variables), encoding="utf-8")
+    return run(path, "python")
+
+
+def test_lists_of_numbers_steps_in_graphs_and_a_step_that_is_an_equation(tmp_path: Path) -> None:
+    both = '<dimensions><dim name="Region"/><dim name="Age"/></dimensions>'
+    found = exported(
+        tmp_path,
+        f'<aux name="share">{both}<eqn>\n0.01,0.1;0.05,0.05;\t</eqn></aux>'
+        '<aux name="y"><eqn>TIME</eqn><gf><xpts>0,2,2,4</xpts><ypts>1,1,5,5</ypts></gf></aux>',
+    )
+    assert found["share"][0].tolist() == [[0.01, 0.1], [0.05, 0.05]]
+    assert found["y"].tolist() == [1, 1, 1, 5, 5]  # at the step the first of two values holds, as in Vensim
+
+
+def test_names_of_several_words_colons_and_whole_subranges(tmp_path: Path) -> None:
+    found = exported(
+        tmp_path,
+        '<aux name="beds in use"><eqn>3</eqn></aux><aux name="beds"><eqn>4</eqn></aux>'
+        '<aux name="both"><eqn>IF (beds in use > 2 :AND: beds > 3) THEN 2 * beds in use + beds ELSE :NA:</eqn></aux>'
+        '<aux name="places"><dimensions><dim name="Region"/></dimensions><element subscript="n"><eqn>5</eqn></element>'
+        '<element subscript="s"><eqn>7</eqn></element></aux><aux name="south"><eqn>SUM(places[*:Part])</eqn></aux>'
+        '<aux name="kept"><eqn>SAMPLE IF TRUE(TIME >= 2, TIME, 9)</eqn></aux>',
+    )
+    assert (found["both"][0], found["south"][0]) == (10.0, 7.0)
+    assert found["kept"].tolist() == [9, 9, 2, 3, 4]
+
+
+def test_a_name_that_is_two_names_is_still_two_names(tmp_path: Path) -> None:
+    with pytest.raises(fr.errors.ModelError, match="two names in a row"):
+        exported(tmp_path, '<aux name="a b"><eqn>1</eqn></aux><aux name="c"><eqn>a c</eqn></aux>')
+
+
+def test_a_macro_that_is_called_like_a_built_in_it_uses(tmp_path: Path) -> None:
+    """INIT(x) = INITIAL(x): the macro is not its own definition."""
+    found = vensim(tmp_path, ":MACRO: INIT(x)\nINIT = INITIAL(x) ~~|\n:END OF MACRO:\ny = INIT(Time + 7) ~~|\n")
+    assert found["y"].tolist() == [7.0] * 11

@@ -12,6 +12,7 @@ import pytest
 import flowreform as fr
 from flowreform import builtins
 from flowreform.builtins import Kind
+from flowreform.errors import ModelError
 
 TABLE = Path(__file__).resolve().parents[1] / "docs" / "functions.md"
 ROWS = [
@@ -150,3 +151,101 @@ def test_log_gamma_at_its_ends() -> None:
     assert [log_gamma(0.0), log_gamma(math.inf)] == [math.inf, math.inf]
     assert math.isnan(log_gamma(-1.5))
     assert math.isnan(log_gamma(math.nan))
+
+
+# --- vectors, choices and arrays as other programs write them --------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["python", "numba"])
+@pytest.mark.parametrize(
+    ("mode", "x", "expected"),
+    [  # points (0, 0), (1, 10), (2, 15), worked by hand
+        (0, -1.0, 0.0), (0, 0.5, 5.0), (0, 1.5, 12.5), (0, 2.0, 15.0), (0, 9.0, 15.0),
+        (3, -1.0, -10.0), (3, 1.5, 12.5), (3, 4.0, 25.0),
+        (2, 1.5, 10.0), (2, 1.0, 10.0), (4, 1.5, 15.0), (4, 0.1, 10.0), (4, 9.0, 15.0),
+    ],
+)  # fmt: skip
+def test_vector_lookup_reads_a_vector_as_points(tmp_path: Path, mode: int, x: float, expected: float, engine: str) -> None:
+    text = f"Where: one, two, three ~~|\nys[Where] = 0, 10, 15 ~~|\ny = VECTOR LOOKUP(ys[one], {x}, 0, 2, {mode}) ~~|\n"
+    assert vensim(tmp_path, text, engine)["y"] == pytest.approx(np.full(17, expected))
+
+
+def test_vector_lookup_of_another_mode_is_refused(tmp_path: Path) -> None:
+    text = "Where: one, two ~~|\nys[Where] = 0, 10 ~~|\ny = VECTOR LOOKUP(ys[one], 1, 0, 2, 5) ~~|\n"
+    with pytest.raises(ModelError, match="mode of VECTOR LOOKUP is 0, 2, 3 or 4"):
+        vensim(tmp_path, text, "python")
+
+
+def test_the_inverse_of_a_matrix_over_two_names_of_one_range(tmp_path: Path) -> None:
+    """Rows and columns named alike, as input and output tables write them: x times its inverse is the unit matrix."""
+    ranges = "All: a, b, c ~~|\nRow: a, b, c ~~|\nColumn: a, b, c ~~|\n"
+    numbers = "x[Row, Column] = 4, 1, 0; 1, 3, 1; 0, 2, 5; ~~|\n"
+    for names in ("Row, Row", "Row, Column", "Column, Column"):
+        call = f"y[Row, Column] = INVERT MATRIX(x[{names}], ELMCOUNT(All)) ~~|\n"
+        found = arrays(tmp_path, ranges + numbers + call, "y")
+        expected = np.linalg.inv([[4.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 2.0, 5.0]])
+        assert found[0] == pytest.approx(expected, abs=1e-12)
+
+
+def arrays(folder: Path, equations: str, name: str) -> np.ndarray:
+    """An arrayed variable of a Vensim model, [time, ...]."""
+    (folder / "m.mdl").write_text(VENSIM.format(equations=equations), encoding="utf-8")
+    return fr.simulate(folder / "m.mdl", engine="python")[name].isel(run=0).transpose("time", ...).values
+
+
+XMILE_WARDS = '<dimensions><dim name="Ward"><elem name="a"/><elem name="b"/><elem name="c"/></dim></dimensions>'
+
+
+def xmile(folder: Path, variables: str, dimensions: str = "") -> dict[str, np.ndarray]:
+    path = folder / "m.xmile"
+    path.write_text(XMILE.replace("<model>", f"{dimensions}<model>").format(variables=variables), encoding="utf-8")
+    ds = fr.simulate(fr.read_model(path), engine="python").isel(run=0)
+    return {str(name): ds[name].values for name in ds.data_vars}
+
+
+def test_stellas_allocate_is_vensims_allocate_available(tmp_path: Path) -> None:
+    """The same requests, priorities and widths in both programs' words, every type of profile."""
+    wards = "".join(
+        f'<aux name="{name}"><dimensions><dim name="Ward"/></dimensions>'
+        + "".join(f'<element subscript="{ward}"><eqn>{value}</eqn></element>' for ward, value in zip("abc", values, strict=True))
+        + "</aux>"
+        for name, values in (("request", (3, 5, 4)), ("priority", (1, 2, 3)), ("width", (1, 1, 1)))
+    )
+    for kind in (1, 2, 3, 4):
+        call = "ALLOCATE(2 + TIME / 2, Ward, request, priority[*], width[Ward], kind[Ward])"
+        kinds = f'<aux name="kind"><dimensions><dim name="Ward"/></dimensions><eqn>0 * request[Ward] + {kind}</eqn></aux>'
+        got = f'<aux name="got"><dimensions><dim name="Ward"/></dimensions><eqn>{call}</eqn></aux>'
+        ours = xmile(tmp_path, wards + kinds + got, XMILE_WARDS)["got"]
+        text = (
+            "Ward: a, b, c ~~|\nfield: ptype, ppriority, pwidth, pextra ~~|\nrequest[Ward] = 3, 5, 4 ~~|\n"
+            f"profile[Ward, field] = {kind}, 1, 1, 0; {kind}, 2, 1, 0; {kind}, 3, 1, 0; ~~|\n"
+            "got[Ward] = ALLOCATE AVAILABLE(request[Ward], profile[Ward, ptype], 2 + Time / 2) ~~|\n"
+        )
+        theirs = arrays(tmp_path, text, "got")
+        assert ours == pytest.approx(theirs, rel=1e-12)
+        assert ours.sum(axis=-1) == pytest.approx(2 + TIME / 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("PERMUTATIONS(5, 3)", 60), ("COMBINATIONS(5, 3)", 10), ("FACTORIAL(5)", 120), ("FACTORIAL(0)", 1),
+        ("COMBINATIONS(60, 30)", math.comb(60, 30)), ("PERMUTATIONS(20, 10)", math.perm(20, 10)),
+        ("NORMALCDF(-1, 2)", 0.8185946141203637), ("NORMALCDF(7, 13, 10, 3)", 0.6826894921370859),
+        ("INVNORM(0.975)", 1.959963984540054), ("MEAN(1, 2, 6)", 3), ("RAMP(2)", None),
+    ],
+)  # fmt: skip
+def test_functions_of_stella_against_closed_forms(tmp_path: Path, call: str, expected: float | None) -> None:
+    found = xmile(tmp_path, f'<aux name="y"><eqn>{call}</eqn></aux>')["y"]
+    assert found == pytest.approx(2 * TIME if expected is None else np.full(17, expected), rel=1e-12)
+
+
+def test_an_element_with_its_dimension_is_its_number_and_a_star_names_the_axis(tmp_path: Path) -> None:
+    beds = (
+        '<aux name="beds"><dimensions><dim name="Ward"/></dimensions><element subscript="a"><eqn>7</eqn></element>'
+        '<element subscript="b"><eqn>3</eqn></element><element subscript="c"><eqn>5</eqn></element></aux>'
+    )
+    found = xmile(
+        tmp_path, beds + '<aux name="n"><eqn>Ward.b</eqn></aux><aux name="m"><eqn>RANK(beds[*], 1)</eqn></aux>', XMILE_WARDS
+    )
+    assert (found["n"][0], found["m"][0]) == (2.0, 2.0)

@@ -681,7 +681,7 @@ def curve(points: str, attributes: str = "") -> str:
         "<xpts>0,1,</xpts><ypts>0,1,2</ypts>",
         "<xpts>0,1,2</xpts><ypts>0,1</ypts>",
         "<xpts>0,2,1</xpts><ypts>0,1,2</ypts>",
-        "<xpts>0,1,1</xpts><ypts>0,1,2</ypts>",
+        "<xpts>0,1,1,1</xpts><ypts>0,1,2,3</ypts>",
         "<xpts>0,1</xpts>",
         "<xpts>0,1</xpts><ypts/>",
         "<ypts>0,1</ypts>",

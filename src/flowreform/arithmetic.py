@@ -300,6 +300,40 @@ def log_gamma(x: float) -> float:
     return (x - 0.5) * ln(x) - x + 0.9189385332046727 + series - ln(product)
 
 
+def permutations(x: float, chosen: float) -> float:
+    """In how many orders so many of x things can be chosen; fractions are cut off, NaN where there are not so many."""
+    count = trunc(x)
+    least = count - trunc(chosen)
+    if not (count >= least >= 0.0 and count <= 1e6):
+        return NAN
+    total = 1.0
+    while count > least and total < INFINITY:
+        total = total * count
+        count = count - 1.0
+    return total
+
+
+def factorial(x: float) -> float:
+    """x!, of the whole part of x; NaN below 0, and infinity beyond 170."""
+    return permutations(x, x)
+
+
+def combinations(x: float, chosen: float) -> float:
+    """How many choices of so many of x things there are; fractions are cut off, NaN where there are not so many."""
+    count = trunc(x)
+    some = trunc(chosen)
+    if not (count >= some >= 0.0 and count <= 1e6):
+        return NAN
+    if some > count - some:
+        some = count - some
+    total = 1.0
+    step = 1.0
+    while step <= some and total < INFINITY:
+        total = total * (count - some + step) / step
+        step = step + 1.0
+    return nearest(total)
+
+
 def demand_at_price(quantity: float, profile: float, priority: float, width: float, price: float) -> float:
     """What is still asked for at a price: all of `quantity` far below `priority`, none far above it.
 

@@ -191,6 +191,7 @@ NOISE_REPAIR = (
 )
 _DRAWN = "what a random function drew stands in no spreadsheet"
 _SHARE = "the normal distribution of the engine and that of spreadsheets differ in their last digits"
+_WHOLE = "spreadsheets refuse what is no whole number here"
 _PRICE = "the normal distribution function of the engine has no equal among spreadsheets"
 
 _ROWS = (
@@ -252,9 +253,12 @@ _ROWS = (
     builtin("binomial_between(draw: 1, lowest: 1, highest: 1, probability: 1, trials: 1) -> 1", Kind.PURE,
          quantiles.binomial_between, no_excel=_DRAWN, heavy=True),
     builtin("chance(draw: 1, probability: 1) -> 1", Kind.PURE, quantiles.chance, no_excel=_DRAWN),
+    builtin("factorial(x: 1) -> 1", Kind.PURE, ieee.factorial, no_excel=_WHOLE),
+    builtin("permutations(x: 1, chosen: 1) -> 1", Kind.PURE, ieee.permutations, no_excel=_WHOLE),
+    builtin("combinations(x: 1, chosen: 1) -> 1", Kind.PURE, ieee.combinations, no_excel=_WHOLE),
     # numbers from numbers and the time
     builtin("step(height: a, start: T) -> a", Kind.TIMED, ieee.step, _STEP),
-    builtin("ramp(slope: a/T, start: T, [stop: T = inf]) -> a", Kind.TIMED, ieee.ramp,
+    builtin("ramp(slope: a/T, [start: T = start], [stop: T = inf]) -> a", Kind.TIMED, ieee.ramp,
          "IF(MIN({t},{2})>{1},({0})*(MIN({t},{2})-({1})),0)"),
     builtin("pulse(volume: a, [start: T = start], [interval: T = 0]) -> a/T", Kind.TIMED, ieee.pulse, _PULSE,
          held=True),
@@ -300,7 +304,7 @@ _ROWS = (
     builtin("init(input: a) -> a", Kind.STATE, lowering="state.initial_of", at_start="input", also="initial"),
     # a whole dimension
     builtin("sum(array: a) -> a", Kind.REDUCE, lowering="forms.total"),
-    builtin("mean(array: a) -> a", Kind.REDUCE, lowering="forms.mean"),
+    builtin("mean(array: a...) -> a", Kind.REDUCE, lowering="forms.mean"),
     builtin("prod(array: 1) -> 1", Kind.REDUCE, lowering="forms.product", also="product"),
     builtin("vmin(array: a) -> a", Kind.REDUCE, lowering="forms.least"),
     builtin("vmax(array: a) -> a", Kind.REDUCE, lowering="forms.greatest"),
@@ -312,6 +316,9 @@ _ROWS = (
     builtin("vector_sort_order(array: a, direction: 1) -> 1", Kind.VECTOR, lowering="vectors.sort_order"),
     builtin("vector_reorder(array: a, order: 1) -> a", Kind.VECTOR, lowering="vectors.reorder"),
     builtin("vector_elm_map(element: a, offset: 1) -> a", Kind.VECTOR, lowering="vectors.element_map"),
+    builtin("vector_lookup(vector: a, x: b, xmin: b, xmax: b, mode: 1) -> a", Kind.VECTOR, lowering="vectors.vector_lookup"),
+    builtin("allocate(available: a, dimension: ?, request: a, priority: b, width: b, profile type: 1) -> a", Kind.VECTOR,
+         lowering="vectors.by_profile"),
     builtin("vector_select(selection: 1, expression: a, missing: ?, action: 1, error: 1) -> ?", Kind.VECTOR,
          lowering="vectors.select"),
     builtin("invert_matrix(matrix: ?, size: 1) -> ?", Kind.VECTOR, lowering="vectors.invert"),
@@ -402,20 +409,19 @@ _ROWS = (
     ),
     *_refused("delayp", "a delay with a second result, its pipeline; write the delay as stocks"),
     *_refused(
-        "find_market_price supply_at_price alloc_p marketp allocate",
+        "find_market_price supply_at_price alloc_p marketp",
         "not supported; ALLOCATE AVAILABLE and ALLOCATE BY PRIORITY are",
     ),
     *_refused("find_zero simultaneous internal_rate_of_return irr", "found by iteration in a step; put a stock into the loop"),
     *_refused("depreciate_straightline depreciate_by_schedule", "write the schedule as stocks"),
-    *_refused("lookup_slope lookup_area lookuparea lookupmean vector_lookup", "write the slope or the area as a lookup"),
+    *_refused("lookup_slope lookup_area lookuparea lookupmean", "write the slope or the area as a lookup"),
     *_refused(
         "get_data_max get_data_min get_data_mean get_data_median get_data_stdv get_data_total_points cumulate cumulatef "
         "time_shift",
         "work it out from the data before the run, and give it as a parameter or a lookup",
     ),
     *_refused(
-        "counter cgrowth rework fv pv pmt sample_until sshape logisticbound interpolate combinations "
-        "permutations factorial",
+        "counter cgrowth rework fv pv pmt sample_until sshape logisticbound interpolate",
         "not supported; write it with MODULO, POWER, IF and the other functions",
     ),
     *_refused(

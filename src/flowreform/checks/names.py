@@ -66,7 +66,7 @@ def _reference(model: Model, line: Line, ref: Ref, as_table: bool, elements: set
             reason = f"{shown} is a lookup and needs the value it is read at"
             yield line.finding(model, "argument-count", reason, f"write {shown}(x)", ref.column)
         return
-    if name in model.dimensions or name in elements:
+    if name in model.dimensions or name in elements or _is_element(model, name):
         return
     row = builtins.find(name)
     if row is not None and row.kind is Kind.VALUE:
@@ -80,6 +80,12 @@ def _reference(model: Model, line: Line, ref: Ref, as_table: bool, elements: set
         known = (*line.section.visible, *line.section.arguments)
         repair = hints.like(name, known, "define it, or correct the name")
         yield line.finding(model, "undefined-name", f'"{shown}" is not defined', repair, ref.column)
+
+
+def _is_element(model: Model, name: str) -> bool:
+    """Whether a name is an element with its dimension before it: `ward.surgical`."""
+    owner, _, inner = name.rpartition(".")
+    return owner in model.dimensions and inner in model.dimensions[owner].elements
 
 
 def _call(model: Model, line: Line, call: Call, hints: Hints) -> Iterator[Finding]:

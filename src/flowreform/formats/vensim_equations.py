@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowreform.formats.limits import Limits, how_to_raise
+from flowreform.formats.points import Unorderable, in_order
 from flowreform.model import Binary, Call, Expr, Lookup, Number, Ref, Star, Unary, canonical, children, rebuilt
 
 if TYPE_CHECKING:
@@ -252,23 +253,11 @@ def read_points(text: str, limits: Limits) -> Lookup:
 
 
 def make_lookup(x: list[float], y: list[float]) -> Lookup:
-    """A lookup from points, sorted by x; a point given twice counts once. Two values at one x are a step: the first holds up
-    to and at that x, the second from the next number that a computer can tell from it.
-
-    Raises Unreadable for an x that is not finite and for three values at one x."""
-    points: list[tuple[float, float]] = []
-    step = math.nan
-    for place, value in sorted(zip(x, y, strict=True), key=lambda pair: pair[0]):
-        if not math.isfinite(place):
-            raise Unreadable("an x of the lookup is not a finite number", "write a finite number")
-        if points and (place, value) in points[-2:]:
-            continue
-        if place == step:
-            raise Unreadable(f"the lookup has three values at x = {place:g}", "keep two: before and after the step")
-        if points and place == points[-1][0]:
-            step, place = place, math.nextafter(place, math.inf)
-        points.append((place, value))
-    return Lookup(tuple(point[0] for point in points), tuple(point[1] for point in points))
+    """`points.in_order`. Raises Unreadable."""
+    try:
+        return in_order(x, y)
+    except Unorderable as fault:
+        raise Unreadable(fault.reason, fault.repair) from None
 
 
 # --- expressions -----------------------------------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flowreform.builtins import ALIASES
+from flowreform.builtins import ALIASES, find
 from flowreform.formats.vensim_equations import (
     External,
     NoEquation,
@@ -199,8 +199,16 @@ def _call(function: str, args: list[Expr], names: Names) -> Expr:
         if len(args) != count:
             words = name.replace("_", " ").upper()
             raise Unreadable(f"{words} takes {count} arguments and is given {len(args)}", "correct the arguments")
-        return form(*args)
+        made = form(*args)
+        return replace(made, function=_free(made.function, names)) if isinstance(made, Call) else made
     return Call(ALIASES.get(name, name), tuple(args))
+
+
+def _free(name: str, names: Names) -> str:
+    """A spelling of a built-in that no macro of the model has taken: INITIAL stays what it is beside a macro INIT."""
+    row = find(name)
+    spellings = (name, *row.also) if row is not None else (name,)
+    return next((spelling for spelling in spellings if spelling not in names.macros), name)
 
 
 def constant(expr: Expr | None) -> float | None:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
+from flowreform.builtins import BUILTINS
 from flowreform.errors import shorten
 from flowreform.formats.expressions import qualified
 from flowreform.formats.limits import Limits, from_environment, how_to_raise
@@ -71,7 +72,7 @@ def read_xmile(path: Path, limits: Limits | None = None) -> Model:
     document, data = load(path, bounds)
     root = document.root
     called = frozenset(canonical(node.get("name") or "") for node in root.findall("macro"))
-    reading = Reading(str(path), document, bounds, called)
+    reading = Reading(str(path), document, bounds, called, _names_of_words(root) | called)
     if root.tag != "xmile":
         tag = shorten(root.tag.rpartition("}")[2])
         repair = "read a file written as XMILE (.xmile, .stmx)"
@@ -110,6 +111,13 @@ def read_xmile(path: Path, limits: Limits | None = None) -> Model:
         sha256=sha256(data).hexdigest(),
         findings=tuple(reading.findings),
     )
+
+
+def _names_of_words(root: Node) -> frozenset[str]:
+    """The names of several words that an equation may hold: of the file's variables, and of built-ins."""
+    own = (canonical(node.get("name") or "") for node in root.iter(*ROLES))
+    known = (name for row in BUILTINS.values() for name in (row.name, *row.also))
+    return frozenset(name for name in (*own, *known) if "_" in name)
 
 
 # --- models ----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
@@ -23,6 +24,10 @@ from flowreform.model import Expr, canonical
 
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 _WORDS_BEFORE_BRACKET = re.compile(r"((?:[^\W\d][\w$]*[ \t\u00a0]+)+[^\W\d][\w$]*)[ \t]*(?=\()")
+_COMMENT = re.compile(r"<!--([\s\S]*?)-->")
+_WORDS = re.compile(r"[^\W\d][\w$]*(?:[ \t\u00a0]+[^\W\d][\w$]*)+")
+_SUBRANGE = re.compile(r"\*:([^\W\d][\w$]*)")
+_COLONS = re.compile(r":(AND|OR|NOT):|:NA:", re.IGNORECASE)
 _MOST_FINDINGS = 200
 _MOST_HINTS = 20
 
@@ -35,6 +40,7 @@ class Reading:
     document: XmlDocument
     limits: Limits
     macros: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
 
     def fault(self, rule: str, reason: str, repair: str = "", *, at: Node | int = 0, element: str = "", column: int = 0) -> None:
@@ -97,9 +103,14 @@ class Reading:
     def expression(self, node: Node, label: str) -> Expr | None:
         """The expression in an element; None, and a fault, when it cannot be read."""
         line, column = self.document.place(node)
+        text = joined(text_of(node), self.macros)
         try:
-            return parse(joined(text_of(node), self.macros), limits=self.limits, column=column)
+            return parse(text, limits=self.limits, column=column)
         except ExpressionError as problem:
+            plain = spelled(text, self.names)
+            if plain != text:
+                with suppress(ExpressionError):
+                    return parse(plain, limits=self.limits, column=column)
             at = line + problem.line - 1
             first = column if problem.line == 1 else 1
             place = self.document.column(at, first, problem.column) if first and problem.column else 0
@@ -123,6 +134,25 @@ def joined(text: str, macros: frozenset[str]) -> str:
         return found[0]
 
     return _WORDS_BEFORE_BRACKET.sub(join, text)
+
+
+def spelled(text: str, names: frozenset[str]) -> str:
+    """The text as XMILE spells it, of the same length: names of several words joined where they are names of the file or of
+    built-ins, and Vensim's `:AND:`, `:OR:`, `:NOT:` and `:NA:` as words. Exporters of Vensim's models write them so."""
+
+    def join(found: re.Match[str]) -> str:
+        rest, done = found[0], ""
+        while rest:
+            words = rest.split()
+            count = next((n for n in range(len(words), 1, -1) if canonical(" ".join(words[:n])) in names), 1)
+            end = re.match(r"\s*" + r"\s+".join(re.escape(word) for word in words[:count]), rest).end()  # type: ignore[union-attr]
+            blank = re.match(r"\s*", rest).end()  # type: ignore[union-attr]
+            done += rest[:blank] + re.sub(r"\s", "_", rest[blank:end])
+            rest = rest[end:]
+        return done
+
+    text = _SUBRANGE.sub(lambda found: f"{found[1]}.*", text)  # xmutil's form of a whole subrange
+    return _WORDS.sub(join, _COLONS.sub(lambda found: f" {found[1]} " if found[1] else "NAN ", text))
 
 
 def line_of(at: Node | int) -> int:
@@ -320,6 +350,7 @@ def _parse(text: str, start: int, path: Path, limits: Limits) -> Node:
     tag = _ROOT.match(text, start)
     assert tag is not None
     declared: list[str] = []
+    commented = True
     while True:
         extra = "".join(f' xmlns:{prefix}="urn:undeclared:{prefix}"' for prefix in declared)
         parser = etree.XMLParser(
@@ -336,6 +367,10 @@ def _parse(text: str, start: int, path: Path, limits: Limits) -> Node:
             return etree.fromstring((text[: tag.end()] + extra + text[tag.end() :]).encode(), parser)
         except etree.XMLSyntaxError as fault:
             entries = list(parser.error_log)
+            if commented and any(entry.type_name == "ERR_HYPHEN_IN_COMMENT" for entry in entries):
+                # Many programs let two hyphens stand in a comment; nobody reads one, so its hyphens go.
+                text, commented = _COMMENT.sub(lambda found: found[0][:4] + found[1].replace("-", " ") + "-->", text), False
+                continue
             missing = _undeclared(entries, declared)
             if not missing:
                 raise _syntax_error(fault, entries, path, limits) from None

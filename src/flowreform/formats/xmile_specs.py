@@ -25,6 +25,8 @@ _METHODS = {
     "fourthorderrungekutta": Method.RK4,
 }
 _QUOTED_OR_NOT = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|[^,"]+?)\s*(?:,|$)""")
+_ASSIGNED = re.compile(r"^[A-Za-z_ ]+=")
+"""Vensim writes a time as the equation that it is: `TIME_STEP=0.25`."""
 _FALL_BACK = {"rk45": Method.RK4, "gear": Method.RK4, "rk4auto": Method.RK4, "rk2auto": Method.RK2}
 """Methods with a step of their own; XMILE 1.0 (section 3.4.1) lets a reader fall back to a fixed step."""
 
@@ -36,7 +38,7 @@ def read_specs(nodes: list[Node], reading: Reading) -> SimSpecs | None:
         for name in ("start", "stop", "dt", "save_step", "saveper"):
             child = node.find(name)
             if child is not None:
-                fields[name] = (child, text_of(child))
+                fields[name] = (child, _ASSIGNED.sub("", text_of(child)))
         for name in ("method", "time_units", "save_interval"):
             written = attribute(node, name)
             if written is not None:

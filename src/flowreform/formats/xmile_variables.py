@@ -12,6 +12,7 @@ from flowreform import arithmetic as ieee
 from flowreform.errors import shorten
 from flowreform.formats.expressions import NUMBER, qualified
 from flowreform.formats.limits import how_to_raise
+from flowreform.formats.points import Unorderable, in_order
 from flowreform.formats.xmile_conveyors import driven_equation, read_conveyor, read_leak
 from flowreform.formats.xmile_document import Node, Reading, line_of, text_of, truth
 from flowreform.formats.xmile_specs import Behavior, canonical_dimensions, non_negative
@@ -54,13 +55,15 @@ def read_lookup(node: Node, label: str, reading: Reading) -> Lookup | None:
             element=label,
         )
     for before, after in pairwise(x):
-        if not after > before:
+        if not after >= before:
             reason = f"the x points do not rise: {before:g} is followed by {after:g}"
-            reading.fault(
-                "bad-lookup", reason, "sort the points and give each x once", at=xpts if xpts is not None else node, element=label
-            )
+            reading.fault("bad-lookup", reason, "sort the points", at=xpts if xpts is not None else node, element=label)
             return None
-    return Lookup(x, y, kind)
+    try:
+        return replace(in_order(x, y), kind=kind)
+    except Unorderable as problem:
+        reading.fault("bad-lookup", problem.reason, problem.repair, at=xpts if xpts is not None else node, element=label)
+        return None
 
 
 def _kind(node: Node, label: str, reading: Reading) -> LookupKind | None:
@@ -117,7 +120,7 @@ def _spread(node: Node, count: int, label: str, reading: Reading) -> tuple[float
 
 ROLES = {"stock": Role.STOCK, "flow": Role.FLOW, "aux": Role.AUXILIARY, "gf": Role.LOOKUP}
 
-_LIST = re.compile(rf"\s*[+-]?{NUMBER}(?:\s*[,;]\s*[+-]?{NUMBER})+\s*")
+_LIST = re.compile(rf"\s*[+-]?{NUMBER}(?:\s*[,;]\s*[+-]?{NUMBER})+\s*[,;]?\s*")
 
 _BLANK = re.compile(r"\{[^}]*\}|[?\s]+")
 
@@ -294,7 +297,7 @@ def _each(written: list[Node], label: str, axes: tuple[Dimension, ...], around: 
 
 def _listed(written: Node, label: str, axes: tuple[Dimension, ...], around: Surroundings) -> tuple[Equation, ...]:
     """The numbers of an array in one equation, `1, 2; 3, 4`, last dimension fastest."""
-    pieces = [piece.strip() for piece in text_of(written).replace(";", ",").split(",")]
+    pieces = [piece.strip() for piece in text_of(written).replace(";", ",").rstrip(", \n\t").split(",")]
     wholes = list(product(*(axis.elements for axis in axes)))
     if len(pieces) != len(wholes):
         reason = f"the equation lists {len(pieces):,} numbers for {len(wholes):,} elements"

@@ -48,7 +48,12 @@ def count(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
 
 
 def mean(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
-    """MEAN: the sum over the number of elements."""
+    """MEAN: the sum over the number of elements of an array, or of the values given."""
+    if len(call.args) > 1:
+        total: Code = builder.value(scope, call.args[0])
+        for arg in call.args[1:]:
+            total = Op("+", (total, builder.value(scope, arg)))
+        return Op("/", (total, Const(float(len(call.args)))))
     code, runs = _inside(builder, scope, call.args[0])
     return Op("/", (_reduce("+", code, runs), Const(float(math.prod(run.loop.size for run in runs)))))
 

@@ -82,6 +82,9 @@ def _reference(builder: Builder, scope: Scope, ref: Ref) -> Code:
         if ref.name in dimension.elements:
             whole = builder.model.dimensions.get(dimension.parent or "", dimension)
             return Const(float(whole.elements.index(ref.name) + 1))
+    owner, _, inner = ref.name.rpartition(".")
+    if owner in builder.model.dimensions and inner in builder.model.dimensions[owner].elements:
+        return Const(float(builder.model.dimensions[owner].elements.index(inner) + 1))
     near = did_you_mean(ref.name, (*builder.places, *builder.table_of))
     raise Fault(f"{ref.name} is not defined", near or "define it, or correct the name", ref.column)
 

@@ -79,6 +79,8 @@ class Values:
 
 def values_of(builder: Builder, scope: Scope, expr: Expr, call: Call) -> Values:
     """The values of an argument along its last dimension."""
+    if isinstance(expr, Ref) and sum(isinstance(side, Star) for side in expr.subscripts) == 1:
+        return collect(builder, scope, expr, call)
     axis = _last_dimension(builder, expr)
     if axis is None:
         raise Fault(
@@ -318,6 +320,43 @@ def select(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     return Op("if", (Op("or", (too_few, too_many)), Const(float("nan")), result))
 
 
+MODES = {0.0: "continuous", 2.0: "backward", 3.0: "extrapolate", 4.0: "forward"}
+"""The modes of VECTOR LOOKUP that are done."""
+
+
+@fitting
+def vector_lookup(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """VECTOR LOOKUP(vector, x, xmin, xmax, mode): the values along the last dimension, equally far apart from xmin to xmax."""
+    mode = known(builder.model, scope.outward(call.args[4]))
+    if mode not in MODES:
+        reason = "the mode of VECTOR LOOKUP is 0, 2, 3 or 4, known before the run"
+        raise Fault(reason, "areas, slopes and inverses of a vector are not done; write them out", call.column)
+    ref = call.args[0]
+    place = builder.places.get(ref.name) if isinstance(ref, Ref) else None
+    if place is None or not isinstance(ref, Ref) or not place.dimensions or len(ref.subscripts) != len(place.dimensions):
+        raise Fault(
+            "the first argument of VECTOR LOOKUP must be an element of an arrayed variable", "name the first", call.column
+        )
+    whole = Ref(ref.name, (*ref.subscripts[:-1], Star(place.dimensions[-1])), ref.column)
+    values = collect(builder, scope, whole, call)
+    last = Const(float(values.size - 1))
+    x, low, high = (builder.value(scope, arg) for arg in call.args[1:4])
+    share = Op("/", (Op("-", (x, low)), Op("-", (high, low))))
+    position = builder.auxiliary(scope, Op("+", (Const(1.0), Op("*", (share, last)))))
+    held = Op("max", (Op("min", (position, Const(float(values.size)))), Const(1.0)))
+
+    def at(index: Code) -> Code:
+        first = values.whole()
+        return replace(first, picks=(replace(first.picks[0], index=index),))
+
+    if mode in (2.0, 4.0):
+        return at(Op("floor" if mode == 2.0 else "ceiling", (held,)))
+    below = builder.auxiliary(scope, Op("max", (Op("min", (Op("floor", (held,)), last)), Const(1.0))))
+    rise = Op("-", (at(Op("+", (below, Const(1.0)))), at(below)))
+    along = Op("-", (held if mode == 0.0 else position, below))
+    return Op("+", (at(below), Op("*", (along, rise))))
+
+
 # --- matrices --------------------------------------------------------------------------------------------------------
 
 MOST_ROWS = 50
@@ -332,7 +371,8 @@ def invert(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
             "INVERT MATRIX takes a variable with two dimensions in brackets, in an equation that runs over both", "", call.column
         )
     inner = scope.reducing()
-    stars = tuple(Star(side.name) if isinstance(side, Ref) else side for side in ref.subscripts[-2:])
+    alike = ref.subscripts[-2] == ref.subscripts[-1]  # one range for rows and columns: they are still two
+    stars = tuple(Star(None if alike else side.name) if isinstance(side, Ref) else side for side in ref.subscripts[-2:])
     code = builder.value(inner, Ref(ref.name, (*ref.subscripts[:-2], *stars), ref.column))
     runs = list((inner.stars or {}).values())
     size = known(builder.model, scope.outward(call.args[1]))
@@ -350,7 +390,10 @@ def invert(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     nothing = Const(1.0)
     whole = replace(at_first, picks=(Pick(nothing, count, count), Pick(nothing, 1, count)))
     room = Read(builder.slot(scope.name, count * (count + 1)), (), (Pick(nothing, count + 1, count), Pick(nothing, 1, count + 1)))
-    rows, columns = (subscripts.running(builder, scope, run.dimension, run.dimension, 1) for run in runs)
+    if alike:
+        rows, columns = ((0, Term(run.loop.number, 1)) for run in scope.running[-2:])
+    else:
+        rows, columns = (subscripts.running(builder, scope, run.dimension, run.dimension, 1) for run in runs)
     return Vector("inverse", count, (whole, room), (Ordinal(rows[0], (rows[1],)), Ordinal(columns[0], (columns[1],))))
 
 
@@ -384,8 +427,33 @@ def by_price(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     for number in range(first, min(first + _FIELDS, len(axis.elements))):
         sides = (*profile.subscripts[:-2], Star(who.name), Ref(axis.elements[number]))
         fields.append(collect(builder, scope, Ref(profile.name, sides, profile.column), call))
+    return _shared_out(builder, scope, request, fields, builder.value(scope, call.args[2]))
+
+
+@fitting
+def by_profile(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """Stella's ALLOCATE(available, dimension, request, priority, width, type): ALLOCATE AVAILABLE with its profile in three
+    arguments."""
+    named = call.args[1]
+    who = builder.model.dimensions.get(named.name) if isinstance(named, Ref) else None
+    if who is None:
+        raise Fault("the second argument of ALLOCATE is the dimension to share among", "name it", call.column)
+    request, priority, width, kind = (collect(builder, scope, _over(builder, arg, who), call) for arg in call.args[2:6])
+    return _shared_out(builder, scope, request, [kind, priority, width], builder.value(scope, call.args[0]))
+
+
+def _over(builder: Builder, expr: Expr, axis: Dimension) -> Expr:
+    """A variable with `axis` as a whole dimension, whichever of its subscripts names it."""
+    if not isinstance(expr, Ref) or expr.name not in builder.places or not builder.places[expr.name].dimensions:
+        raise Fault(f"ALLOCATE shares among the elements of {axis.label}, and an argument has none", "name an arrayed variable")
+    sides = expr.subscripts or tuple(Ref(name) for name in builder.places[expr.name].dimensions)
+    found = [Star(axis.name) if isinstance(side, Star) or side == Ref(axis.name) else side for side in sides]
+    return Ref(expr.name, tuple(found), expr.column)
+
+
+def _shared_out(builder: Builder, scope: Scope, request: Values, fields: list[Values], available: Code) -> Code:
+    """What each gets at the price at which all together ask for what is available; `fields` are type, priority and width."""
     table = _table(builder, fields)
-    available = builder.value(scope, call.args[2])
     outside = [run for run in scope.running if run.dimension.name not in _names_of(builder, scope, request)]
     around = replace(scope, running=tuple(outside))
     price, share = (
