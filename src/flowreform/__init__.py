@@ -38,6 +38,7 @@ _HOMES = {
     "draws": "sampling",
     "fit": "analyse.fitting.estimate",
     "kpis": "kpi",
+    "loops": "analyse.dominance",
     "open_sweep": "sweeps",
     "probabilities": "analyse.sensitivity",
     "read_case": "case",
@@ -58,6 +59,7 @@ __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
     from flowreform.analyse.assessment import assess as assess
+    from flowreform.analyse.dominance import loops as loops
     from flowreform.analyse.fitting.estimate import fit as fit
     from flowreform.analyse.sensitivity import beats as beats
     from flowreform.analyse.sensitivity import probabilities as probabilities

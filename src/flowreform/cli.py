@@ -169,6 +169,57 @@ def show(
 
 
 @app.command(
+    short_help="Draw a model: overview, sheets, loop cards.",
+    epilog="Examples: flowreform diagram care_shift -o care_shift.html; flowreform diagram care_shift -o overview.svg; "
+    "flowreform diagram care_shift -o loops.svg --loops; flowreform diagram care_shift --sheet beds",
+)
+@command
+def diagram(
+    name: ModelName,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to: .svg for one drawing, .html for all. Words when missing."),
+    ] = None,
+    sheet: Annotated[str, typer.Option(metavar="SECTOR", help="The sheet of one sector.")] = "",
+    loops: Annotated[bool, typer.Option("--loops", help="The loops that the case names, a card for each.")] = False,
+    json: Json = False,
+) -> int | None:
+    """Draw a model: what flows where, a sheet for each sector with what acts on what, a card for each loop.
+
+    A sheet shows the auxiliaries that feedback passes and those that are reported; signs stand where they never change along
+    the runs of the model, its settings and gates. Every drawing has a twin in words, which is printed where no file is named.
+    """
+    from flowreform.commands.structure import diagram
+
+    return diagram(name, output, sheet=sheet, cards=loops, as_json=json)
+
+
+@app.command(
+    short_help="Which feedback loops drive a model, or one stock, and when.",
+    epilog="Examples: flowreform loops va_transformation; flowreform loops care_shift open_staffed_beds --scenario build_first; "
+    "flowreform loops mental_health_shift resident_patients --json",
+)
+@command
+def loops(
+    name: AnyName,
+    stock: Annotated[str, typer.Argument(metavar="[STOCK]", help="Only the loops through this stock, or element of one.")] = "",
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="A scenario of the experiment, or a gate of the model; the baseline when missing.")
+    ] = "",
+    set_: Settings = None,
+    json: Json = False,
+) -> int | None:
+    """Which feedback loops drive a model, or one stock of it, and when, by Loops That Matter: a sentence for each change.
+
+    A loop's share is its score over the sum of the sizes of all scores. It says which loop is behind the changes of a run, not
+    whether they are large; a system at rest has no scores.
+    """
+    from flowreform.commands.structure import loops
+
+    return loops(name, stock, scenario=scenario, settings=tuple(set_ or ()), as_json=json)
+
+
+@app.command(
     short_help="Find faults without running.",
     epilog="Examples: flowreform check my_model.xmile; flowreform check my_model.mdl --portable",
 )

@@ -8,20 +8,22 @@ from pathlib import Path
 
 from flowreform import checks
 from flowreform.case import Case, read_case
-from flowreform.errors import Finding, FlowreformError, ModelError
+from flowreform.errors import Finding, FlowreformError, Level, ModelError
 from flowreform.experiment import Experiment, Subject, as_experiment, as_model, is_experiment
+from flowreform.links.claims import check_claims
 from flowreform.model import Model
 from flowreform.names import split
 
 
 def check(subject: Subject, used: Collection[str] = (), *, noise_seed: int | None = None) -> tuple[Finding, ...]:
-    """Every finding of a model or an experiment without running it, in the order of the file; empty when nothing is wrong.
+    """Every finding of a model or an experiment, in the order of the file; empty when nothing is wrong.
 
     `subject` is a bundled name, a path, a Model or an Experiment. Of a model: names, units, loops, delays against dt, ranges,
-    documentation, and the case file beside it; of an experiment also the experiment's own. A finding has `level` (error or
-    warning), `file`, `line`, `element`, `reason` and `repair`. `used` names variables that something outside the files reads, so
-    that they are not reported as unused. With `noise_seed` random functions are no fault. Faults of files are findings, too.
-    Raises ModelError for a subject that is none of these, and for a bare word that names nothing::
+    documentation, and the case file beside it, with the loops that it names: they are looked up and followed along a few runs. Of
+    an experiment also its own. A finding has `level` (error or warning), `file`, `line`, `element`, `reason` and `repair`. `used`
+    names variables that something outside the files reads, so that they are not reported as unused. With `noise_seed` random
+    functions are no fault. Faults of files are findings, too. Raises ModelError for a subject that is none of these, and for a
+    bare word that names nothing::
 
         for finding in fr.check("care_shift"):
             print(finding)
@@ -47,7 +49,9 @@ def _of_model(model: Model, used: Collection[str]) -> tuple[Finding, ...]:
         case = read_case(model)
     except ModelError as fault:
         return _unique((*checks.check(model, used), *fault.findings))
-    return _unique((*checks.check(model, {*used, *_used(case)}), *(case.findings if case else ())))
+    found = checks.check(model, {*used, *_used(case)})
+    claims = check_claims(model, case) if case and not any(item.level is Level.ERROR for item in found) else ()
+    return _unique((*found, *(case.findings if case else ()), *claims))
 
 
 def _used(case: Case | None) -> set[str]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from flowreform.calendar import DAYS, MONTHS, Calendar, unit_of_time
 from flowreform.case.observations import Observation
 from flowreform.case.periods import measure_of
-from flowreform.case.tables import Case, Chart, FitPlan, FitRow, FitSeries, FitTable, Laws, WorkbookTable
+from flowreform.case.tables import Case, Chart, FitPlan, FitRow, FitSeries, FitTable, Laws, LoopClaim, WorkbookTable
 from flowreform.case.uncertainty import Uncertainty, faults
 from flowreform.errors import did_you_mean, shorten
 from flowreform.measure import Measure, Second, shape_faults, time_faults
@@ -140,6 +140,7 @@ def check_case(case: Case, model: Model, source: Source) -> Case:
         settings=_frozen(settings),
         laws=_check_laws(case.laws, model, source) if case.laws else None,
         workbook=_check_workbook(case.workbook, model, source),
+        loops=_check_loops(case, model, source),
     )
     _check_conclusions(done, source)
     _in_settings(done, source)
@@ -147,6 +148,25 @@ def check_case(case: Case, model: Model, source: Source) -> Case:
     _fails_when(done, model, source)
     _series(done, source)
     return done
+
+
+def _check_loops(case: Case, model: Model, source: Source) -> Mapping[str, LoopClaim]:
+    """The loops with canonical names; one that names something unknown, or what no loop passes, is left out."""
+    found: dict[str, LoopClaim] = {}
+    for name, loop in case.loops.items():
+        named = [_named(text, model, source, ("loops", name, "through", at)) for at, text in enumerate(loop.through)]
+        known = [item for item in named if item is not None]
+        for at, item in enumerate(known):
+            if item.variable.role in (Role.PARAMETER, Role.LOOKUP):
+                reason = f"{item.name} is a {item.variable.role}, and no loop passes it"
+                source.fault("loop-claim", ("loops", name, "through", at), reason, "name stocks, flows and auxiliaries")
+                named = []
+        if len({item.name for item in known}) < len(known):
+            source.fault("loop-claim", ("loops", name, "through"), "a variable is named twice", "name each once")
+            named = []
+        if named and len(known) == len(named):
+            found[name] = loop.model_copy(update={"through": tuple(item.name for item in known)})
+    return _frozen(found)
 
 
 def _frozen(items: dict[str, T]) -> Mapping[str, T]:

@@ -1,7 +1,8 @@
 """The tables of a case file (`model.toml`), field by field, and the frozen `Case` they make.
 
 Question, boundary and calendar; which parameters are levers and which are uncertainties, with sources; KPIs, reference
-series, targets, gates and charts; the laws that every run must keep and the conclusions drawn from it; what is fitted to what;
+series, targets, gates and charts; the laws that every run must keep, the conclusions drawn from it, the loops behind them; what
+is fitted to what;
 what the workbook shows. Never a value that the equations hold. Settings of laws are tests and may lie outside a variable's
 range, unlike those of gates.
 """
@@ -257,6 +258,19 @@ class Conclusion(Table):
     """The share of draws in which the sign must hold."""
 
 
+class LoopClaim(Table):
+    """`[loops.<name>]`: a feedback loop that carries the model's story, and what it does; `check` sees whether it does."""
+
+    label: str = ""
+    """What it is called, in a few words."""
+    through: Annotated[Strings, Field(min_length=1)]
+    """Variables, or elements, on the loop in its order: the shortest loop that passes them is meant."""
+    kind: Literal["reinforcing", "balancing", "changing"]
+    """Whether it amplifies a change, works against it, or does the one at some times and the other at others."""
+    note: str = ""
+    """Anything a reader should know."""
+
+
 class FitSeries(Table):
     """`[fit.series.<name>]`: a series of [reference] that the fit must come close to."""
 
@@ -440,6 +454,7 @@ class Case:
     charts: tuple[Chart, ...]
     laws: Laws | None = None
     conclusions: Mapping[str, Conclusion] = field(default_factory=dict)
+    loops: Mapping[str, LoopClaim] = field(default_factory=dict)
     fit: FitPlan | None = None
     workbook: WorkbookTable = field(default_factory=WorkbookTable)
     settings: Mapping[str, Setting] = field(default_factory=dict)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
+from flowreform.checks.circles import loops
 from flowreform.checks.consistency import units
 from flowreform.checks.delays import delays
-from flowreform.checks.loops import loops
 from flowreform.checks.names import clashes, names, reserved
 from flowreform.checks.subscripts import coverage, left_sides, subscripts
 from flowreform.checks.values import clock, equality, equations, flows, idle_flows, papers, ranges, unused

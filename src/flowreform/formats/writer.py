@@ -19,6 +19,7 @@ from flowreform.files import put, write_file
 from flowreform.formats.expressions import NAME, ExpressionError, parse
 from flowreform.formats.unfold import unfolded
 from flowreform.formats.xmile_document import Node
+from flowreform.formats.xmile_views import add_views
 from flowreform.model import (
     Binary,
     Call,
@@ -121,7 +122,7 @@ _SUFFIXES = (".xmile", ".stmx", ".xml")
 
 
 def write_model(model: Model, path: str | Path) -> Path:
-    """Write a model as XMILE 1.0 and return the path. An existing file is replaced in one step.
+    """Write a model as XMILE 1.0, laid out for tools that draw it, and return the path. An existing file is replaced in one step.
 
     Raises ModelError for a file name that says another format, ExperimentError where the file cannot be written::
 
@@ -131,13 +132,13 @@ def write_model(model: Model, path: str | Path) -> Path:
     if target.suffix.lower() not in _SUFFIXES:
         repair = f"give it a name that ends in {', '.join(_SUFFIXES)}"
         raise ModelError(error("unknown-format", "models are written as XMILE", repair, file=str(target)))
-    data = to_xmile(model)
+    data = to_xmile(model, views=True)
     write_file(target, lambda temporary: put(temporary, data), size=len(data))
     return target
 
 
-def to_xmile(model: Model) -> bytes:
-    """The text of a model as an XMILE file."""
+def to_xmile(model: Model, *, views: bool = False) -> bytes:
+    """The text of a model as an XMILE file; with `views` also where everything stands in a diagram."""
     from lxml import etree
 
     root = etree.Element(f"{{{_SPACE}}}xmile", nsmap={None: _SPACE, "isee": _ISEE, "flowreform": OWN_SPACE}, version="1.0")
@@ -160,6 +161,8 @@ def to_xmile(model: Model) -> bytes:
     for variable in model:
         _variable(variables, variable, model, flows)
     _groups(variables, model)
+    if views:
+        add_views(body, model)
     etree.indent(root, "  ")
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True))
 
@@ -287,6 +290,11 @@ def _dimensions(root: Node, dimensions: Mapping[str, Dimension]) -> None:
 def _label(name: str, label: str) -> str:
     """The label, where it reads as the name; else the name."""
     return label if canonical(_clean(label)) == name else name
+
+
+def label_of(variable: Variable) -> str:
+    """A variable's name as it stands in the file."""
+    return _clean(_label(variable.name, variable.label))
 
 
 def _groups(owner: Node, model: Model) -> None:

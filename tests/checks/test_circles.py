@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowreform.checks.loops import loops
+from flowreform.checks.circles import loops
 from flowreform.errors import Finding, ModelError
 from flowreform.formats.expressions import parse
 from flowreform.lower import lower
