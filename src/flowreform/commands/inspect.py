@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from flowreform.commands.terminal import print_json, table
@@ -75,7 +76,17 @@ def show_model(name: str, model: Model, case: Case | None, *, as_json: bool) -> 
         source = f"{about.source} ({about.status})" if about else ""
         rows.append([item.name, _value(model, item), item.units or "", _range(item), kind, item.doc, source])
     put(table("Parameters", ("name", "value", "unit", "range", "kind", "what it is", "source"), rows, right=(1,)))
+    if case and case.loops:
+        claims = ([key, item.kind, item.label, " -> ".join(item.through)] for key, item in case.loops.items())
+        put(table("Loops", ("name", "kind", "what it is", "goes through"), claims))
+        put(f"`flowreform diagram {name} --loops` has each loop whole; `flowreform loops {name}` says which leads when.")
+    put(f"`flowreform diagram {name} -o {_file(name)}.html` draws the model.")
     put(f"`flowreform show {name} VARIABLE` shows an equation, its causes, its uses and the loops through it.")
+
+
+def _file(name: str) -> str:
+    """What a file about a model may be called."""
+    return PurePath(name).stem or "model"
 
 
 def show_variable(model: Model, case: Case | None, named: Named, *, as_json: bool) -> None:
@@ -106,6 +117,11 @@ def show_variable(model: Model, case: Case | None, named: Named, *, as_json: boo
         lines += [f"  {' -> '.join((*loop, loop[0]))}" for loop in value["loops"]]
     else:
         lines.append("no feedback loop goes through it")
+    if value["claimed_loops"]:
+        lines.append("loops that the case names through it:")
+        lines += [f"  {loop['label'] or loop['name']} ({loop['kind']})" for loop in value["claimed_loops"]]
+    if item.role is Role.STOCK and value["loops"]:
+        lines.append(f"`flowreform loops {model.name} {item.name}` says which loop drives it when.")
     put(*(line for line in lines if line))
 
 
@@ -134,6 +150,7 @@ def model_json(model: Model, case: Case | None) -> dict[str, Any]:
         "time_unit": specs.time_unit,
         "dimensions": {name: list(dimension.elements) for name, dimension in model.dimensions.items()},
         "variables": [_entry(model, case, item) for item in model],
+        "loops": {key: item.model_dump() for key, item in case.loops.items()} if case else {},
         "kpis": {name: {"label": kpi.label, "unit": kpi.unit, "better": kpi.better} for name, kpi in case.kpis.items()}
         if case
         else {},
@@ -147,7 +164,18 @@ def variable_json(model: Model, case: Case | None, item: Variable) -> dict[str, 
         "causes": list(graph[item.name]),
         "uses": list(uses(graph)[item.name]),
         "loops": [list(loop) for loop in loops_through(graph, item.name)],
+        "claimed_loops": _claimed(case, item.name),
     }
+
+
+def _claimed(case: Case | None, name: str) -> list[dict[str, str]]:
+    """The loops of the case that are named through a variable."""
+    found = case.loops.items() if case else ()
+    return [
+        {"name": key, "label": loop.label, "kind": loop.kind}
+        for key, loop in found
+        if name in {text.partition("[")[0] for text in loop.through}
+    ]
 
 
 def _entry(model: Model, case: Case | None, item: Variable) -> dict[str, Any]:

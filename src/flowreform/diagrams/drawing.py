@@ -127,7 +127,7 @@ class Arrow:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class Ground:
     """The tinted ground of a sector, with its title and what is only counted there."""
 
     title: str
@@ -151,7 +151,7 @@ class Drawing:
     boxes: tuple[Box, ...] = ()
     pipes: tuple[Pipe, ...] = ()
     arrows: tuple[Arrow, ...] = ()
-    panels: tuple[Panel, ...] = ()
+    panels: tuple[Ground, ...] = ()
     labels: tuple[tuple[float, float, str, float], ...] = ()
     twin: tuple[str, ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowreform.diagrams.chain import arranged, chain_drawing, name_box
-from flowreform.diagrams.drawing import LINE, Box, Drawing, Panel, Pipe, extent, text_width, wrapped
+from flowreform.diagrams.drawing import LINE, Box, Drawing, Ground, Pipe, extent, text_width, wrapped
 from flowreform.diagrams.plumbing import Plumbing, plumbing
 from flowreform.model import Model
 
@@ -37,7 +37,7 @@ def _sector(label: str, tint: int, chains: list[Drawing], counted: list[str], wi
     notes = counted_lines(counted, max(packed.width, 320.0))
     width = max([packed.width, text_width(label, 15.0), *(text_width(line) for line in notes)]) + 2 * GAP
     height = packed.height + HEAD + GAP + (LINE * len(notes) + 8.0 if notes else 0.0)
-    panel = Panel(label, 0.0, 0.0, width, height, tint, tuple(notes))
+    panel = Ground(label, 0.0, 0.0, width, height, tint, tuple(notes))
     return replace(packed.moved(GAP, HEAD + 6.0), panels=(panel,), width=width, height=height)
 
 
@@ -111,7 +111,7 @@ def _in_columns(parts: list[Drawing], count: int, gap: float) -> Drawing:
     members.sort(key=lambda group: min(group, default=len(parts)))
     boxes: list[Box] = []
     pipes: list[Pipe] = []
-    panels: list[Panel] = []
+    panels: list[Ground] = []
     x = 0.0
     bottom = 0.0
     for group in members:

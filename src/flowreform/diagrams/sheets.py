@@ -13,7 +13,7 @@ from math import hypot
 from typing import Any
 
 from flowreform.diagrams.chain import Arranged, arranged, chain_drawing, name_box, note_width
-from flowreform.diagrams.drawing import LINE, Arrow, Box, Drawing, Panel, Point, extent, text_width, wrapped
+from flowreform.diagrams.drawing import LINE, Arrow, Box, Drawing, Ground, Point, extent, text_width, wrapped
 from flowreform.diagrams.overview import GAP, HEAD, counted_lines, shelves
 from flowreform.diagrams.plumbing import Plumbing, plumbing
 from flowreform.graph import components
@@ -34,7 +34,7 @@ Link = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SheetPlan:
     """What a sheet shows of a sector: variables by name, the links drawn, and the notes under each reader."""
 
     sector: str
@@ -86,7 +86,7 @@ def _sheet(
     levers: Collection[str],
     reported: Collection[str],
     whole: bool,
-) -> Sheet:
+) -> SheetPlan:
     chains = [chain for chain in plan.chains if chain.home == sector]
     pipes = [name for chain in chains for name in (*chain.stocks, *(flow.name for flow in chain.flows))]
     kinds = {Role.AUXILIARY, Role.FLOW, Role.PARAMETER, Role.LOOKUP} if whole else {Role.AUXILIARY, Role.FLOW}
@@ -118,7 +118,7 @@ def _sheet(
             acting = _levers(model, graph, reader, set(levers), inside | core)
             beside += [("lever", model.variables[name].label.replace("_", " ")) for name in acting]
         notes[reader] = tuple(beside)
-    return Sheet(sector, shown, tuple(links), notes)
+    return SheetPlan(sector, shown, tuple(links), notes)
 
 
 def _levers(model: Model, graph: Causes, reader: str, levers: set[str], drawn: Collection[str]) -> list[str]:
@@ -148,7 +148,7 @@ def noted(notes: Sequence[tuple[str, str]], most: int) -> tuple[tuple[str, str],
 
 
 def _drawing(
-    model: Model, plan: Plumbing, graph: Causes, sheet: Sheet, label: str, tint: int, signs: Mapping[Link, int], most: int
+    model: Model, plan: Plumbing, graph: Causes, sheet: SheetPlan, label: str, tint: int, signs: Mapping[Link, int], most: int
 ) -> Drawing:
     """The sheet laid out: links that are too long, or that would run over others, become names under their reader, and what is
     left is laid out anew."""
@@ -166,7 +166,7 @@ def _drawing(
     return _finished(model, plan, sheet, base, label, tint, signs, graph)
 
 
-def _laid_out(model: Model, chains: Sequence[Arranged], sheet: Sheet, most: int) -> Drawing:
+def _laid_out(model: Model, chains: Sequence[Arranged], sheet: SheetPlan, most: int) -> Drawing:
     """The plumbing of a sheet, and its auxiliaries on the slots that are free."""
     notes = {name: noted(items, most) for name, items in sheet.notes.items()}
     crowd = len(sheet.shown) - sum(len(part.chain.stocks) + len(part.chain.flows) for part in chains)
@@ -177,7 +177,7 @@ def _laid_out(model: Model, chains: Sequence[Arranged], sheet: Sheet, most: int)
     return replace(base, boxes=(*base.boxes, *_Slots(model, base, sheet, free, notes).placed()))
 
 
-def _awkward(base: Drawing, sheet: Sheet) -> set[Link]:
+def _awkward(base: Drawing, sheet: SheetPlan) -> set[Link]:
     """The links that are too long to follow, pass through a stock, or run over two things and more."""
     boxes = {box.name: box for box in base.boxes if box.kind != "cloud"}
     rooms = [(box, CROSSED_BOX if box.kind in ("stock", "valve") else CROSSED_BOX / 2) for box in boxes.values()]
@@ -210,7 +210,7 @@ class _Slots:
         self,
         model: Model,
         base: Drawing,
-        sheet: Sheet,
+        sheet: SheetPlan,
         free: Sequence[str],
         notes: Mapping[str, tuple[tuple[str, str], ...]],
     ) -> None:
@@ -380,7 +380,7 @@ def touches(segment: Segment, box: Box, gap: float) -> bool:
 def _finished(
     model: Model,
     plan: Plumbing,
-    sheet: Sheet,
+    sheet: SheetPlan,
     base: Drawing,
     label: str,
     tint: int,
@@ -396,7 +396,7 @@ def _finished(
     lines = counted_lines(counted, max(right - left, 320.0))
     width = max([right - left, text_width(label, 15.0), *(text_width(line) for line in lines)]) + 2 * GAP
     height = bottom - top + HEAD + GAP + (LINE * len(lines) + 8.0 if lines else 0.0)
-    panel = Panel(label, 0.0, 0.0, width, height, tint, tuple(lines))
+    panel = Ground(label, 0.0, 0.0, width, height, tint, tuple(lines))
     moved = replace(base, arrows=tuple(arrows)).moved(GAP - left, HEAD + 6.0 - top)
     title = f"{model.name}: {label}"
     return replace(
@@ -439,7 +439,7 @@ def _edge(box: Box, towards: Point, gap: float) -> Point:
     return box.x + dx * share, box.y + dy * share
 
 
-def _twin(sheet: Sheet, plan: Plumbing, graph: Causes, signs: Mapping[Link, int], counted: Sequence[str]) -> tuple[str, ...]:
+def _twin(sheet: SheetPlan, plan: Plumbing, graph: Causes, signs: Mapping[Link, int], counted: Sequence[str]) -> tuple[str, ...]:
     """The sheet in words: each flow from where to where, and of every variable what drives it, with signs."""
     words = {1: " (+)", -1: " (-)"}
     flows = {flow.name: flow for chain in plan.chains for flow in chain.flows}

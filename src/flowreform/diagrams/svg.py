@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import atan2, cos, hypot, pi, sin
 
 from flowreform.diagrams.chain import name_box
-from flowreform.diagrams.drawing import LINE, SIZE, Arrow, Box, Drawing, Panel, Pipe, Point
+from flowreform.diagrams.drawing import LINE, SIZE, Arrow, Box, Drawing, Ground, Pipe, Point
 from flowreform.errors import visible
 
 MARGIN = 16.0
@@ -98,7 +98,7 @@ def _text(
     return f'<text x="{_n(x)}" y="{_n(y)}"{more}>{_safe(text)}</text>'
 
 
-def _panel(panel: Panel) -> list[str]:
+def _panel(panel: Ground) -> list[str]:
     tint = TINTS[panel.tint % len(TINTS)]
     found = [
         f'<rect x="{_n(panel.x)}" y="{_n(panel.y)}" width="{_n(panel.width)}" height="{_n(panel.height)}" rx="6" fill="{tint}"/>',

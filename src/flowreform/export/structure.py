@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from flowreform.case import Case
 from flowreform.diagrams.cards import card
-from flowreform.diagrams.drawing import Arrow, Box, Drawing, Panel, Pipe
+from flowreform.diagrams.drawing import Arrow, Box, Drawing, Ground, Pipe
 from flowreform.diagrams.overview import overview
 from flowreform.diagrams.score import Score, score
 from flowreform.diagrams.sheets import sheets
@@ -75,7 +75,7 @@ def one_below_the_other(drawings: Sequence[Drawing], title: str, gap: float = 44
     boxes: list[Box] = []
     pipes: list[Pipe] = []
     arrows: list[Arrow] = []
-    panels: list[Panel] = []
+    panels: list[Ground] = []
     twin: list[str] = []
     labels: list[tuple[float, float, str, float]] = []
     y = width = 0.0
@@ -85,7 +85,7 @@ def one_below_the_other(drawings: Sequence[Drawing], title: str, gap: float = 44
         pipes += moved.pipes
         arrows += moved.arrows
         labels += moved.labels
-        panels.append(Panel(drawing.title, 0.0, y, drawing.width, drawing.height + 36.0, len(panels)))
+        panels.append(Ground(drawing.title, 0.0, y, drawing.width, drawing.height + 36.0, len(panels)))
         twin += [f"{drawing.title}:", *drawing.twin]
         width = max(width, drawing.width)
         y += drawing.height + gap

@@ -162,7 +162,7 @@ def to_xmile(model: Model, *, views: bool = False) -> bytes:
         _variable(variables, variable, model, flows)
     _groups(variables, model)
     if views:
-        add_views(body, model)
+        add_views(body, model, {item.name: (label_of(item), spell_name(item.name)) for item in model})
     etree.indent(root, "  ")
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True))
 

@@ -7,6 +7,7 @@ under its reader, as in Stella (Vensim and Simlin call it a shadow or ghost).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import atan2, degrees
 
 from flowreform.diagrams.chain import name_box
@@ -19,8 +20,8 @@ _SPACE = "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"
 MARGIN = 40.0
 
 
-def add_views(owner: Node, model: Model) -> None:
-    """One view of a whole model."""
+def add_views(owner: Node, model: Model, written: Mapping[str, tuple[str, str]]) -> None:
+    """One view of a whole model; `written` has each variable's name as it stands in the file and as equations spell it."""
     from lxml import etree
 
     views = etree.SubElement(owner, f"{{{_SPACE}}}views")
@@ -31,16 +32,16 @@ def add_views(owner: Node, model: Model) -> None:
     view = etree.SubElement(views, f"{{{_SPACE}}}view", {"view_type": "stock_flow", "type": "stock_flow", **size})
     top, aliases = MARGIN, 0
     for page in pages:
-        aliases = _page(view, model, page.moved(MARGIN, top), aliases)
+        aliases = _page(view, model, page.moved(MARGIN, top), written, aliases)
         top += page.height + MARGIN
 
 
-def _page(view: Node, model: Model, page: Drawing, aliases: int) -> int:
+def _page(view: Node, model: Model, page: Drawing, written: Mapping[str, tuple[str, str]], aliases: int) -> int:
     """One sheet: what stands on it, its aliases, its connectors; how many aliases there are by now."""
     boxes = {box.name: box for box in page.boxes if box.kind != "cloud"}
     ways = {pipe.name: pipe.points for pipe in page.pipes}
     for box in boxes.values():
-        _thing(view, model, box, ways.get(box.name, ()))
+        _thing(view, model, box, ways.get(box.name, ()), written[box.name][0])
     graph = causes(model)
     drawn = {(arrow.source, arrow.target) for arrow in page.arrows}
     for box in boxes.values():
@@ -51,14 +52,14 @@ def _page(view: Node, model: Model, page: Drawing, aliases: int) -> int:
             if cause == box.name:
                 continue
             if (cause, box.name) in drawn:
-                _connector(view, _spelt(model, cause), None, boxes[cause], box, _spelt(model, box.name))
+                _connector(view, written[cause][1], None, boxes[cause], box, written[box.name][1])
                 continue
             y = _foot(box) + LINE * row
             alias = Box(cause, "alias", box.x, y, 0.0, 0.0)
             row, aliases = row + 1, aliases + 1
             node = _add(view, "alias", x=_number(box.x), y=_number(y), uid=str(aliases))
-            _add(node, "of").text = _spelt(model, cause)
-            _connector(view, "", aliases, alias, box, _spelt(model, box.name))
+            _add(node, "of").text = written[cause][1]
+            _connector(view, "", aliases, alias, box, written[box.name][1])
     return aliases
 
 
@@ -68,10 +69,10 @@ def _foot(box: Box) -> float:
     return room.top + LINE * (len(box.lines) + 0.5)
 
 
-def _thing(view: Node, model: Model, box: Box, points: tuple[tuple[float, float], ...]) -> None:
+def _thing(view: Node, model: Model, box: Box, points: tuple[tuple[float, float], ...], name: str) -> None:
     variable = model.variables[box.name]
     tag = "stock" if variable.role is Role.STOCK else "flow" if points or variable.role is Role.FLOW else "aux"
-    node = _add(view, tag, x=_number(box.x), y=_number(box.y), name=_name(model, box.name))
+    node = _add(view, tag, x=_number(box.x), y=_number(box.y), name=name)
     if tag == "stock":  # a stock's place is its top left corner where a size is given
         node.set("x", _number(box.left))
         node.set("y", _number(box.top))
@@ -92,18 +93,6 @@ def _connector(view: Node, cause: str, alias: int | None, a: Box, b: Box, reader
     else:
         _add(source, "alias", uid=str(alias))
     _add(node, "to").text = reader
-
-
-def _name(model: Model, name: str) -> str:
-    from flowreform.formats.writer import label_of
-
-    return label_of(model.variables[name])
-
-
-def _spelt(model: Model, name: str) -> str:
-    from flowreform.formats.writer import spell_name
-
-    return spell_name(name)
 
 
 def _number(value: float) -> str:

@@ -38,7 +38,7 @@ LEAST = 0.001
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
+class FeedbackLoop:
     """A feedback loop and its part over time.
 
     `path` are its variables in order; loops that differ only in elements of arrays are one, with their scores added up.
@@ -87,20 +87,20 @@ class Loops(Manual):
     stock: str
     scenario: str
     times: np.ndarray
-    loops: tuple[Loop, ...]
+    loops: tuple[FeedbackLoop, ...]
     regimes: tuple[Regime, ...]
     method: str
     complete: bool
     groups: tuple[tuple[str, ...], ...]
 
-    def __getitem__(self, name: str) -> Loop:
+    def __getitem__(self, name: str) -> FeedbackLoop:
         """The loop of that name: R1, B2, or its name in [loops] of the case. Raises KeyError."""
         for loop in self.loops:
             if name in (loop.name, loop.declared):
                 return loop
         raise KeyError(name)
 
-    def __iter__(self) -> Iterator[Loop]:
+    def __iter__(self) -> Iterator[FeedbackLoop]:
         return iter(self.loops)
 
     def __len__(self) -> int:
@@ -285,7 +285,7 @@ class _Search:
         """Every loop that has a part, named and in order."""
         told = [group for group in self.groups if self._tells(group)]
         groups = [group for group in told if group & self.wanted] if self.wanted else told[:1]
-        rows: list[Loop] = []
+        rows: list[FeedbackLoop] = []
         for at, group in enumerate(groups, 1):
             rows += self._group(at, group)
         if self.wanted and len(groups) > 1:  # elements of an arrayed stock in groups of their own: each counts alike
@@ -310,7 +310,7 @@ class _Search:
         stocks = (self.names[slot] for slot in sorted(group) if slot in self.along.rates)
         return tuple(dict.fromkeys(name for name in stocks if self.model.variables[split(name)[0]].role is Role.STOCK))
 
-    def _group(self, at: int, group: frozenset[int]) -> list[Loop]:
+    def _group(self, at: int, group: frozenset[int]) -> list[FeedbackLoop]:
         """The loops of one group with their shares of it."""
         import numpy as np
 
@@ -342,7 +342,7 @@ class _Search:
                 continue
             kind = _kind(share)
             rows.append(
-                Loop(
+                FeedbackLoop(
                     "",
                     words,
                     kind,
@@ -401,7 +401,7 @@ class _Search:
         return some + "moments of the run. A loop that is missing is weaker than, or a near relative of, one that is here."
 
 
-def _over(row: Loop, count: int) -> Loop:
+def _over(row: FeedbackLoop, count: int) -> FeedbackLoop:
     from dataclasses import replace
 
     return replace(row, shares=row.shares / count)
@@ -413,7 +413,7 @@ def _kind(shares: np.ndarray) -> str:
     return "at rest" if not up and not down else "changing" if up and down else "reinforcing" if up else "balancing"
 
 
-def _named(rows: list[Loop]) -> list[Loop]:
+def _named(rows: list[FeedbackLoop]) -> list[FeedbackLoop]:
     """R, B or U (both in turn) and a number by strength, as in the literature."""
     from dataclasses import replace
 
