@@ -49,7 +49,16 @@ ELSEWHERE = {
 }
 """Lines that are run by something else, or not at all: what they hold, and why."""
 
-LONG = ("assess care_shift --battery", "fit mental_health_shift", "assess va_transformation")
+LONG = (
+    "assess care_shift --battery",
+    "fit mental_health_shift",
+    "assess va_transformation",
+    "diagram care_shift -o care_shift.html",
+    "diagram care_shift -o loops.svg --loops",
+    "diagram care_shift --sheet beds",
+    "loops care_shift open_staffed_beds --scenario build_first",
+    "loops mental_health_shift site_beds",
+)
 """Commands that take more than ten seconds: only with -m slow."""
 
 

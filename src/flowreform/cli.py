@@ -170,7 +170,7 @@ def show(
 
 @app.command(
     short_help="Draw a model: overview, sheets, loop cards.",
-    epilog="Examples: flowreform diagram care_shift -o care_shift.html; flowreform diagram care_shift -o overview.svg; "
+    epilog="Examples: flowreform diagram care_shift -o overview.svg; flowreform diagram care_shift -o care_shift.html; "
     "flowreform diagram care_shift -o loops.svg --loops; flowreform diagram care_shift --sheet beds",
 )
 @command
@@ -196,8 +196,8 @@ def diagram(
 
 @app.command(
     short_help="Which feedback loops drive a model, or one stock, and when.",
-    epilog="Examples: flowreform loops va_transformation; flowreform loops care_shift open_staffed_beds --scenario build_first; "
-    "flowreform loops mental_health_shift resident_patients --json",
+    epilog="Examples: flowreform loops care_shift improvement_capability --scenario build_first; "
+    "flowreform loops care_shift open_staffed_beds --scenario build_first; flowreform loops mental_health_shift site_beds",
 )
 @command
 def loops(

@@ -182,7 +182,7 @@ def loops(
     the loops are too many to count, the strongest paths are followed at 24 moments (Eberlein and Schoenberg 2020), and `method`
     says so. Raises ModelError and ExperimentError for names that there are not, and for a run that fails::
 
-        found = fr.loops("va_transformation", "open_beds")
+        found = fr.loops("care_shift", "improvement_capability", scenario="build_first")
         print(*found.sentences(), sep="\\n")
         found.loops[0].shares
     """
@@ -273,7 +273,10 @@ class _Search:
         self.order = {name: (variable.role is not Role.STOCK, at) for at, (name, variable) in enumerate(model.variables.items())}
         self.when = When(calendar, model.specs.time_unit)
         self.groups = feedback(along.links)
-        inside = [(a, b) for group in self.groups for a in sorted(group) for b in along.links[a] if b in group]
+        told = [group for group in self.groups if self._tells(group)]
+        self.looked = [group for group in told if group & wanted] if wanted else told[:1]
+        self.told = told
+        inside = [(a, b) for group in self.looked for a in sorted(group) for b in along.links[a] if b in group]
         self.scores = scores(along, inside).by_link
         program = along.program
         every = max(1, round(program.save_every / program.dt))
@@ -283,8 +286,7 @@ class _Search:
 
     def found(self, stock: str, scenario: str) -> Loops:
         """Every loop that has a part, named and in order."""
-        told = [group for group in self.groups if self._tells(group)]
-        groups = [group for group in told if group & self.wanted] if self.wanted else told[:1]
+        groups = self.looked
         rows: list[FeedbackLoop] = []
         for at, group in enumerate(groups, 1):
             rows += self._group(at, group)
@@ -295,7 +297,7 @@ class _Search:
         times = self.along.times[self.steps]
         return Loops(
             self.model, stock, scenario, times, tuple(rows), regimes(self.when, stock, self._behaviour(), times, rows),
-            self._method(groups), not self.too_many, tuple(map(self._stocks, groups if self.wanted else told)),
+            self._method(groups), not self.too_many, tuple(map(self._stocks, groups if self.wanted else self.told)),
         )  # fmt: skip
 
     def _behaviour(self) -> np.ndarray | None:
