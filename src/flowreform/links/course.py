@@ -11,6 +11,7 @@ from flowreform import engine
 from flowreform.arithmetic import divide
 from flowreform.builtins import BUILTINS
 from flowreform.engine import helpers
+from flowreform.errors import ModelError, error
 from flowreform.lower.order import reads
 from flowreform.model import Method, Model
 from flowreform.names import element_names
@@ -124,7 +125,12 @@ def slot_names(program: Program, model: Model) -> tuple[str, ...]:
 
 
 def euler(program: Program) -> Program:
-    """The same program stepped by Euler's method, on whose steps the scores are defined."""
+    """The same program stepped by Euler's method, on whose steps the scores are defined.
+
+    Raises ModelError for one that draws random numbers: what is due to which link cannot be told from them."""
+    if program.noises:
+        reason = "it draws random numbers at every step, and links are not told apart in what they make"
+        raise ModelError(error("noise", reason, "take the random functions out, or read it without a noise seed"))
     return program if program.method is Method.EULER else replace(program, method=Method.EULER)
 
 
