@@ -41,7 +41,7 @@ CASES: dict[str, tuple[str, float, str, Mapping[str, float]]] = {
          "community_occupancy_at_start": 0.8, "annual_discount_rate": 0.05},
     ),
     "stroke_centralisation": (
-        "stroke_big_bang_or_phased", 36.0, "phased_sooner",
+        "stroke_big_bang_or_phased", 36.0, "phased_first_unit_sooner",
         {"strokes_per_month_at_start": 500.0, "mean_stay_at_start": 24.0, "pay_per_wte": 3600.0, "annual_discount_rate": 0.05,
          "share_arriving_within_four_hours": 0.42, "support_per_hospital": 0.2},
     ),

@@ -10,7 +10,7 @@ from flowreform.case import Case
 
 PLACE = {"strokes_per_month_at_start", "area_served", "hospitals_at_start", "hyperacute_units_planned"}
 """Size and distances of a region."""
-DATES = {"launch_date", "opening_spread", "preparation_lead", "rule_change_date"}
+DATES = {"launch_date", "opening_spread", "preparation_lead", "ordering_spread", "rule_change_date"}
 
 
 def case_of() -> Case:
@@ -57,15 +57,17 @@ def test_places_are_alike_until_the_first_order() -> None:
 
 def test_the_draws_that_are_shown_are_those_that_run() -> None:
     """Rows of the posterior and distributions of the experiment's own alike: what `fr.draws` gives is what a run was given."""
-    experiment = fr.read_experiment("stroke_big_bang_or_phased").with_(draws=3)
+    experiment = fr.read_experiment("stroke_four_hour_rule").with_(draws=3)
     assert experiment.ensemble is not None
     samples = fr.draws(experiment)
-    assert set(samples.data_vars) >= {"deaths_avoided_by_all_care", "recruits_limit", "value_of_a_death_avoided"}
+    own = "cover_of_an_admitting_hospital"
+    assert set(samples.data_vars) >= {"deaths_avoided_by_all_care", own, "value_of_a_death_avoided"}
     assert samples["deaths_avoided_by_all_care"].attrs["distribution"] == "posterior"
-    assert samples["recruits_limit"].attrs["distribution"].startswith("uniform")
+    assert samples[own].attrs["distribution"].startswith("uniform")
     ds = fr.run(experiment, engine="python")
-    base = fr.simulate(
-        experiment.model, {str(name): list(column.values) for name, column in samples.items()}, save=["total_spend"],
-        save_every=experiment.save_every, engine="python",
-    )  # fmt: skip
-    assert (ds["total_spend"].sel(scenario="big_bang").values == base["total_spend"].values).all()
+    place = {**case_of().settings["manchester"].values, "rule_change_date": 200.0}
+    inputs = {str(name): list(column.values) for name, column in samples.items()} | {
+        name: [float(value)] * 3 for name, value in place.items()
+    }
+    base = fr.simulate(experiment.model, inputs, save=["total_spend"], save_every=experiment.save_every, engine="python")
+    assert (ds["total_spend"].sel(scenario="four_hours").values == base["total_spend"].values).all()
