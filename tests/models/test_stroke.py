@@ -71,3 +71,33 @@ def test_the_draws_that_are_shown_are_those_that_run() -> None:
     }
     base = fr.simulate(experiment.model, inputs, save=["total_spend"], save_every=experiment.save_every, engine="python")
     assert (ds["total_spend"].sel(scenario="four_hours").values == base["total_spend"].values).all()
+
+
+def test_one_date_and_phased_are_compared_from_the_same_decision() -> None:
+    """The first bed of every scenario is ordered in the same month; the pairs share the middle of the programme, or its end."""
+    experiment = fr.read_experiment("stroke_big_bang_or_phased")
+    stands = experiment.model.parameters
+    dates = {
+        name: {
+            key: float(scenario.fixed.get(key, stands[key].text)) for key in ("launch_date", "opening_spread", "preparation_lead")
+        }
+        for name, scenario in experiment.scenarios.items()
+        if name != experiment.baseline
+    }
+    assert {of["launch_date"] - of["preparation_lead"] for of in dates.values()} == {10.0}
+    first = {name: of["launch_date"] for name, of in dates.items()}
+    last = {name: of["launch_date"] + of["opening_spread"] for name, of in dates.items()}
+    assert first["one_date"] == first["phased"]
+    assert first["one_date_same_middle"] + last["one_date_same_middle"] == first["phased"] + last["phased"]
+    assert last["one_date_same_completion"] == last["phased"]
+
+
+def test_practice_is_of_people_who_are_taught() -> None:
+    """Where no unit is staffed and nobody is paid to teach, nobody practises early discharge, whatever the date."""
+    model, case = fr.read_model("stroke_centralisation"), case_of()
+    nobody = {"support_per_hospital": 0.0, "share_of_extra_cost_paid": 0.0}
+    ds = in_settings(model, case, [nobody, {}], ["practising_staff"], "python").sel(time=84)
+    for place in ("", "manchester"):
+        without, with_them = (float(ds["practising_staff"].sel(setting=place).isel(run=run)) for run in (0, 1))
+        assert without == 0
+        assert with_them > 0
