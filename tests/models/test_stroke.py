@@ -96,7 +96,7 @@ def test_practice_is_of_people_who_are_taught() -> None:
     """Where no unit is staffed and nobody is paid to teach, nobody practises early discharge, whatever the date."""
     model, case = fr.read_model("stroke_centralisation"), case_of()
     nobody = {"support_per_hospital": 0.0, "share_of_extra_cost_paid": 0.0}
-    ds = in_settings(model, case, [nobody, {}], ["practising_staff"], "python").sel(time=84)
+    ds = in_settings(model, case, [nobody, {}], ["practising_staff"], "python").sel(time=72)
     for place in ("", "manchester"):
         without, with_them = (float(ds["practising_staff"].sel(setting=place).isel(run=run)) for run in (0, 1))
         assert without == 0
