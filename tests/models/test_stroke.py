@@ -94,10 +94,9 @@ def test_one_date_and_phased_are_compared_from_the_same_decision() -> None:
 
 def test_practice_is_of_people_who_are_taught() -> None:
     """Where no unit is staffed and nobody is paid to teach, nobody practises early discharge, whatever the date."""
-    model, case = fr.read_model("stroke_centralisation"), case_of()
-    nobody = {"support_per_hospital": 0.0, "share_of_extra_cost_paid": 0.0}
-    ds = in_settings(model, case, [nobody, {}], ["practising_staff"], "python").sel(time=72)
-    for place in ("", "manchester"):
-        without, with_them = (float(ds["practising_staff"].sel(setting=place).isel(run=run)) for run in (0, 1))
-        assert without == 0
-        assert with_them > 0
+    model, place = fr.read_model("stroke_centralisation"), case_of().settings["manchester"].values
+    inputs = {name: [float(value)] * 2 for name, value in place.items()}
+    inputs |= {"support_per_hospital": [0.0, place["support_per_hospital"]], "share_of_extra_cost_paid": [0.0, 1.0]}
+    ds = fr.simulate(model, inputs, save=["practising_staff"], save_every=1.0, engine="python").sel(time=72)
+    assert float(ds["practising_staff"][0]) == 0
+    assert float(ds["practising_staff"][1]) > 50
