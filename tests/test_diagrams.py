@@ -267,3 +267,56 @@ def test_a_bundled_model_is_written_laid_out(name: str, tmp_path: Path) -> None:
     kinds = [item["type"] for item in elements]
     assert kinds.count("stock") == len(made.stocks)
     assert sum(kinds.count(kind) for kind in ("stock", "flow", "aux")) == len(made.variables)
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+
+
+def said(*words: str) -> tuple[int, str]:
+    from typer.testing import CliRunner
+
+    from flowreform.cli import app
+
+    result = CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
+    return result.exit_code, result.output
+
+
+def test_diagram_writes_svg_and_html_and_says_the_same_in_words(tmp_path: Path) -> None:
+    path = str(write_model(ward(), tmp_path / "ward.xmile"))
+    assert said("diagram", path, "-o", str(tmp_path / "a.svg"))[0] == 0
+    assert ElementTree.parse(tmp_path / "a.svg").getroot().tag.endswith("svg")
+    assert said("diagram", path, "-o", str(tmp_path / "a.html"))[0] == 0
+    assert (tmp_path / "a.html").read_text(encoding="utf-8").count("<svg") == 2
+    code, words = said("diagram", path)
+    assert code == 0
+    assert "admitting: from waiting to in_ward" in words
+    code, text = said("diagram", path, "--json")
+    entries = json.loads(text)["drawings"]
+    assert [entry["kind"] for entry in entries] == ["overview", "sheet"]
+    assert all(entry["score"]["overlaps"] == 0 for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("-o", "a.png"), "name that ends in .svg or .html"),
+        (("--sheet", "bads"), "no such sector"),
+        (("--loops",), "names no loops"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(words: tuple[str, ...], reason: str, tmp_path: Path) -> None:
+    path = str(write_model(ward(), tmp_path / "ward.xmile"))
+    code, text = said("diagram", path, *words)
+    assert code == 1
+    assert reason in text
+
+
+def test_loops_prints_sentences_and_json(tmp_path: Path) -> None:
+    path = str(write_model(ward(), tmp_path / "ward.xmile"))
+    code, text = said("loops", path, "in_ward")
+    assert code == 0
+    assert "leads with" in text
+    found = json.loads(said("loops", path, "in_ward", "--set", "stay=6", "--json")[1])
+    assert {"regimes", "loops", "times", "method"} <= set(found)
+    assert len(found["loops"][0]["shares"]) == len(found["times"])
+    assert said("loops", path, "days")[0] == 1
