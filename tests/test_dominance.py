@@ -28,6 +28,7 @@ from flowreform.links.signs import signs, structural_sign
 from flowreform.lower import lower
 from flowreform.model import Method, Model
 from flowreform.program import Assign
+from random_models import made
 
 
 def along(made: Model) -> tuple[Course, dict[str, int]]:
@@ -213,6 +214,22 @@ def test_a_wrong_link_score_is_caught(drop: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "scores", wrong)
     with pytest.raises((AssertionError, KeyError)):
         test_bounded_growth_changes_hands_at_half_the_limit()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_expression_along_a_run_is_what_the_engine_works_out(seed: int) -> None:
+    """On random models: every equation, looked at over all steps at once, gives the values of the run."""
+    run, _ = along(made(seed, Method.EULER).model)
+    steps = np.arange(len(run.times))
+    looked = 0
+    for slot, part in run.within.items():
+        found = run.evaluate(part.code, steps, lambda source: run.values[source])
+        np.testing.assert_allclose(found, run.values[slot], rtol=1e-12, atol=1e-12, err_msg=part.name)
+        looked += 1
+    for slot, part in run.after.items():
+        found = run.evaluate(part.code, steps, lambda source: run.values[source])
+        np.testing.assert_allclose(found[:-1], run.values[slot][1:], rtol=1e-12, atol=1e-12, err_msg=part.name)
+    assert looked > 3
 
 
 # --- finding loops ---------------------------------------------------------------------------------------------------

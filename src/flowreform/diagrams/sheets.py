@@ -6,6 +6,7 @@ links are shortest and cross least, and then moved and exchanged as long as that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -178,7 +179,9 @@ def _laid_out(model: Model, chains: Sequence[Arranged], sheet: SheetPlan, most: 
 
 
 def _awkward(base: Drawing, sheet: SheetPlan) -> set[Link]:
-    """The links that are too long to follow, pass through a stock, or run over two things and more."""
+    """The links that are too long to follow, pass through a stock, or run over two things and more. The only link of an auxiliary
+    stays unless it is too long: without it nothing would say where it belongs."""
+    degree = Counter(name for link in sheet.links for name in link)
     boxes = {box.name: box for box in base.boxes if box.kind != "cloud"}
     rooms = [(box, CROSSED_BOX if box.kind in ("stock", "valve") else CROSSED_BOX / 2) for box in boxes.values()]
     rooms += [(name_box(box), CROSSED_BOX / 2) for box in boxes.values() if box.kind == "valve"]
@@ -187,7 +190,8 @@ def _awkward(base: Drawing, sheet: SheetPlan) -> set[Link]:
         arrow = arrow_between(boxes[cause], boxes[reader], 0)
         line = arrow.start, arrow.end
         over = sum(weight for room, weight in rooms if room.name not in (cause, reader) and touches(line, room, -1.0))
-        if hypot(line[0][0] - line[1][0], line[0][1] - line[1][1]) > FAR or over >= CROSSED_BOX:
+        lone = any(degree[name] == 1 and boxes[name].kind in ("auxiliary", "parameter") for name in (cause, reader))
+        if hypot(line[0][0] - line[1][0], line[0][1] - line[1][1]) > FAR or (over >= CROSSED_BOX and not lone):
             found.add((cause, reader))
     return found
 
@@ -223,6 +227,7 @@ class _Slots:
         self.rooms = [*self.fixed.values(), *names]
         self.weights = np.array([CROSSED_BOX] * len(self.fixed) + [CROSSED_NAME] * len(names))
         self.walls = [(box, 8.0) for box in self.fixed.values()] + [(box, 12.0) for box in names] + _pipe_boxes(base)
+        self.walls += [(box, 2.0) for box in base.boxes if box.kind == "cloud"]
         self.shape = {name: _auxiliary(model, name, notes.get(name, ()), 0.0, 0.0) for name in self.free}
         self.beside: dict[str, list[str]] = {name: [] for name in self.free}
         for a, b in sheet.links:

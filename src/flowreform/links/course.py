@@ -218,7 +218,8 @@ class _Evaluation:
         assert row.python is not None, name
         clock = {"t": self.course.times[self.steps], "begun": self.course.times[self.steps], "dt": self.program.dt}
         given = [clock[word] for word in row.clock]
-        return np.frompyfunc(row.python, len(given) + len(values), 1)(*given, *values).astype(float)
+        found = np.frompyfunc(row.python, len(given) + len(values), 1)(*given, *values)
+        return np.asarray(found, dtype=float)
 
     def _picked(self, read: Read) -> Any:
         np = self.np
@@ -238,7 +239,7 @@ class _Evaluation:
         kinds = {"continuous": 0, "extrapolate": 1, "discrete": 2}
         steep = [divide(b - a, d - c) for a, b, c, d in zip(table.y, table.y[1:], table.x, table.x[1:], strict=False)]
         points = (table.x, table.y, (*steep, 0.0), (0,), (len(table.x),), (kinds[str(table.kind)],), 0)
-        return self.np.frompyfunc(lambda value: helpers.look(*points, value), 1, 1)(x).astype(float)
+        return self.np.asarray(self.np.frompyfunc(lambda value: helpers.look(*points, value), 1, 1)(x), dtype=float)
 
     def _past(self, number: int, lag: Any, before: Any) -> Any:
         np = self.np
