@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copyreg
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +24,20 @@ from flowreform.text import Manual, Shown, columns, number
 T = TypeVar("T")
 
 _SPACES = re.compile(r"(?:\\n|\\r|[\s_\u00a0])+")
+
+
+_DEPTH = 20_000
+
+
+@contextmanager
+def deep() -> Iterator[None]:
+    """Room for expressions as deep as a reader lets through (`with deep():`, or `@deep()` on what walks into them)."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def canonical(name: str) -> str:

@@ -35,6 +35,13 @@ RESERVED = ("scenario", "draw", "run", "time", "failed", "failed_variable", "fai
 """Names that results need for themselves."""
 
 
+def why_taken(name: str) -> str:
+    """Why results cannot hold a variable of a name; "" where they can."""
+    if name in RESERVED:
+        return "results need this name for themselves"
+    return "a name that ends in brackets stands for an element of an array" if split(name)[1] else ""
+
+
 def split(name: str) -> tuple[str, tuple[str, ...]]:
     """`"Open Beds[Losing]"` as canonical base and elements: `("open_beds", ("losing",))`."""
     text = name.strip()

@@ -20,7 +20,7 @@ from flowreform.errors import ExperimentError, FlowreformError, ModelError, erro
 from flowreform.experiment import Experiment
 from flowreform.files import Unfailing, write_file
 from flowreform.model import Dimension, Model, Variable
-from flowreform.names import RESERVED, split
+from flowreform.names import RESERVED, split, why_taken
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -83,28 +83,30 @@ def _runs(*groups: Mapping[str, NDArray[Any]] | None) -> int:
 
 def refuse_names(model: Model, names: Iterable[str]) -> None:
     """Raises ModelError, with a finding each, for variables to be saved or set under names that results need for themselves."""
-    taken = {*RESERVED, *model.dimensions}
     findings = [
         error(
             "reserved-name",
-            "results need this name for themselves",
+            (why_taken(name) if name in model.variables else "") or "results need this name for themselves",
             "rename the variable",
             file=model.file,
-            line=model.variables[split(name)[0]].line,
+            line=model.variables[name if name in model.variables else split(name)[0]].line,
             element=name,
         )
         for name in dict.fromkeys(names)
-        if name in taken
+        if name in RESERVED or name in model.dimensions or (name in model.variables and why_taken(name))
     ]
     if findings:
         raise ModelError(findings)
 
 
 def dimension_names(variable: Variable) -> tuple[str, ...]:
-    """The dimensions of a variable in a Dataset: a dimension that a variable has twice becomes `name` and `name_2`."""
+    """The dimensions of a variable in a Dataset: a dimension that a variable has twice becomes `name` and `name_2`, one whose
+    name results need for themselves `name_dimension`."""
     dims: list[str] = []
-    for name in variable.dimensions:
-        dims.append(name if name not in dims else f"{name}_{1 + variable.dimensions[: len(dims)].count(name)}")
+    for at, dimension in enumerate(variable.dimensions):
+        name = f"{dimension}_dimension" if dimension in RESERVED else dimension
+        again = variable.dimensions[:at].count(dimension)
+        dims.append(f"{name}_{1 + again}" if again else name)
     return tuple(dims)
 
 

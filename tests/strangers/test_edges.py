@@ -113,5 +113,38 @@ def test_a_parameter_of_such_a_name_runs_and_can_be_neither_saved_nor_set(name: 
     assert run("run", path, "--set", f"{_canonical(name)}=1").exit_code == 1
 
 
+@pytest.mark.parametrize("name", ["scenario", "Draw", "run", "time", "failed"])
+def test_a_dimension_of_such_a_name_has_another_in_results(name: str, tmp_path: Path) -> None:
+    stocks = f'<stock name="beds"><dimensions><dim name="{name}"/></dimensions><eqn>3</eqn></stock>'
+    path = written(tmp_path, stocks)
+    text = path.read_text(encoding="utf-8")
+    dimensions = f'<dimensions><dim name="{name}"><elem name="a"/><elem name="b"/></dim></dimensions>'
+    path.write_text(text.replace("<model>", f"{dimensions}<model>"), encoding="utf-8")
+    result = run("run", path, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert fr.read_netcdf(tmp_path / "out" / "results.nc")["beds"].sizes[f"{name.lower()}_dimension"] == 2
+    assert run("export", path, "-o", tmp_path / "x.csv").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["beds [ward A]", "[bold]beds[/bold]", "a[b]"])
+def test_every_door_refuses_a_stock_whose_name_ends_like_an_element(name: str, tmp_path: Path) -> None:
+    path = written(tmp_path, f'<stock name="{name}"><eqn>3</eqn></stock>')
+    doors = ("check", path), ("run", path), ("run", path, "-o", tmp_path / "out"), ("export", path, "-o", tmp_path / "x.csv")
+    for words in doors:
+        result = run(*words)
+        assert result.exit_code == 1
+        assert "a name that ends in brackets stands for an element of an array" in result.stdout + result.stderr
+    with pytest.raises(fr.ModelError, match="ends in brackets"):
+        fr.simulate(fr.read_model(path))
+
+
+@pytest.mark.parametrize("name", ["a]", "[", "beds [x] (y)"])
+def test_other_brackets_in_a_name_are_letters(name: str, tmp_path: Path) -> None:
+    path = written(tmp_path, f'<stock name="{name}"><eqn>3</eqn></stock>')
+    assert run("check", path).exit_code == 0
+    assert run("run", path, "-o", tmp_path / "out").exit_code == 0
+    assert fr.read_netcdf(tmp_path / "out" / "results.nc")[_canonical(name)].values.ravel().tolist() == [3.0] * 5
+
+
 def _canonical(name: str) -> str:
     return name.lower().replace(" ", "_")

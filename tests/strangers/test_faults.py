@@ -503,3 +503,33 @@ def test_a_workbook_of_data_that_is_cut_short_is_one_line(tmp_path: Path, kept: 
     (tmp_path / "data.xlsx").write_bytes((tmp_path / "data.xlsx").read_bytes()[:kept])
     with pytest.raises(fr.ModelError, match=r"data\.xlsx cannot be read"):
         of_data(tmp_path)
+
+
+# --- equations as deep as a reader lets through ------------------------------------------------------------------------
+
+
+DEEP = 390
+NESTED = {
+    "powers": "2" + "^1" * DEEP,
+    "brackets": "1+(" * DEEP + "TIME" + ")" * DEEP,
+    "calls": "MIN(1," * DEEP + "TIME" + ")" * DEEP,
+    "arguments": f"MAX({','.join('1' * DEEP)})",
+    "conditions": "IF TIME > 1 THEN 1 ELSE " * DEEP + "0",
+    "quotients": "(1/" * DEEP + "(TIME+1)" + ")" * DEEP,
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_what_is_read_is_run_written_and_exported(kind: str, tmp_path: Path) -> None:
+    from building import flow, model, stock
+    from flowreform.export.workbook.engine_sheet import columns_of
+    from flowreform.export.workbook.source import read_source
+    from flowreform.export.workbook.write import lay_out
+
+    deep = model([stock("s", "1", inflows=("f",)), flow("f", NESTED[kind])], dt=1.0, stop=2.0)
+    expected = fr.simulate(deep, engine="python")["f"].values
+    fr.write_model(deep, tmp_path / "m.xmile")
+    again = fr.read_model(tmp_path / "m.xmile")
+    assert (fr.simulate(again, engine="python")["f"].values == expected).all()
+    source = read_source(fr.experiment_of(again) if hasattr(fr, "experiment_of") else fr.Experiment(again))
+    assert columns_of(source, lay_out(source))

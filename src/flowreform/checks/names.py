@@ -10,7 +10,7 @@ from flowreform.checks.subject import Hints, Line, has_points, lines, sections, 
 from flowreform.errors import Finding, Level, error, shorten
 from flowreform.graph import circles
 from flowreform.model import Call, Expr, Model, Ref, Role, Star, children, walk
-from flowreform.names import RESERVED
+from flowreform.names import why_taken
 
 
 def names(model: Model) -> Iterator[Finding]:
@@ -26,8 +26,7 @@ def names(model: Model) -> Iterator[Finding]:
 def reserved(model: Model) -> Iterator[Finding]:
     """Variables under a name that results need. A stock is kept in every run, which is refused then; others only when asked."""
     for variable in model:
-        if variable.name in RESERVED:
-            reason = "results need this name for themselves"
+        if reason := why_taken(variable.name):
             if variable.role is not Role.STOCK:
                 reason += ": the variable can be neither saved nor set"
             level = Level.ERROR if variable.role is Role.STOCK else Level.WARNING

@@ -99,8 +99,9 @@ def _only_numpy() -> Iterator[None]:
     """Keep dask and pyarrow out of this process while a command runs, and pint until a unit is converted.
 
     xarray imports dask and pint at its first array, merely to ask whether the array is one of theirs, pint imports dask in turn,
-    and pandas pyarrow: the better part of a second of processor time. A command's arrays are all numpy's."""
-    absent = [name for name in ("dask", "pint", "pyarrow") if name not in sys.modules]
+    and pandas pyarrow: the better part of a second of processor time. A command's arrays are all numpy's. Where xarray is loaded
+    already it knows where dask is, and would miss it."""
+    absent = [name for name in ("dask", "pint", "pyarrow") if name not in sys.modules and "xarray" not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment]
     try:

@@ -19,7 +19,7 @@ from flowreform.engine.rows import lines, stretches
 from flowreform.engine.schedule import MOST, Segment, key, numbers, segments
 from flowreform.engine.watch import but_for_missing, handed_on, has_missing, watched
 from flowreform.lower.order import reads
-from flowreform.model import Method
+from flowreform.model import Method, deep
 from flowreform.program import Assign, Code, Const, Op, Program, Read
 
 _ARGUMENTS = "s, tab, X, Y, M, P, N, K, drive, hist, t, h, n"
@@ -63,6 +63,7 @@ class EmittedText:
     counters: int
 
 
+@deep()
 def emit(program: Program, keep: Collection[int]) -> EmittedText:
     """The text of a program that keeps the given slots readable after every step; others may live in registers only."""
     return _Emitter(program, keep).text()

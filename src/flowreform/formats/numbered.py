@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from flowreform.builtins import find
 from flowreform.errors import ModelError, error
-from flowreform.model import Call, Dimension, Equation, Expr, Model, Ref, Star, Variable, fold, rebuilt
+from flowreform.model import Call, Dimension, Equation, Expr, Model, Ref, Star, Variable, deep, fold, rebuilt
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Numbered:
     names: Mapping[str, str]
 
 
+@deep()
 def numbered(model: Model) -> Numbered:
     """The model with numbered names. Raises ModelError for one with macros, conveyors or queues, which are left as they are."""
     if model.macros or any(variable.conveyor or variable.queue for variable in model):

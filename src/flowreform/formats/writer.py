@@ -39,6 +39,7 @@ from flowreform.model import (
     Unary,
     Variable,
     canonical,
+    deep,
     fold,
     rebuilt,
 )
@@ -137,6 +138,7 @@ def write_model(model: Model, path: str | Path) -> Path:
     return target
 
 
+@deep()
 def to_xmile(model: Model, *, views: bool = False) -> bytes:
     """The text of a model as an XMILE file; with `views` also where everything stands in a diagram."""
     from lxml import etree

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
 
@@ -21,7 +19,7 @@ from flowreform.lower.limits import OutflowLimits
 from flowreform.lower.missing import has_missing
 from flowreform.lower.resolve import resolve
 from flowreform.lower.scope import Builder, Fault, Running, Scope
-from flowreform.model import Binary, Dimension, Equation, Expr, Model, Number, Ref, Role, Unary, Variable, canonical
+from flowreform.model import Binary, Dimension, Equation, Expr, Model, Number, Ref, Role, Unary, Variable, canonical, deep
 from flowreform.program import (
     Assign,
     Code,
@@ -36,30 +34,17 @@ from flowreform.program import (
     Stock,
 )
 
-_DEPTH = 20_000
-
 
 def lower(model: Model, timed: Collection[str] = (), save_every: float | None = None) -> Program:
     """The program of a model.
 
     `timed` names parameters that a scenario may vary over time. Raises ModelError with every fault found."""
-    with _deep():
+    with deep():
         builder = Builder(model, resolve)
         builder.has_missing = has_missing(model)
         _place(builder)
         inputs = _write(builder, {canonical(name) for name in timed})
         return assemble(builder, inputs, save_every)
-
-
-@contextmanager
-def _deep() -> Iterator[None]:
-    """Room for expressions as deep as the reader lets through."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _DEPTH))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 # --- slots and tables ------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ from flowreform.export.workbook.printer import (
     read_points,
 )
 from flowreform.export.workbook.source import Floats, WorkbookSource, input_values
-from flowreform.model import LookupKind
+from flowreform.model import LookupKind, deep
 from flowreform.names import element_names
 from flowreform.program import Assign, Code, LookupTable, Now, Past, Read, walk
 
@@ -89,6 +89,7 @@ class Column:
         self.name, self.label, self.unit = name, label, unit
 
 
+@deep()
 def columns_of(source: WorkbookSource, layout: SheetLayout) -> list[Column]:
     """Every column of formulas, in order. Raises ModelError for those that no spreadsheet takes, all at once."""
     found: list[Column] = []

@@ -18,7 +18,7 @@ from flowreform.experiment import Experiment, Points, Setting
 from flowreform.export.workbook.printer import EngineColumns, Flat, SlotKind, choose, flatten, without_form
 from flowreform.lower import lower
 from flowreform.lower.stages import Unstageable
-from flowreform.model import Model, Role, Variable
+from flowreform.model import Model, Role, Variable, deep
 from flowreform.names import element_names, split
 from flowreform.program import Program
 
@@ -96,6 +96,7 @@ class WorkbookSource:
         return next(item for item in self.shown if item.name == name)
 
 
+@deep()
 def read_source(
     experiment: Experiment,
     scenario: str | None = None,

@@ -24,6 +24,7 @@ from flowreform.export.workbook.source import ROOM, WARN, WorkbookSource, read_s
 from flowreform.export.workbook.texts import open_cover, write_assumptions, write_cover, write_provenance
 from flowreform.export.workbook.yearly_sheets import write_triangulation, write_yearly
 from flowreform.files import write_file
+from flowreform.model import deep
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -118,6 +119,7 @@ def _write(
     return book.formulas
 
 
+@deep()
 def write_sheets(
     book: Book,
     source: WorkbookSource,
