@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import atan2, cos, hypot, pi, sin
 
 from flowreform.diagrams.chain import name_box
-from flowreform.diagrams.drawing import LINE, SIZE, Arrow, Box, Drawing, Ground, Pipe, Point
+from flowreform.diagrams.drawing import LINE, SIZE, Arrow, Box, Drawing, Ground, Pipe, Point, text_width
 from flowreform.errors import visible
 
 MARGIN = 16.0
@@ -22,7 +22,8 @@ FONT = "Arial, Helvetica, sans-serif"
 
 def svg(drawing: Drawing, *, label: str = "") -> str:
     """One drawing as an SVG document of its own; its title and its text twin are for those who cannot see it."""
-    width, height = drawing.width + 2 * MARGIN, drawing.height + 2 * MARGIN + (30.0 if drawing.title else 0.0)
+    wide = max(drawing.width, text_width(drawing.title, 17.0) * 1.1) if drawing.title else drawing.width
+    width, height = wide + 2 * MARGIN, drawing.height + 2 * MARGIN + (30.0 if drawing.title else 0.0)
     shift = MARGIN + (30.0 if drawing.title else 0.0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" '
