@@ -95,7 +95,7 @@ _YEARS = re.compile(r"(\d{4})/(\d\d|\d{4})(?:-Q([1-4]))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class DatedPeriod:
     """A stretch of dates, `until` being the first day after it. `kind` is day, month, quarter or years (2026/27, until a
     calendar says when its years begin)."""
 
@@ -118,11 +118,11 @@ class Period:
         return self.first if self.kind == "day" and self.until.day != 1 else self.until
 
 
-def period_of(text: str) -> Period | None:
+def period_of(text: str) -> DatedPeriod | None:
     """The period that a text names; None for one that has not the shape of a date. Raises ValueError with the reason."""
     if found := _DAY.fullmatch(text):
         day = _date(text, *(int(part) for part in found.groups()))
-        return Period(text, "day", day, day + datetime.timedelta(days=1))
+        return DatedPeriod(text, "day", day, day + datetime.timedelta(days=1))
     if found := _MONTH.fullmatch(text):
         return months_from(text, "month", _date(text, int(found[1]), int(found[2]), 1), 1)
     if found := _QUARTER.fullmatch(text):
@@ -132,7 +132,7 @@ def period_of(text: str) -> Period | None:
         if second not in ((year + 1) % 100, year + 1) or year < 2:
             raise ValueError(f"{text} names no two years that follow each other")
         first = datetime.date(year, 1, 1)
-        return Period(text, "years", first, first.replace(year=year + 1), int(found[3] or 0))
+        return DatedPeriod(text, "years", first, first.replace(year=year + 1), int(found[3] or 0))
     return None
 
 
@@ -143,7 +143,7 @@ def _date(text: str, year: int, month: int, day: int) -> datetime.date:
         raise ValueError(f"there is no date {text}") from None
 
 
-def months_from(text: str, kind: str, first: datetime.date, count: int) -> Period:
+def months_from(text: str, kind: str, first: datetime.date, count: int) -> DatedPeriod:
     """So many months from a date that begins one."""
     years, month = divmod(first.month - 1 + count, 12)
-    return Period(text, kind, first, first.replace(year=first.year + years, month=month + 1))
+    return DatedPeriod(text, kind, first, first.replace(year=first.year + years, month=month + 1))

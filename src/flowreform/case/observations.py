@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import get_args
 
-from flowreform.calendar import SHAPES, Period, period_of
+from flowreform.calendar import SHAPES, DatedPeriod, period_of
 from flowreform.case.uncertainty import Status
 from flowreform.errors import Finding, did_you_mean, error, shorten
 from flowreform.files import read_plain
@@ -31,7 +31,7 @@ class Observation:
     source: str
     status: str
     line: int = 0
-    period: Period | None = None
+    period: DatedPeriod | None = None
 
     @property
     def when(self) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Strict
 
-from flowreform.calendar import Calendar, Period
+from flowreform.calendar import Calendar, DatedPeriod
 from flowreform.case.ensemble import Ensemble
 from flowreform.case.observations import Observation
 from flowreform.case.uncertainty import Sourced, Status, Uncertainty
@@ -320,7 +320,7 @@ class FitRow:
     measure: Measure
     observed: float
     error: float
-    period: Period | None = None
+    period: DatedPeriod | None = None
 
     @property
     def when(self) -> str:
