@@ -221,7 +221,7 @@ def loops(
 
 @app.command(
     short_help="Find faults without running.",
-    epilog="Examples: flowreform check my_model.xmile; flowreform check my_model.mdl --portable",
+    epilog="Examples: flowreform check my_model.xmile; flowreform check old_model.mdl --portable",
 )
 @command
 def check(
