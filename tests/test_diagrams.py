@@ -315,7 +315,7 @@ def test_loops_prints_sentences_and_json(tmp_path: Path) -> None:
     path = str(write_model(ward(), tmp_path / "ward.xmile"))
     code, text = said("loops", path, "in_ward")
     assert code == 0
-    assert "leads with" in text
+    assert "% of all scores" in text
     found = json.loads(said("loops", path, "in_ward", "--set", "stay=6", "--json")[1])
     assert {"regimes", "loops", "times", "method"} <= set(found)
     assert len(found["loops"][0]["shares"]) == len(found["times"])

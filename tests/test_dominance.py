@@ -142,6 +142,7 @@ def test_bounded_growth_changes_hands_at_half_the_limit() -> None:
     assert [regime.leader for regime in found.regimes] == ["R1", "B1"]
     assert "rises" in found.sentences()[0]
     assert "balancing loop B1" in found.sentences()[1]
+    assert "leads with" in found.sentences()[0]
 
 
 def test_one_loop_has_it_all() -> None:
@@ -300,6 +301,12 @@ def test_a_short_lead_belongs_to_its_neighbour() -> None:
     other = [0.3] * 50 + [0.6] * 2 + [0.3] * 48
     found = regimes(When(None, "month"), "", None, np.arange(100.0), [Told("a", shares), Told("b", other)])
     assert [(item.leader, item.start, item.stop) for item in found] == [("a", 0.0, 99.0)]
+
+
+def test_less_than_half_is_no_lead() -> None:
+    told = [Told("a", [0.4] * 10), Told("b", [0.3] * 10), Told("c", [0.3] * 10)]
+    (found,) = regimes(When(None, "month"), "", None, np.arange(10.0), told)
+    assert "is the largest, with 40 %" in found.sentence
 
 
 def test_a_system_at_rest_has_no_leader() -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SHORTEST = 0.06
 """A regime shorter than this share of the run is part of its neighbour."""
+DOMINANT = 0.5
+"""A loop leads that has so large a share, as in the papers; a smaller one is only the largest."""
 MOVES = 0.005
 """A stock that moves by less than this share of its range over the run hardly moves."""
 
@@ -154,7 +156,8 @@ def _sentence(
     whole = max(up, down)
     side = "reinforcing" if up > down else "balancing"
     rest = f"; {side} loops together have {number(100 * whole, 2)} %" if whole - share > 0.005 else ""
+    leads = "leads with" if share >= DOMINANT else "is the largest, with"
     return (
-        f"{when}: {doing + '; ' if doing else ''}the {kind} loop {leader.name} ({leader.title}) leads with "
+        f"{when}: {doing + '; ' if doing else ''}the {kind} loop {leader.name} ({leader.title}) {leads} "
         f"{number(100 * share, 2)} % of all scores{rest}."
     )
