@@ -187,6 +187,14 @@ def inside(folder: Path, path: str) -> Path:
     return place
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is an ordinary file, or a link to one; not for a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a folder that may not be looked into
+        return False
+
+
 def read_plain(path: Path, most: int) -> bytes:
     """The bytes of an ordinary file, or of the one that a link leads to. Raises OSError for anything else, and for more than
     `most` bytes."""

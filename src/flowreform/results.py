@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from flowreform.errors import ExperimentError, FlowreformError, ModelError, error, shorten
 from flowreform.experiment import Experiment
-from flowreform.files import Unfailing, write_file
+from flowreform.files import Unfailing, is_file, write_file
 from flowreform.model import Dimension, Model, Variable
 from flowreform.names import RESERVED, split, why_taken
 
@@ -290,7 +290,7 @@ def read_netcdf(path: str | Path) -> Dataset:
     """
     import xarray as xr
 
-    if not Path(path).is_file():
+    if not is_file(Path(path)):
         reason = "this is not an ordinary file" if Path(path).exists() else "there is no such file"
         raise ExperimentError(error("no-file", reason, "check the path", file=str(path)))
     try:

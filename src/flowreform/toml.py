@@ -108,6 +108,9 @@ def read_document(path: Path, kind: type[ModelError] | type[ExperimentError]) ->
     except UnicodeDecodeError as fault:
         line = data[: fault.start].count(b"\n") + 1
         raise fail("toml-encoding", "the file is not UTF-8 text", "save it as UTF-8", line) from fault
+    if deep := _DOTTED.search(text):  # it takes as long as the square of the parts
+        line = text.count("\n", 0, deep.end()) + 1
+        raise fail("toml-depth", "a key has more parts than any table is deep", "three levels are enough for every key", line)
     try:
         table = tomllib.loads(text)
         lines = toml_lines(text)
@@ -126,6 +129,7 @@ def read_document(path: Path, kind: type[ModelError] | type[ExperimentError]) ->
     return document
 
 
+_DOTTED = re.compile(r"^(?:[^=\n.]*\.){500}", re.MULTILINE)
 _CURLY = str.maketrans("", "", "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
 _COMMA = re.compile(r"[=\[,]\s*[-+]?\d+,\d+\s*(?:#.*)?$")
 

@@ -533,3 +533,23 @@ def test_what_is_read_is_run_written_and_exported(kind: str, tmp_path: Path) -> 
     assert (fr.simulate(again, engine="python")["f"].values == expected).all()
     source = read_source(fr.experiment_of(again) if hasattr(fr, "experiment_of") else fr.Experiment(again))
     assert columns_of(source, lay_out(source))
+
+
+@pytest.mark.parametrize(
+    "text", [".".join("a" * 20_000) + " = 1", f"[{'.'.join('a' * 20_000)}]", "x = " + "[" * 50_000, "x = " + "{a=" * 5_000]
+)
+def test_what_is_deeper_than_any_table_is_one_line_at_once(text: str, tmp_path: Path) -> None:
+    (tmp_path / "e.toml").write_text(text, encoding="utf-8")
+    began = time.process_time()
+    with pytest.raises(ExperimentError):
+        fr.read_experiment(tmp_path / "e.toml")
+    assert time.process_time() - began < 5.0
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "\x00", "a/" * 3000 + "b", "~", "\udcff"])
+def test_names_that_no_file_can_have_are_no_faults_of_ours(name: str) -> None:
+    for read in (fr.read_experiment, fr.read_model, fr.read_netcdf, fr.open_sweep):
+        for ending in ("", ".xmile", ".toml", ".nc"):
+            with pytest.raises((ExperimentError, fr.ModelError, OSError)) as caught:
+                read(f"./{name}{ending}")  # type: ignore[operator]
+            assert not isinstance(caught.value, OSError) or caught.value.filename

@@ -39,6 +39,7 @@ from flowreform.case.tables import (
 )
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import Finding, ModelError
+from flowreform.files import is_file
 from flowreform.model import Model
 from flowreform.toml import Source, read_document
 
@@ -105,7 +106,7 @@ def read_case(model: Model) -> Case | None:
         case.levers["planned_bed_reduction"].source
     """
     path = case_path(model)
-    if path is None or not path.is_file():
+    if path is None or not is_file(path):
         return None
     source = Source(read_document(path, ModelError))
     if "experiment" in source.document.table:

@@ -16,6 +16,7 @@ from flowreform.commands.reading import read_experiment
 from flowreform.commands.run import Options, code_from_text, failed_runs, stray_reads, warnings_of
 from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, complain, print_json, say
 from flowreform.errors import ExperimentError, error
+from flowreform.files import is_file
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -54,7 +55,7 @@ class ExportSource:
         from flowreform.results import read_netcdf
 
         place = self.folder / "sensitivity.nc" if self.folder else None
-        return read_netcdf(place) if place is not None and place.is_file() else None
+        return read_netcdf(place) if place is not None and is_file(place) else None
 
     @property
     def calendar(self) -> Calendar | None:

@@ -98,7 +98,8 @@ def outcome(work: Callable[[], int]) -> int:
 
 
 _SMALLER = "ask for fewer draws or samples, save fewer variables or less often, or raise the limit"
-_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBADF)
+_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBADF,
+           errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES)  # fmt: skip
 
 
 _WRITES_OUTPUT = (os.path.join("commands", "terminal.py"), os.path.join("rich", "console.py"))

@@ -16,6 +16,7 @@ from flowreform.experiment.experiment import Experiment, build_experiment
 from flowreform.experiment.options import add_settings
 from flowreform.experiment.settings import Points, Scenario, Setting
 from flowreform.experiment.tables import Origin
+from flowreform.files import is_file
 from flowreform.model import Model
 from flowreform.toml import Document, Loc, Source, read_document
 
@@ -111,7 +112,7 @@ def _model_of(source: Source, path: Path) -> Model:
     if is_bare(name):
         return read_model(name)
     found = path.parent / name.replace("\\", "/")
-    if not found.is_file():
+    if not is_file(found):
         reason = f'there is no model file "{name}" beside the experiment'
         raise ExperimentError(document.fault("no-file", loc, reason, "write the path as seen from the experiment file"))
     return read_model(found)

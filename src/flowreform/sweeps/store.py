@@ -25,7 +25,7 @@ import numpy as np
 from flowreform import results
 from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment import Experiment
-from flowreform.files import inside, no_room, open_plain, write_bytes, write_files
+from flowreform.files import inside, is_file, no_room, open_plain, write_bytes, write_files
 from flowreform.kpi import kpi_attributes
 from flowreform.names import split
 from flowreform.sweeps import arrays, snapshot
@@ -41,7 +41,7 @@ OURS = (LEDGER, ZARR, snapshot.EXPERIMENT, snapshot.MODEL)
 
 def is_sweep(folder: Path) -> bool:
     """Whether a folder holds a sweep, finished or not."""
-    return (folder / LEDGER).is_file() and not (folder / LEDGER).is_symlink()
+    return is_file(folder / LEDGER) and not (folder / LEDGER).is_symlink()
 
 
 @contextmanager
