@@ -27,7 +27,10 @@ from flowreform.formats import bundled
 from planning import planning_workbook
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OWN_TEST = ("how_to_condition.md",)
+"""Pages that write files of their own as they go: tests/test_<page>.py runs them."""
+
+PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in OWN_TEST)]
 FUNCTIONS = [name for name in fr.__all__ if inspect.isfunction(getattr(fr, name))]
 
 SMALLER = [
@@ -92,6 +95,8 @@ def run_command(line: str) -> None:
     assert words[0] == "flowreform", line
     if words[1] in ("run", "export") and words[2] in bundled("experiments") and "--draws" not in words:
         words += ["--draws", "8"]
+    if words[1] == "sensitivity" and "--samples" not in words:
+        words += ["--samples", "64" if "pawn" in words else "4"]
     if words[1] == "export" and "--template" in words:
         prepare_template(words)
     result = CliRunner().invoke(app, words[1:], env={"COLUMNS": "160"})
@@ -178,7 +183,7 @@ def earlier_than(line: str) -> list[str]:
         "mine.toml": "flowreform experiments va_beds_to_community --write mine.toml",
     }
     wanted = [name for name in needs if re.search(rf"[ /\"]{re.escape(name)}(?![\w-])", line) and not (made and made[1] == name)]
-    if "--template plan.xlsx" in line or "--write mine.toml" in line:
+    if "--template" in line or "--write mine.toml" in line:
         return []
     return [needs[name] for name in wanted if not Path(name).exists()]
 
@@ -208,6 +213,12 @@ def test_every_block_of_a_page_runs(page: Path, folder: Path) -> None:
                 run_command(line)
         elif language == "toml":
             tomllib.loads(text)
+
+
+@pytest.mark.parametrize("name", OWN_TEST)
+def test_a_page_left_out_here_is_run_by_its_own_test(name: str) -> None:
+    assert (ROOT / "docs" / name).is_file()
+    assert f'"{name}"' in (ROOT / "tests" / f"test_{Path(name).stem}.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("mark", ELSEWHERE)

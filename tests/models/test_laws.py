@@ -39,10 +39,15 @@ def broken(outcomes: Iterable[Outcome]) -> str:
     return "\n".join(str(one) for one in outcomes if not one.ok)
 
 
+def engine_for(name: str) -> str:
+    """Python for a few runs, but where one takes more than half a second and compiling pays."""
+    return "numba" if name == "reform_levers" else "python"
+
+
 @functools.cache
 def few_draws(name: str) -> tuple[Outcome, ...]:
     """Every law of a bundled model over a few draws, run once for all tests."""
-    return tuple(check_laws(*opened(name), draws=5, engine="python"))
+    return tuple(check_laws(*opened(name), draws=5, engine=engine_for(name)))
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -109,11 +114,17 @@ def test_every_law_catches_a_mutant_of_the_model_itself(name: str) -> None:
     assert {item.values[1]["law"] for item in mutants(name, "law")} == set(LAWS)
 
 
-@pytest.mark.parametrize(("model", "item"), MUTANTS)
+@pytest.mark.parametrize(
+    ("model", "item"),
+    [
+        pytest.param(*one.values, id=one.id, marks=pytest.mark.slow if engine_for(one.values[0]) == "numba" else ())
+        for one in MUTANTS
+    ],
+)
 def test_a_mutant_is_caught_by_its_law(model: str, item: dict[str, str], tmp_path: Path) -> None:
     path = mutated(model, item, tmp_path)
     draws = 2 if model in ("va_transformation", "canterbury") else 5  # a run of these takes a second, and any draw shows it
-    outcomes = list(check_laws(*opened(path), draws=draws, engine="python", only=(item["law"],)))
+    outcomes = list(check_laws(*opened(path), draws=draws, engine=engine_for(model), only=(item["law"],)))
     assert any(one.law == item["law"] and not one.ok for one in outcomes), "the mutant lives"
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flowreform import engine as engines
 from flowreform.analyse.fitting.identify import known
-from flowreform.analyse.laws.runs import elements
+from flowreform.analyse.laws.runs import elements, own
 from flowreform.batch import Batch, matrix_of
 from flowreform.case import Case, FitPlan, read_case
 from flowreform.engine.prepared import Prepared
@@ -126,13 +127,14 @@ class Problem:
             for element in elements(self.model, name)
         }
         given = {**held, **columns}
-        parts = (range(first, min(first + TOGETHER, runs)) for first in range(0, runs, TOGETHER))
+        size = max(1, TOGETHER // len(self.settings))
+        parts = (range(first, min(first + size, runs)) for first in range(0, runs, size))
         rows = np.concatenate([self._rows({name: given[name][part] for name in given}, len(part)) for part in parts], axis=1)
         return self._levelled(rows)
 
     def _rows(self, columns: Mapping[str, Floats], runs: int) -> Floats:
         """A few runs, so that their trajectories stay in the processor's memory."""
-        courses = {setting: self.courses(columns, runs, setting) for setting in self.settings}
+        courses = self.courses(columns, runs)
         base = {name: take.in_settings(courses) for name, take in self.bases.items()}
         rows = np.empty((len(self.takers), runs))
         for at, (row, take) in enumerate(zip(self.question.rows, self.takers, strict=True)):
@@ -142,35 +144,46 @@ class Problem:
                     rows[at] = np.where(base[row.series] != 0, rows[at] / base[row.series], np.nan)
         return rows
 
-    def courses(self, columns: Mapping[str, Floats], runs: int, setting: str = "") -> Course:
-        """Variables and elements of them by name as float64[run, time], for parameters set to `columns`.
+    def courses(self, columns: Mapping[str, Floats], runs: int) -> dict[str, Course]:
+        """For each setting, variables and elements of them by name as float64[run, time], for parameters set to `columns`.
 
-        What a setting of the case says goes over them, but for what is fitted or held."""
-        place = {
-            element: np.full(runs, value)
-            for name, value in self.settings[setting].items()
-            for element in elements(self.model, name)
-            if element not in self.over
-        }
-        columns = {**columns, **place}
-        self.count += runs
+        What a setting of the case says goes over them, but for what is fitted or held. All settings are one batch."""
+        count = runs * len(self.settings)
+        columns = self._in_all_settings(columns, runs)
+        self.count += count
         if self.ready is None:
-            found = self.batch.run(columns, {}, runs).values
+            found = self.batch.run(columns, {}, count).values
         else:
             assert self.batch.program is not None
-            matrix = matrix_of(self.batch.program, self.model, columns, runs, np.zeros(runs, dtype=np.int64))
-            values = np.empty((len(self.ready.slots), len(self.times), runs))
+            matrix = matrix_of(self.batch.program, self.model, columns, count, np.zeros(count, dtype=np.int64))
+            values = np.empty((len(self.ready.slots), len(self.times), count))
             self.ready.run(matrix, self.ready.series(None), values)
             found = self.batch.named(values, self.ready.slots)
 
-        def course(name: str) -> Floats:
+        def course(first: int, name: str) -> Floats:
             base, inside = split(name)
-            block = found[base]
+            block = found[base][..., first : first + runs]
             if not inside:
                 return np.moveaxis(block, -2, -1)
             return np.moveaxis(block.reshape(-1, *block.shape[-2:])[self.places[name]], -2, -1)
 
-        return course
+        return {setting: partial(course, at * runs) for at, setting in enumerate(self.settings)}
+
+    def _in_all_settings(self, columns: Mapping[str, Floats], runs: int) -> dict[str, Floats]:
+        """The columns once for each setting, one after another, with what each setting says in its own part."""
+        whole = {name: np.tile(values, len(self.settings)) for name, values in columns.items()}
+        for at, values in enumerate(self.settings.values()):
+            for name, value in values.items():
+                for element in elements(self.model, name):
+                    if element in self.over:
+                        continue
+                    if element not in whole:
+                        array = whole.get(split(element)[0])
+                        whole[element] = (
+                            np.full(runs * len(self.settings), own(self.model, element)) if array is None else array.copy()
+                        )
+                    whole[element][at * runs : (at + 1) * runs] = value
+        return whole
 
     def _levelled(self, rows: Floats) -> Floats:
         """Series with a level of their own, times the factor that brings them closest to the data."""

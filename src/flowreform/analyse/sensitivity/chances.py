@@ -29,7 +29,7 @@ def bands(ds: Dataset, variables: Sequence[str] | None = None, quantiles: Sequen
     band. Raises ExperimentError for a variable that was not saved, and where there is one draw only::
 
         runs = fr.run(fr.read_experiment("va_beds_to_community").with_(draws=8))
-        fr.bands(runs, ["staffed_beds"]).sel(quantile=0.5, scenario="as_was")
+        fr.bands(runs, ["total_open_staffed_beds"]).sel(quantile=0.5, scenario="as_was")
     """
     import xarray as xr
 
