@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -171,6 +174,28 @@ def test_the_same_model_gives_the_same_bytes() -> None:
         )
 
     assert made() == made()
+
+
+DRAW = """
+import hashlib
+from flowreform import read_model
+from flowreform.diagrams.overview import overview
+from flowreform.diagrams.sheets import sheets
+from flowreform.diagrams.svg import svg
+model = read_model("stroke_centralisation")
+text = "".join(svg(drawing) for drawing in (overview(model), *sheets(model, levers=tuple(model.parameters))))
+print(hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+def test_another_process_draws_the_same() -> None:
+    """Whatever the order that sets have in it."""
+
+    def made(seed: str) -> str:
+        surroundings = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.run([sys.executable, "-c", DRAW], env=surroundings, capture_output=True, text=True, check=True).stdout
+
+    assert made("1") == made("2") != ""
 
 
 HOSTILE = '</text></svg><script>alert(1)</script><img src=x onerror="alert(2)">&\'"]]>\u202e\u0000'

@@ -178,21 +178,21 @@ def _laid_out(model: Model, chains: Sequence[Arranged], sheet: SheetPlan, most: 
     return replace(base, boxes=(*base.boxes, *_Slots(model, base, sheet, free, notes).placed()))
 
 
-def _awkward(base: Drawing, sheet: SheetPlan) -> set[Link]:
+def _awkward(base: Drawing, sheet: SheetPlan) -> list[Link]:
     """The links that are too long to follow, pass through a stock, or run over two things and more. The only link of an auxiliary
     stays unless it is too long: without it nothing would say where it belongs."""
     degree = Counter(name for link in sheet.links for name in link)
     boxes = {box.name: box for box in base.boxes if box.kind != "cloud"}
     rooms = [(box, CROSSED_BOX if box.kind in ("stock", "valve") else CROSSED_BOX / 2) for box in boxes.values()]
     rooms += [(name_box(box), CROSSED_BOX / 2) for box in boxes.values() if box.kind == "valve"]
-    found = set()
+    found = []
     for cause, reader in sheet.links:
         arrow = arrow_between(boxes[cause], boxes[reader], 0)
         line = arrow.start, arrow.end
         over = sum(weight for room, weight in rooms if room.name not in (cause, reader) and touches(line, room, -1.0))
         lone = any(degree[name] == 1 and boxes[name].kind in ("auxiliary", "parameter") for name in (cause, reader))
         if hypot(line[0][0] - line[1][0], line[0][1] - line[1][1]) > FAR or (over >= CROSSED_BOX and not lone):
-            found.add((cause, reader))
+            found.append((cause, reader))
     return found
 
 
