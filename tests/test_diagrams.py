@@ -182,14 +182,14 @@ from flowreform import read_model
 from flowreform.diagrams.overview import overview
 from flowreform.diagrams.sheets import sheets
 from flowreform.diagrams.svg import svg
-model = read_model("stroke_centralisation")
-text = "".join(svg(drawing) for drawing in (overview(model), *sheets(model, levers=tuple(model.parameters))))
+model = read_model("care_shift")
+text = "".join(svg(drawing) for drawing in (overview(model), *sheets(model)))
 print(hashlib.sha256(text.encode()).hexdigest())
 """
 
 
 def test_another_process_draws_the_same() -> None:
-    """Whatever the order that sets have in it."""
+    """Whatever the order that sets have in it: links taken from a set, which other seeds order otherwise, fail here."""
 
     def made(seed: str) -> str:
         surroundings = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
