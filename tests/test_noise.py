@@ -190,7 +190,7 @@ def test_elements_draw_alone_and_both_engines_alike(tmp_path: Path) -> None:
     assert len(np.unique(both[0]["beds"].isel(time=-1).values)) == 6
 
 
-@pytest.mark.parametrize("engine", ["python", "numba"])
+@pytest.mark.parametrize("engine", ["python", pytest.param("numba", marks=pytest.mark.slow)])
 def test_a_number_holds_for_the_whole_of_a_step_under_runge_kutta(engine: str) -> None:
     """The stock moves by dt times what is shown, which it would not if a stage drew anew."""
     made = model([stock("s", "0", inflows=("f",)), flow("f", "NORMAL(0, 1)")], stop=10.0, dt=0.5, method=Method.RK4)
@@ -289,18 +289,18 @@ def test_an_experiment_written_out_keeps_its_noise_seed(clinic: Path, tmp_path: 
     assert experiment.with_(noise_seed=6).noise_seed == 6
 
 
-def test_sweeps_of_any_number_of_workers_give_the_numbers_of_a_run(clinic: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["python", pytest.param("numba", marks=pytest.mark.slow)])
+def test_sweeps_of_any_number_of_workers_give_the_numbers_of_a_run(clinic: Path, tmp_path: Path, engine: str) -> None:
     from dataclasses import replace
 
     experiment = fr.read_experiment(clinic)
     experiment = replace(experiment, sweep=experiment.sweep.model_copy(update={"draws_per_part": 16, "trajectories": "all"}))
     expected = fr.kpis(fr.run(experiment), experiment)["at_end"].transpose("scenario", "draw").values
     for workers in (1, 3):
-        for engine in ("python", "numba"):
-            folder = tmp_path / f"out_{workers}_{engine}"
-            fr.sweep(experiment, folder, workers=workers, engine=engine)
-            stored = fr.open_sweep(folder)["kpi_value"].sel(kpi="at_end").transpose("scenario", "draw").values
-            assert (stored == expected).all()
+        folder = tmp_path / f"out_{workers}"
+        fr.sweep(experiment, folder, workers=workers, engine=engine)
+        stored = fr.open_sweep(folder)["kpi_value"].sel(kpi="at_end").transpose("scenario", "draw").values
+        assert (stored == expected).all()
 
 
 def test_a_sweep_with_another_noise_seed_is_another_sweep(clinic: Path, tmp_path: Path) -> None:
