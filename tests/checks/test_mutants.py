@@ -23,7 +23,7 @@ ERRORS = {
     # names
     "undefined": (REFERRAL, "SMTH1(needs, noticing_time)", "undefined-name", "referral", ('"needs" is not', 'mean "need"')),
     "unknown function": (TRAINING, "DELAYS(training_budget, training_time)", "unknown-function", "training", ("delay3",)),
-    "refused function": (NEED, "<eqn>RANDOM(100, 300)</eqn>", "refused-function", "need", ("RANDOM", "uncertainty")),
+    "refused function": (NEED, "<eqn>GAMMA(2, 3)</eqn>", "refused-function", "need", ("GAMMA", "uncertainty")),
     "too few arguments": (TRAINING, "DELAY3(training_budget)", "argument-count", "training", ("2 to 3 arguments", "given 1")),
     "too many arguments": (TRAINING, "SQRT(training_budget, 2)", "argument-count", "training", ("SQRT takes 1", "given 2")),
     "function as name": (TRAINING, "DELAY3", "argument-count", "training", ("DELAY3 is a function",)),
