@@ -553,3 +553,22 @@ def test_names_that_no_file_can_have_are_no_faults_of_ours(name: str) -> None:
             with pytest.raises((ExperimentError, fr.ModelError, OSError)) as caught:
                 read(f"./{name}{ending}")  # type: ignore[operator]
             assert not isinstance(caught.value, OSError) or caught.value.filename
+
+
+@pytest.mark.parametrize(
+    "change", [{"kept_draws": 2**40}, {"scenarios": ["a"] * 10}, {"parameters": ["x"]}, {"times": 2**45}, {"draws": 2**52}]
+)
+def test_a_layout_that_is_not_the_experiments_is_damage_wherever_it_is_read(change: Any, ward_copy: Path, tmp_path: Path) -> None:
+    import json
+    import sqlite3
+
+    experiment = fr.read_experiment(ward_copy / "pace.toml")
+    fr.sweep(experiment, tmp_path / "out", engine="python")
+    with sqlite3.connect(tmp_path / "out" / "ledger.sqlite") as base:
+        (text,) = base.execute("SELECT value FROM about WHERE key = 'layout'").fetchone()
+        base.execute("UPDATE about SET value = ? WHERE key = 'layout'", (json.dumps(json.loads(text) | change),))
+    base.close()
+    with pytest.raises(ExperimentError, match=r"damaged|draws were begun"):
+        fr.sweep(experiment, tmp_path / "out", engine="python")
+    with pytest.raises(ExperimentError, match=r"damaged|draws"):
+        fr.open_sweep(tmp_path / "out")

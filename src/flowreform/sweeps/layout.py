@@ -20,6 +20,8 @@ SECONDS, RATE = 4.0, 1.25e9
 """A part should be so many seconds of work for one core, which does about so many assignments a second."""
 MOST_RUNS, MOST_BYTES = 65_536, 64 * 2**20
 """Most runs of a part, and most bytes of trajectories that a part holds at a time."""
+MOST_DRAWS = 1_000_000_000
+"""What an experiment may ask for."""
 MOST_CHUNK_BYTES = 2**31
 """What one chunk may hold: a compressor's own limit."""
 RANKS = 128
@@ -123,6 +125,10 @@ class Layout:
             raise ValueError("the layout has a quantile that is none")
         if not (self.draws and self.draws_per_part and self.times and self.ranks and self.scenarios):
             raise ValueError("the layout is empty")
+        if self.draws > MOST_DRAWS:
+            raise ValueError("the layout has more draws than an experiment may have")
+        if self.kept_draws > self.draws or (self.kept_draws and not self.columns):
+            raise ValueError("the layout keeps courses that it cannot have")
         for name, array in self.arrays().items():
             if prod(array.chunks) * 8 >= MOST_CHUNK_BYTES:
                 raise ValueError(f"a part of {name} would take more than {MOST_CHUNK_BYTES:,} bytes")

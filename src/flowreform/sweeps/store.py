@@ -114,6 +114,10 @@ class Store:
                 layout = _grown(layout_in(ledger), experiment, str(folder), changes)
                 if changes:
                     raise ExperimentError(changes)
+                try:
+                    layout.require_of(experiment)
+                except ValueError as fault:  # the identity is this experiment's, and the layout is not
+                    raise damaged(folder / LEDGER, str(fault)) from fault
                 store = cls(folder, experiment, ledger, layout)
                 if layout != layout_in(ledger):
                     ledger.set(layout=layout.as_table(), finished=False)
