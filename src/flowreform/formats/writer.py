@@ -74,7 +74,7 @@ def spell_name(name: str) -> str:
     """A canonical name in an expression: quoted where it is no plain word."""
     if _PLAIN.fullmatch(name) and name not in _KEYWORDS and '"' not in name and not name.startswith("."):
         return name
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"') if '"' in name else name
+    escaped = name.replace('"', '\\"')  # `canonical` takes a backslash off before a quote and nowhere else
     return f'"{escaped}"'
 
 
