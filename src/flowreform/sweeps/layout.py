@@ -12,6 +12,7 @@ from math import ceil, prod
 from typing import Any
 
 from flowreform.experiment import Experiment
+from flowreform.experiment.tables import MAX_RUNS
 from flowreform.names import element_names, split
 
 LANES = 64
@@ -20,8 +21,6 @@ SECONDS, RATE = 4.0, 1.25e9
 """A part should be so many seconds of work for one core, which does about so many assignments a second."""
 MOST_RUNS, MOST_BYTES = 65_536, 64 * 2**20
 """Most runs of a part, and most bytes of trajectories that a part holds at a time."""
-MOST_DRAWS = 1_000_000_000
-"""What an experiment may ask for."""
 MOST_CHUNK_BYTES = 2**31
 """What one chunk may hold: a compressor's own limit."""
 RANKS = 128
@@ -125,7 +124,7 @@ class Layout:
             raise ValueError("the layout has a quantile that is none")
         if not (self.draws and self.draws_per_part and self.times and self.ranks and self.scenarios):
             raise ValueError("the layout is empty")
-        if self.draws > MOST_DRAWS:
+        if self.draws > MAX_RUNS:
             raise ValueError("the layout has more draws than an experiment may have")
         if self.kept_draws > self.draws or (self.kept_draws and not self.columns):
             raise ValueError("the layout keeps courses that it cannot have")
