@@ -72,6 +72,23 @@ def test_a_set_parameter_and_a_constant_are_named(experiment: Experiment) -> Non
     assert (ds["kpi_index"].sel(kpi="beds_at_end") == 0).all()
 
 
+@pytest.mark.parametrize("method", ["delta", "pawn", "sobol"])
+def test_an_input_with_one_value_has_no_effect(method: str, experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an estimator makes of the order of the runs; the mutant leaves to delta and PAWN what they make of it."""
+    from flowreform.analyse.sensitivity import columns
+
+    one = uncertain("discrete", values=(0.9,), weights=(1.0,))
+    fixed = dataclasses.replace(experiment, uncertainties={**experiment.uncertainties, "share_in_use": one})
+
+    def of_the_share() -> np.ndarray:
+        ds = sensitivity(fixed, method, 128, scenario="as_planned", kpis=["beds_at_end"])
+        return np.asarray(ds["kpi_index"].sel(kpi="beds_at_end", parameter="share_in_use").values)
+
+    assert (of_the_share() == 0.0).all()
+    monkeypatch.setattr(columns, "still", lambda *given: None)
+    assert method == "sobol" or (of_the_share() != 0.0).any()
+
+
 def test_a_difference_is_of_the_same_samples(experiment: Experiment) -> None:
     """Beds at the end differ by 100 ((1 - pace/4)^96 - (1 - 0.01/4)^96): the draw of the share falls out to the last digit."""
     ds = sensitivity(experiment, samples=64, contrast=("as_planned", "slower"))
