@@ -28,6 +28,8 @@ _COMMENT = re.compile(r"<!--([\s\S]*?)-->")
 _WORDS = re.compile(r"[^\W\d][\w$]*(?:[ \t\u00a0]+[^\W\d][\w$]*)+")
 _SUBRANGE = re.compile(r"\*:([^\W\d][\w$]*)")
 _COLONS = re.compile(r":(AND|OR|NOT):|:NA:", re.IGNORECASE)
+_MOST_WORDS = 12
+"""Words of one name that is written without joining them."""
 _MOST_FINDINGS = 200
 _MOST_HINTS = 20
 
@@ -141,14 +143,14 @@ def spelled(text: str, names: frozenset[str]) -> str:
     built-ins, and Vensim's `:AND:`, `:OR:`, `:NOT:` and `:NA:` as words. Exporters of Vensim's models write them so."""
 
     def join(found: re.Match[str]) -> str:
-        rest, done = found[0], ""
-        while rest:
-            words = rest.split()
-            count = next((n for n in range(len(words), 1, -1) if canonical(" ".join(words[:n])) in names), 1)
-            end = re.match(r"\s*" + r"\s+".join(re.escape(word) for word in words[:count]), rest).end()  # type: ignore[union-attr]
-            blank = re.match(r"\s*", rest).end()  # type: ignore[union-attr]
-            done += rest[:blank] + re.sub(r"\s", "_", rest[blank:end])
-            rest = rest[end:]
+        parts, at, done = re.split(r"([ \t\u00a0]+)", found[0]), 0, ""
+        words = parts[::2]
+        while at < len(words):
+            most = min(_MOST_WORDS, len(words) - at)
+            count = next((n for n in range(most, 1, -1) if canonical(" ".join(words[at : at + n])) in names), 1)
+            last = 2 * (at + count) - 1
+            done += re.sub(r"\s", "_", "".join(parts[2 * at : last])) + "".join(parts[last : last + 1])
+            at += count
         return done
 
     text = _SUBRANGE.sub(lambda found: f"{found[1]}.*", text)  # xmutil's form of a whole subrange
