@@ -152,8 +152,8 @@ def qualified(name: str) -> str:
     return ("." if name.startswith(".") else "") + ".".join(parts)
 
 
-_TOKEN = re.compile(rf"(?:[\s\u00a0]+|\{{[^}}]*\}})*(?:({NAME})|({NUMBER})|(<>|<=|>=|//|[-+*/^=<>(),:\[\]]))")
-_REST = re.compile(r"(?:[\s\u00a0]+|\{[^}]*\})*")
+_TOKEN = re.compile(rf"(?:[\s\u00a0]++|\{{[^}}]*\}})*+(?:({NAME})|({NUMBER})|(<>|<=|>=|//|[-+*/^=<>(),:\[\]]))")
+_REST = re.compile(r"(?:[\s\u00a0]++|\{[^}]*\})*+")
 _KEYWORDS = frozenset({"if", "then", "else", "and", "or", "not", "mod"})
 _LEVELS = {
     "or": 1, "and": 2, "=": 3, "<>": 3, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "mod": 6,

@@ -103,8 +103,8 @@ class VensimEquation:
 _QUOTED = r'"(?:\\.|[^"\\])*"'
 _BODY = r"[^\W\d]"
 _NAME = rf"(?:{_BODY}[\w'$]*(?:[ \u00a0]+[\w'$]+)*|{_QUOTED})"
-_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_SIGNED = rf"[+-]?\s*{_NUMBER}"
+_NUMBER = r"(?>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+_SIGNED = rf"(?:[+-]\s*)?{_NUMBER}"
 _PAIR = rf"\(\s*{_SIGNED}\s*,\s*{_SIGNED}\s*\)"
 
 _LEFT = re.compile(
@@ -237,7 +237,7 @@ def read_points(text: str, limits: Limits) -> Lookup:
             raise Unreadable(f"cannot read `{frame.group().strip()[:60]}`", "write the frame as [(0,0)-(10,10)]")
         text = text[frame.end() :]
     text = text.strip().rstrip(",")
-    if re.fullmatch(rf"(?:{_PAIR}\s*,?\s*)+", text):
+    if re.fullmatch(rf"(?:{_PAIR}\s*(?:,\s*)?)+", text):
         values = [_finite(item) for item in re.findall(_SIGNED, text)]
         x, y = values[::2], values[1::2]
     elif re.fullmatch(rf"{_SIGNED}(?:\s*,\s*{_SIGNED})*", text):
