@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +197,101 @@ def test_old_draws_are_refused(clinic: tuple[fr.Model, Posterior], tmp_path: Pat
     (tmp_path / "posterior.csv").write_text("nothing\n")
     with pytest.raises(ModelError, match="flowreform posterior"):
         read_experiment(asking)
+
+
+Lines = list[list[str]]
+
+
+def _column(name: str) -> Callable[[Lines], None]:
+    def change(cells: Lines) -> None:
+        cells[0][1] = name
+
+    return change
+
+
+def _cut(first: int, last: int, keep: int) -> Callable[[Lines], None]:
+    """Rows from `first` to before `last` keep so many cells; the last ones go where it is negative."""
+
+    def change(cells: Lines) -> None:
+        for row in cells[first:last]:
+            del row[keep:]
+
+    return change
+
+
+def _cell(text: str) -> Callable[[Lines], None]:
+    def change(cells: Lines) -> None:
+        cells[3][1] = text
+
+    return change
+
+
+WRONG: dict[str, tuple[Callable[[Lines], None], str]] = {
+    "no parameter": (_column("nothing"), "nothing is not among what"),
+    "a stock": (_column("enrolled"), "enrolled is not among what"),
+    "not sampled": (_column("persuasion"), "persuasion is not among what"),
+    "another spelling": (_column("IDLE"), "IDLE is not among what"),
+    "a script": (_column("<script>"), "<script> is not among what"),
+    "twice": (_column("idle"), ":3: error: the columns are"),
+    "no columns": (_cut(0, 1000, 1), ":3: error: the columns are"),
+    "no draws": (lambda cells: cells.__delitem__(slice(1, None)), "there is no draw in it"),
+    "a column missing": (_cut(0, 1000, -1), "is sampled, and has no column"),
+    "a short row": (_cut(3, 4, -1), ":6: error: .* cells in a row of"),
+    "below the prior": (_cell("-5"), "outside its prior"),
+    "far above it": (_cell("1e308"), "outside its prior"),
+    **{
+        text: (_cell(text), ":6: error: .* is no finite number")
+        for text in ("nan", "inf", "1e400", "1_0", "\uff15", "=1+1", "8\0", "")
+    },
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_draws_that_were_never_sampled_are_refused(clinic: tuple[fr.Model, Posterior], tmp_path: Path, wrong: str) -> None:
+    """Whatever the fingerprint in the file says: it is a stranger's word. With the place, before anything runs."""
+    model = _with_draws(clinic[0], tmp_path)
+    path = tmp_path / "posterior.csv"
+    head, about, *rows = path.read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    change, reason = WRONG[wrong]
+    change(cells)
+    path.write_text("\n".join([head, about, *(",".join(row) for row in cells), ""]))
+    with pytest.raises(ModelError, match=reason):
+        fr.read_case(model)
+
+
+def test_without_the_look_at_the_priors_they_are_taken(
+    clinic: tuple[fr.Model, Posterior], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant of the test above."""
+    model = _with_draws(clinic[0], tmp_path)
+    path = tmp_path / "posterior.csv"
+    path.write_text(path.read_text().replace("idle", "persuasion", 1))
+    monkeypatch.setattr("flowreform.case.misfits", lambda found, priors: ())
+    case = fr.read_case(model)
+    assert case is not None
+    assert case.ensemble is not None
+    assert case.ensemble.current
+
+
+@pytest.mark.parametrize("name", ["posterior.csv", "reference.csv", "model.toml"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "dangling link"])
+def test_a_file_that_cannot_be_read_is_not_taken_for_none(
+    clinic: tuple[fr.Model, Posterior], tmp_path: Path, name: str, kind: str
+) -> None:
+    """Or the draws would be those of the prior, without a word."""
+    model = _with_draws(clinic[0], tmp_path)
+    path = tmp_path / name
+    path.unlink()
+    {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "dangling link": lambda: path.symlink_to("nowhere")}[kind]()
+    with pytest.raises(ModelError, match=f"{name}: error: .*cannot be read"):
+        fr.read_case(model)
+
+
+def _with_draws(model: fr.Model, folder: Path) -> fr.Model:
+    for name in ("model.xmile", "model.toml", "reference.csv", "posterior.csv"):
+        (folder / name).write_bytes(model.path.with_name(name).read_bytes())  # type: ignore[union-attr]
+    return fr.read_model(folder / "model.xmile")
 
 
 def test_what_is_found_without_data_is_the_prior(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ Every fault of the file, and of `reference.csv` beside it, is reported at once.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from flowreform.calendar import Calendar, CalendarTable
 from flowreform.case.checks import check_case, check_fit
 from flowreform.case.ensemble import NAME as POSTERIOR
-from flowreform.case.ensemble import Ensemble, read_ensemble
+from flowreform.case.ensemble import Ensemble, misfits, read_ensemble
 from flowreform.case.fingerprint import fingerprint
 from flowreform.case.observations import Observation, read_observations
 from flowreform.case.periods import settled
@@ -38,8 +39,7 @@ from flowreform.case.tables import (
     written_settings,
 )
 from flowreform.case.uncertainty import Uncertainty
-from flowreform.errors import Finding, ModelError
-from flowreform.files import is_file
+from flowreform.errors import Finding, ModelError, error
 from flowreform.model import Model
 from flowreform.toml import Source, read_document
 
@@ -106,13 +106,13 @@ def read_case(model: Model) -> Case | None:
         case.levers["planned_bed_reduction"].source
     """
     path = case_path(model)
-    if path is None or not is_file(path):
+    if path is None or not os.path.lexists(path):
         return None
     source = Source(read_document(path, ModelError))
     if "experiment" in source.document.table:
         return None
     series = path.with_name("reference.csv")
-    observations = read_observations(series, source.findings) if series.is_file() else ()
+    observations = read_observations(series, source.findings) if os.path.lexists(series) else ()
     case = build_case(source, model, observations, path)
     if case is not None and not source.failed:
         case = _with_ensemble(case, model, path.with_name(POSTERIOR), source.findings)
@@ -122,13 +122,19 @@ def read_case(model: Model) -> Case | None:
 
 
 def _with_ensemble(case: Case, model: Model, path: Path, findings: list[Finding]) -> Case:
-    """The case with the draws of `posterior.csv`, if there is one; whether they still belong to these files is noted."""
-    if not path.is_file():
+    """The case with the draws of `posterior.csv`, if there is one; whether they still belong to these files is noted.
+
+    Whatever has the name is read: draws that cannot be had are never silently those of the prior."""
+    if not os.path.lexists(path):
         return case
     found = read_ensemble(path, findings)
     if found is None:
         return case
     current = found.about.get("made_from") == fingerprint(model, case)
+    if current:  # or they are refused as old
+        repair = "delete it, and write it anew with `flowreform fit MODEL --posterior --write`"
+        faults = misfits(found, case.fit.priors if case.fit else {})
+        findings.extend(error("posterior", reason, repair, file=str(path)) for reason in faults)
     return replace(case, ensemble=replace(found, current=current))
 
 

@@ -12,15 +12,19 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import re
+from array import array
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.errors import Finding, error
+from flowreform.case.uncertainty import Uncertainty
+from flowreform.errors import Finding, error, shorten
 from flowreform.files import read_plain
 from flowreform.text import APOSTROPHE, harmless
 
@@ -34,6 +38,7 @@ DIGITS = 7
 """Significant digits that are kept of a parameter."""
 MAX_BYTES = 200_000_000
 """Largest file read, in bytes."""
+_PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +92,11 @@ def read_ensemble(path: Path, findings: list[Finding]) -> Ensemble | None:
     def fault(reason: str, repair: str, line: int = 0) -> None:
         findings.append(error("posterior", reason, repair, file=str(path), line=line))
 
-    again = "write it anew with `flowreform fit MODEL --posterior --write`"
+    again = "delete it, and write it anew with `flowreform fit MODEL --posterior --write`"
     try:
         text = read_plain(path, MAX_BYTES).decode()
     except OSError as failed:
-        fault(f"the file cannot be read: {failed.strerror or 'unknown reason'}", "check the path")
+        fault(f"the file cannot be read: {failed.strerror or failed}", again)
         return None
     except UnicodeDecodeError:
         fault("the file is not plain text", again)
@@ -102,16 +107,51 @@ def read_ensemble(path: Path, findings: list[Finding]) -> Ensemble | None:
         return None
     try:
         about = json.loads(lines[1][2:])
-        rows = list(csv.reader(lines[2:], strict=True))
-        names = tuple(name[1:] if name.startswith(APOSTROPHE) and name == harmless(name[1:]) else name for name in rows[0])
-        numbers = np.array([[float(cell) for cell in row] for row in rows[1:] if row], dtype=np.float64)
-    except (ValueError, RecursionError, csv.Error) as failed:
-        fault(f"the file cannot be read: {failed}", again)
+    except (ValueError, RecursionError) as failed:
+        fault(f"how it was made cannot be read: {failed}", again, 2)
         return None
-    if numbers.ndim != 2 or numbers.shape[1] != len(names) or names[0] != LIKELIHOOD or len(set(names)) < len(names):
-        fault("rows and columns do not fit the names above them", again, 3)
+    reader = csv.reader(lines[2:], strict=True)
+    try:
+        names = tuple(_name(cell) for cell in next(reader))
+        if len(names) < 2 or names[0] != LIKELIHOOD or len(set(names)) < len(names):
+            fault(f"the columns are {LIKELIHOOD} and one for each parameter, each once", again, 3)
+            return None
+        numbers = array("d")
+        for row in filter(None, reader):
+            if len(row) != len(names):
+                fault(f"{len(row)} cells in a row of {len(names)} columns", again, reader.line_num + 2)
+                return None
+            numbers.extend(map(_number, row))
+    except (ValueError, csv.Error) as failed:
+        fault(str(failed), again, reader.line_num + 2)
         return None
-    if not np.isfinite(numbers).all():
-        fault("there is a number that is not finite", again)
+    if not numbers:
+        fault("there is no draw in it", again)
         return None
-    return Ensemble(names[1:], numbers[:, 1:], numbers[:, 0], about)
+    table = np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(names))
+    return Ensemble(names[1:], table[:, 1:].copy(), table[:, 0].copy(), about)
+
+
+def misfits(ensemble: Ensemble, priors: Mapping[str, Uncertainty]) -> Iterator[str]:
+    """Why draws cannot be what was sampled from these priors: another parameter, one that is missing, a value no prior has."""
+    for name in sorted(set(ensemble.names) ^ set(priors)):
+        why = "is not among what [fit] samples" if name in ensemble.names else "is sampled, and has no column"
+        yield f"{shorten(name)} {why}"
+    for name, column in zip(ensemble.names, ensemble.values.T, strict=True):
+        if name in priors and not priors[name].kind.endless:
+            low, high = priors[name].support
+            room = 10.0 ** (1 - DIGITS) * max(abs(low), abs(high))
+            if column.min() < low - room or column.max() > high + room:
+                yield f"{name} has draws from {column.min():g} to {column.max():g}, outside its prior, {low:g} to {high:g}"
+
+
+def _name(cell: str) -> str:
+    """The name in a cell of the head, without the apostrophe that `harmless` put there."""
+    return cell[1:] if cell.startswith(APOSTROPHE) and cell == harmless(cell[1:]) else cell
+
+
+def _number(cell: str) -> float:
+    """A cell as a finite number, written as `write_text` does. Raises ValueError for anything else."""
+    if not _PLAIN.fullmatch(cell) or not isfinite(value := float(cell)):
+        raise ValueError(f"{shorten(repr(cell), 40)} is no finite number")
+    return value
