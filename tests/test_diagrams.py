@@ -166,6 +166,13 @@ def test_names_are_as_wide_as_they_are_drawn_at_most() -> None:
 # --- the same bytes, and nothing but text ----------------------------------------------------------------------------
 
 
+def test_a_label_of_a_megabyte_is_cut_and_as_long_as_fits() -> None:
+    """Cut from its end one character at a time it takes the square of its length: hours."""
+    for letters in ("y" * 1_000_000, "Wi" * 300_000, "名" * 1_000_000):
+        (line,) = wrapped(letters, 118.0, 1)
+        assert text_width(line) <= 118.0 < text_width(letters[: len(line) - 2] + "..."), line
+
+
 def test_the_same_model_gives_the_same_bytes() -> None:
     def made() -> str:
         item = ward()

@@ -46,9 +46,12 @@ def wrapped(label: str, width: float = 118.0, most: int = 3) -> tuple[str, ...]:
 def _cut(line: str, width: float) -> str:
     if text_width(line) <= width:
         return line
-    while line and text_width(line + "...") > width:
-        line = line[:-1]
-    return line.rstrip() + "..."
+    room = width - text_width("...")
+    for at, character in enumerate(line):  # not from its end: a label may be a megabyte long
+        room -= text_width(character)
+        if room < 0:
+            return line[:at].rstrip() + "..."
+    return line
 
 
 @dataclass(frozen=True, slots=True)
