@@ -267,7 +267,15 @@ def test_a_coarser_step_is_shown_with_what_it_costs(short: Experiment, tmp_path:
     assert "0.0625" in text
     written = fr.to_xlsx(short, tmp_path / "wild.xlsx", dt=0.25, draws=False)
     assert any("a step of 0.25 moves" in str(finding) for finding in written.findings)
-    for dt, words in ((0.4, "not a whole number"), (0.0625, "finer than"), (-1.0, "above 0"), (float("nan"), "above 0")):
+    whole = "not a whole number"
+    for dt, words in (
+        (0.4, whole),
+        (1e11, whole),
+        (1e30, whole),
+        (0.0625, "finer than"),
+        (-1.0, "above 0"),
+        (float("nan"), "above 0"),
+    ):
         with pytest.raises(ExperimentError, match=words):
             fr.to_xlsx(short, tmp_path / "no.xlsx", dt=dt)
     assert not (tmp_path / "no.xlsx").exists()

@@ -572,3 +572,22 @@ def test_a_layout_that_is_not_the_experiments_is_damage_wherever_it_is_read(chan
         fr.sweep(experiment, tmp_path / "out", engine="python")
     with pytest.raises(ExperimentError, match=r"damaged|draws"):
         fr.open_sweep(tmp_path / "out")
+
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+
+def test_no_setting_of_a_library_stops_a_command(ward_copy: Path) -> None:
+    """A chart's backend that there is not, kernels not to be compiled or with 0 threads, a width that is no number: each ended
+    a run with a fault of our own."""
+    wrong = {
+        "MPLBACKEND": "nothing",
+        "NUMBA_DISABLE_JIT": "1",
+        "NUMBA_NUM_THREADS": "0",
+        "COLUMNS": "\u00b2",
+        "LINES": "9" * 5000,
+    }
+    words = ("run", str(ward_copy / "model.xmile"), "--engine", "numba", "-o", "out")
+    done = flowreform(*words, cwd=ward_copy, env=ENVIRONMENT | wrong)
+    assert done.returncode == 0, done.stderr
+    assert (ward_copy / "out" / "chart.png").is_file()

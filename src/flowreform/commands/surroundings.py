@@ -1,16 +1,27 @@
-"""What lies in the current folder is nobody's settings: it may have come with a stranger's model."""
+"""The current folder holds nobody's settings: it may have come with a stranger's model. Some of the environment only stop us."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 NUMBA, MATPLOTLIB = ".numba_config.yaml", "matplotlibrc"
 """Files that these libraries read in the current folder. numba's can name a module to import and a folder of code to load."""
 
+STOPPING = ("MPLBACKEND", "NUMBA_DISABLE_JIT", "NUMBA_NUM_THREADS")
+"""Settings without which nothing is missed: charts are written and never shown, and kernels are compiled, one thread each. With a
+backend that there is not, without compilation, or with 0 threads, a library ends a run with a fault of its own."""
+
 
 def leave_settings_unread() -> None:
-    """Where such a file lies here, load the library from a folder in which none does, and tell it to look no more."""
+    """Forget settings of the environment that would stop a library. Where a file of settings lies here, load the library from a
+    folder in which none does, and tell it to look no more."""
+    for name in STOPPING:
+        os.environ.pop(name, None)
+    for name in ("COLUMNS", "LINES"):
+        if not re.fullmatch("[1-9][0-9]{0,4}", os.environ.get(name, "80")):
+            del os.environ[name]
     found = [name for name in (NUMBA, MATPLOTLIB) if os.path.lexists(name)]
     if not found:
         return

@@ -204,7 +204,7 @@ def _coarser(model: Model, experiment: Experiment, dt: float) -> Model:
         reason = f"dt {dt:g} is finer than the model's own, {model.specs.dt:g}"
     else:
         for span, what in ((experiment.stop - experiment.start, "the horizon"), (experiment.save_every, "save_every")):
-            if abs(span / dt - round(span / dt)) > 1e-9 * max(1.0, span / dt):
+            if round(span / dt) < 1 or abs(span / dt - round(span / dt)) > 1e-9 * max(1.0, span / dt):
                 reason = f"{what}, {span:g}, is not a whole number of steps of {dt:g}"
     if reason:
         repair = f"write {2 * model.specs.dt:g} or another multiple of {model.specs.dt:g} that divides {experiment.save_every:g}"
