@@ -377,3 +377,28 @@ def test_the_command_a_result_carries_is_data() -> None:
     assert found.options == {"draws": 5, "save": ["open_beds"], "save_every": 3.0}
     assert found.engine == "numba"
     assert told("flowreform run 'x --draws; rm -rf / `id` $(id) --draws x --engine sh").options == {}
+
+
+@pytest.mark.parametrize("kind", ["numbers as text", "inputs as text", "no draws", "one draw alone", "several engines"])
+def test_results_of_another_shape_are_told_apart(plan: Path, kind: str) -> None:
+    """A stranger may have written the file: each ended `verify` with a fault of our own."""
+    folder = plan.parent
+    ds = fr.run(fr.read_experiment(folder / "pace.toml"), engine="python")
+    saved = next(name for name, data in ds.data_vars.items() if "time" in data.dims)
+    drawn = next(name for name, data in ds.data_vars.items() if "time" not in data.dims and data.dtype.kind == "f")
+    changed = {
+        "numbers as text": lambda: ds.assign({saved: ds[saved].astype(str)}),
+        "inputs as text": lambda: ds.assign({drawn: ds[drawn].astype(str)}),
+        "no draws": lambda: ds.rename(draw="other"),
+        "one draw alone": lambda: ds.isel(draw=0),
+        "several engines": lambda: ds.assign_attrs(engine=[1, 2, 3]),
+    }[kind]()
+    path = folder / "strange.nc"
+    changed.to_netcdf(path, engine="h5netcdf")
+    result = CliRunner().invoke(app, ["verify", str(path)])
+    path.unlink()
+    expected, words = {"text": (4, "it holds no numbers"), "engines": (0, "as it should be")}.get(
+        kind.split()[-1], (1, "the file holds no runs of a model")
+    )
+    assert result.exit_code == expected, result.stderr
+    assert words in result.stderr

@@ -53,13 +53,14 @@ def check_netcdf(path: Path, progress: Progress | None = None) -> Compared:
 
     Raises ExperimentError where it is no such file, or its experiment or model is not there or has changed since."""
     ds = read_netcdf(path)
-    if "time" not in ds.dims or "kpi_value" in ds or "method" not in ds.attrs or "model_sha256" not in ds.attrs:
+    runs = "run" in ds.dims or {"scenario", "draw"} <= set(ds.dims)
+    if "time" not in ds.dims or not runs or "kpi_value" in ds or "method" not in ds.attrs or "model_sha256" not in ds.attrs:
         reason = "the file holds no runs of a model"
         repair = "give a results.nc; of a sweep, give its folder"
         raise ExperimentError(error("verify", reason, repair, file=str(path)))
     origin = find_origin(ds.attrs, path)
     made_from = origin.experiment.model.path
-    if ds.attrs.get("engine") == "pysd" and not (made_from and is_bundled(made_from)):
+    if str(ds.attrs.get("engine")) == "pysd" and not (made_from and is_bundled(made_from)):
         reason = "the file says that PySD made it, and PySD runs code that a model file may hold"
         repair = "if you trust the model, run it with --engine pysd yourself"
         raise ExperimentError(error("verify", reason, repair, file=str(path)))
@@ -70,7 +71,7 @@ def check_netcdf(path: Path, progress: Progress | None = None) -> Compared:
 def _again(ds: Dataset, origin: ResultOrigin, progress: Progress | None) -> Dataset:
     import flowreform as fr
 
-    engine = "pysd" if ds.attrs.get("engine") == "pysd" else "auto"
+    engine = "pysd" if str(ds.attrs.get("engine")) == "pysd" else "auto"
     saved = [str(name) for name, data in ds.data_vars.items() if "time" in data.dims]
     times = np.asarray(ds["time"].values, dtype=np.float64)
     every = float(times[1] - times[0]) if len(times) > 1 else None
@@ -112,6 +113,9 @@ def _compared(ds: Dataset, again: Dataset) -> Compared:
         if after.dtype.kind != "f":
             if not np.array_equal(before, after):
                 faults.append(f"{name}: {_first(old, before != after)}")
+            continue
+        if before.dtype.kind not in "fiub":
+            faults.append(f"{name}: it holds no numbers")
             continue
         with np.errstate(invalid="ignore"):
             same = (before == after) | (np.isnan(before) & np.isnan(after))
