@@ -42,6 +42,8 @@ def write_file(path: Path, writer: Writer, *, size: int = 0) -> None:
         target = path.resolve() if path.is_symlink() else path
     except (OSError, RuntimeError) as fault:
         raise _cannot_write(path, OSError(errno.ELOOP, "it is a symbolic link that leads to itself")) from fault
+    if target.exists() and not target.is_file() and not target.is_dir():  # a rename would take the device's place
+        raise _cannot_write(path, OSError(errno.EINVAL, "it is not an ordinary file"))
     write_files(target.parent, {target.name: writer}, size=size)
 
 

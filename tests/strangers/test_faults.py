@@ -574,6 +574,18 @@ def test_a_layout_that_is_not_the_experiments_is_damage_wherever_it_is_read(chan
         fr.open_sweep(tmp_path / "out")
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_no_ordinary_file_is_never_replaced(tmp_path: Path, linked: bool) -> None:
+    """A link to a device, as root: the device was gone, and a file stood in its place."""
+    pipe, link = tmp_path / "pipe", tmp_path / "o.svg"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with pytest.raises(ExperimentError, match="not an ordinary file"):
+        files.write_text(link if linked else pipe, "text")
+    assert pipe.is_fifo()
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["o.svg", "pipe"]
+
+
 # --- the environment --------------------------------------------------------------------------------------------------
 
 
