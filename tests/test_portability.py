@@ -68,7 +68,7 @@ def test_a_model_of_stocks_and_flows_alone_is_in_no_row() -> None:
 def test_the_command_line_shows_the_rows_and_where(tmp_path: Path) -> None:
     row = next(row for row in TABLE if row.what == "non-negative stock")
     path = str(written(row, tmp_path).path)
-    shown = CliRunner().invoke(app, ["check", path, "--portable"])
+    shown = CliRunner().invoke(app, ["check", path, "--portable"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     assert "non-negative stock" in shown.output
     found = json.loads(CliRunner().invoke(app, ["check", path, "--portable", "--json"]).stdout)
