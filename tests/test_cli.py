@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -429,7 +430,8 @@ def test_an_interrupted_run_leaves_nothing(ward: Path, tmp_path: Path, number: s
         "main()\n"
     )
     command = [sys.executable, "-c", script, "run", str(ward / "pace.toml"), "-o", str(tmp_path / "out")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    heard = partial(signal.signal, number, signal.SIG_DFL)  # a shell starts what runs behind it deaf to Ctrl-C
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         assert running.stdout.readline() == "drawing\n"
