@@ -41,8 +41,7 @@ def bare(experiment: Experiment) -> Callable[[int, int], None]:
     """So many runs in so many threads by the kernel alone."""
     worker = Evaluator(experiment, layout_of(experiment, assignments_of(batch_of(experiment, False))), "numba")
     drawn = worker.drawer.part(0, BLOCK)
-    inputs = worker.inputs("build_first", drawn)
-    matrix = matrix_of(worker.program, worker.model, {name: np.broadcast_to(v, (BLOCK,)) for name, v in inputs.items()}, BLOCK)
+    matrix = matrix_of(worker.program, worker.model, experiment.scenarios["build_first"].over(drawn, BLOCK), BLOCK)
     series = worker.series["build_first"]
 
     def some(blocks: int) -> None:
