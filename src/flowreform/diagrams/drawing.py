@@ -170,7 +170,7 @@ class Drawing:
 
 
 def extent(boxes: Iterable[Box], pipes: Iterable[Pipe] = ()) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of what is drawn; all 0 where nothing is."""
+    """The bounding box of boxes and pipes: left, top, right, bottom. All 0 when there are none."""
     xs: list[float] = []
     ys: list[float] = []
     for box in boxes:
