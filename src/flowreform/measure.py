@@ -7,7 +7,7 @@ Measures select and compare; they never integrate. A total is a stock of the mod
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
@@ -294,20 +294,17 @@ def evaluate(measure: Measure, ds: Dataset, calendar: Calendar | None = None) ->
     A run with a number in the window that is not finite gives NaN; so does "never" of first_above and first_below, and a
     ratio over 0. Raises ExperimentError when a variable was not saved or a date is not a saved time.
     """
-    parts = measure.parts()
-    value = _plain(parts[0], ds, calendar)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if measure.over is not None:
-            below = _plain(parts[1], ds, calendar)
-            value = value / below.where(below != 0)
-        elif measure.minus is not None:
-            value = value - _plain(parts[1], ds, calendar)
-        return value * measure.scale if measure.scale != 1.0 else value
+    from xarray import DataArray, broadcast
+
+    ready = taker(measure, np.asarray(ds["time"].values, dtype=np.float64), calendar)
+    courses = broadcast(*(_course(part, ds) for part in measure.parts()))
+    values = ready.of_parts([np.asarray(course.values, dtype=np.float64) for course in courses])
+    kept = {name: coord for name, coord in courses[0].coords.items() if "time" not in coord.dims}
+    return DataArray(values, coords=kept, dims=courses[0].dims[:-1], name=courses[0].name)
 
 
-def _plain(measure: Measure, ds: Dataset, calendar: Calendar | None) -> DataArray:
-    from xarray import DataArray
-
+def _course(measure: Measure, ds: Dataset) -> DataArray:
+    """What a plain measure reads: its variable or element of it, in its setting, with `time` as the last dimension."""
     base, elements = split(measure.variable)
     if base not in ds.data_vars:
         raise ExperimentError(error("not-saved", "the variable was not saved", f'add "{base}" to save', element=measure.variable))
@@ -320,11 +317,7 @@ def _plain(measure: Measure, ds: Dataset, calendar: Calendar | None) -> DataArra
     if elements:
         outer = [str(name) for name in data.dims if name not in ("scenario", "draw", "run", "time")]
         data = data.sel(dict(zip(outer, elements, strict=True)))
-    data = data.transpose(..., "time")
-    cut = cut_of(measure, np.asarray(ds["time"].values, dtype=np.float64), calendar)
-    result = cut.of(np.asarray(data.values, dtype=np.float64))
-    kept = {name: coord for name, coord in data.coords.items() if "time" not in coord.dims}
-    return DataArray(result, coords=kept, dims=data.dims[:-1], name=base)
+    return data.transpose(..., "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,20 +353,22 @@ def cut_of(measure: Measure, times: Floats, calendar: Calendar | None) -> Cut:
 
 @dataclass(frozen=True, slots=True)
 class Taker:
-    """A measure made ready for arrays: the same numbers as `evaluate`, without a Dataset."""
+    """A measure made ready for arrays of runs; every way to take one ends here."""
 
     measure: Measure
     cuts: tuple[Cut, ...]
 
     def of(self, course: Course) -> Floats:
         """The measure of every run; `course` gives float64[..., time] of a variable or of one of its elements by name."""
-        return self._joined([cut.of(course(cut.measure.variable)) for cut in self.cuts])
+        return self.of_parts([course(cut.measure.variable) for cut in self.cuts])
 
     def in_settings(self, courses: Mapping[str, Course]) -> Floats:
         """The same where each part is taken in its own setting of the case."""
-        return self._joined([cut.of(courses[cut.measure.setting](cut.measure.variable)) for cut in self.cuts])
+        return self.of_parts([courses[cut.measure.setting](cut.measure.variable) for cut in self.cuts])
 
-    def _joined(self, values: list[Floats]) -> Floats:
+    def of_parts(self, courses: Sequence[Floats]) -> Floats:
+        """The measure of every run from what its parts read, float64[..., time] each."""
+        values = [cut.of(course) for cut, course in zip(self.cuts, courses, strict=True)]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = values[0]
             if self.measure.over is not None:
