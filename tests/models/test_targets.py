@@ -80,7 +80,13 @@ def test_every_target_catches_a_mutant(name: str) -> None:
     assert {item.values[1]["target"] for item in mutants(name, "target")} == set(case_of(name).targets)
 
 
-@pytest.mark.parametrize(("model", "item"), MUTANTS)
+@pytest.mark.parametrize(
+    ("model", "item"),
+    [
+        pytest.param(*one.values, id=one.id, marks=pytest.mark.slow if one.values[0] == "reform_levers" else ())
+        for one in MUTANTS  # fifteen settings by a small step: the model's mutants take minutes together
+    ],
+)
 def test_a_mutant_is_caught_by_its_target(model: str, item: dict[str, str], tmp_path: Path) -> None:
     mutant = fr.read_model(mutated(model, item, tmp_path))
     case = fr.read_case(mutant)
