@@ -8,6 +8,7 @@ miss that has begun to pass.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from flowreform.case.periods import measure_of
 from flowreform.case.tables import Check, Target
 from flowreform.errors import FlowreformError, ModelError, error
 from flowreform.experiment import Subject, as_model
-from flowreform.formats import is_bundled
+from flowreform.formats import is_bundled, read_model
 from flowreform.graph import ancestors
 from flowreform.measure import Measure, evaluate
 from flowreform.model import Method, Model, causes
@@ -402,7 +403,7 @@ def _witnesses(model: Model, wanted: Sequence[str], full: bool, runs: Mapping[st
     for tool in wanted:
         short = tool == "pysd" and not full and model.specs.steps > PYSD_STEPS
         seen = _shortened(model) if short else model
-        if tool == "pysd":  # it knows Euler's method alone, and so the equations are compared by that
+        if tool == "pysd" or _moves_with_stages(model):  # the equations are compared by Euler's method, which both know
             seen = replace(seen, specs=replace(seen.specs, method=Method.EULER))
         yield from _witness(seen, tool, sizes)
 
@@ -421,13 +422,13 @@ def _shortened(model: Model) -> Model:
 
 
 def _witness(model: Model, tool: str, sizes: Mapping[str, float]) -> Iterator[Row]:
-    from flowreform.engine.witness import compare, run_simlin
+    from flowreform.engine.witness import compare
     from flowreform.runs import simulate
 
     assert model.path is not None
     wanted = f"at most {AGREEMENT:g}"
     try:
-        theirs = _pysd(model) if tool == "pysd" else run_simlin(model.path, {}, None, model=model)
+        theirs = _pysd(model) if tool == "pysd" else _simlin(model)
     except ModelError as fault:
         left_out = "not installed" in str(fault) or (tool == "pysd" and not is_bundled(model.path))
         yield Row("witness", tool, tool, wanted, math.nan, "not run", left_out, fault.findings[0].reason)
@@ -437,11 +438,35 @@ def _witness(model: Model, tool: str, sizes: Mapping[str, float]) -> Iterator[Ro
         name: ds[name].transpose(*[dim for dim in ds[name].dims if dim not in ("time", "run")], "time", "run").values
         for name in model.stocks
     }
-    note = f"to time {theirs.times[-1]:g}" + (", by Euler's method" if tool == "pysd" else "")
+    note = f"to time {theirs.times[-1]:g}" + (", by Euler's method" if model.specs.method is Method.EULER else "")
     for name, difference in compare(ours, theirs.values, sizes).items():
         ok = difference <= AGREEMENT
         verdict = "pass" if ok else "differs"
         yield Row("witness", f"{tool}/{name}", f"{tool}: {name}", wanted, difference, verdict, ok, note)
+
+
+def _moves_with_stages(model: Model) -> bool:
+    """Whether pysimlin reads a STEP or PULSE within a Runge-Kutta step, where it is decided at its beginning."""
+    jumps = re.compile(r"\b(STEP|PULSE)\s*\(", re.IGNORECASE)
+    sound = model.specs.method is Method.EULER or model.path is None or model.path.suffix == ".mdl"
+    return not sound and any(
+        jumps.search(equation.text) for variable in model.variables.values() for equation in variable.equations
+    )
+
+
+def _simlin(model: Model) -> PysdRun:
+    """The stocks by pysimlin, which takes the method from the file: from a copy where we run another."""
+    from flowreform.engine.witness import run_simlin
+    from flowreform.files import temporary_folder
+
+    assert model.path is not None
+    if model.path.suffix == ".mdl" or read_model(model.path).specs.method is model.specs.method:
+        return run_simlin(model.path, {}, None, model=model)
+    with temporary_folder() as folder:
+        path = folder / f"model{model.path.suffix}"
+        text = model.path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r'(<sim_specs\b[^>]*?\bmethod=")[^"]*', r"\1Euler", text, count=1), encoding="utf-8")
+        return run_simlin(path, {}, None, model=model)
 
 
 def _pysd(model: Model) -> PysdRun:
