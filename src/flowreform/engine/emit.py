@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from flowreform.engine.expressions import Printer, cell
+from flowreform.engine.expressions import WIDTH, Printer, cell
 from flowreform.engine.rows import lines, stretches
 from flowreform.engine.schedule import MOST, Segment, key, numbers, segments
 from flowreform.engine.watch import but_for_missing, handed_on, has_missing, watched
@@ -64,14 +64,17 @@ class EmittedText:
 
 
 @deep()
-def emit(program: Program, keep: Collection[int]) -> EmittedText:
-    """The text of a program that keeps the given slots readable after every step; others may live in registers only."""
-    return _Emitter(program, keep).text()
+def emit(program: Program, keep: Collection[int], width: int = WIDTH, same: Collection[int] = ()) -> EmittedText:
+    """The text of a program that keeps the given slots readable after every step; others may live in registers only.
+
+    `width` is the number of values from one slot to the next. What `same` names (`engine.pruned.same`) is worked out once a
+    block and not once a run; reads outside a table's points are then counted in the first run only."""
+    return _Emitter(program, keep, width, same).text()
 
 
 class _Emitter:
-    def __init__(self, program: Program, keep: Collection[int]) -> None:
-        self.program = program
+    def __init__(self, program: Program, keep: Collection[int], width: int, same: Collection[int]) -> None:
+        self.program, self.width, self.same = program, width, same
         euler = program.method is Method.EULER
         self.alarm = program.slots
         self.counters = program.slots + 1
@@ -156,7 +159,7 @@ class _Emitter:
     def _segment(self, segment: Segment, number: int, readers: dict[int, set[int]], everything: bool) -> list[str]:
         loops = [f"for i{i} in range({size}):" for i, size in enumerate(segment.sizes)]
         head = ["    " * depth + line for depth, line in enumerate([*loops, "for r in range(R):"])]
-        printer = Printer(self.program, self.literal, self.counters, self.with_missing)
+        printer = Printer(self.program, self.literal, self.counters, self.with_missing, self.width, self.same)
         alarmed: list[str] = []
         for statement in segment.statements:
             indices = numbers(statement)
@@ -174,15 +177,22 @@ class _Emitter:
                 printer.store(statement, indices, name)
         if alarmed:
             total = " + ".join(f"{name} * 0.0" for name in alarmed)
-            printer.lines.append(f"s[{cell(self.alarm)}] = s[{cell(self.alarm)}] + ({total})")
+            printer.lines.append(f"{self._alarm()} = {self._alarm()} + ({total})")
         pad = "    " * len(head)
-        return head + [pad + line for line in printer.lines]
+        inner = [pad + line for line in printer.lines]
+        if not printer.once:
+            return head + inner
+        pad = "    " * len(loops)
+        return [*head[:-1], f"{pad}r = 0", *(pad + line for line in printer.once), head[-1], *(inner or [f"{pad}    pass"])]
+
+    def _alarm(self) -> str:
+        return f"s[{cell(self.alarm, self.width)}]"
 
     def _rows(self, name: str, templates: Sequence[str], *columns: Sequence[int]) -> str:
         """The functions of a phase that does the same to many slots."""
         found = stretches(*columns)
         parts = [found[first : first + MOST] for first in range(0, len(found), MOST)]
-        bodies = [lines(templates, part) for part in parts]
+        bodies = [lines(templates, part, self.width) for part in parts]
         return "\n\n\n".join(self._function(name, i, body) for i, body in enumerate(bodies))
 
     def _function(self, name: str, number: int, body: Sequence[str]) -> str:
@@ -198,9 +208,7 @@ class _Emitter:
         rate, before, total = ([first + j for j in range(len(stocks))] for first in names)
         parts = [
             self._rows("clear", ["{0} = 0.0"], range(self.counters, self.counters + len(program.tables))),
-            self._rows(
-                "settle", [f"s[{cell(self.alarm)}] = s[{cell(self.alarm)}] + {{0}} * 0.0"], stocks + (rate if room else [])
-            ),
+            self._rows("settle", [f"{self._alarm()} = {self._alarm()} + {{0}} * 0.0"], stocks + (rate if room else [])),
             self._rows("take", ["{1} = {0}"], self.memory_from, [self.held + j for j in range(len(self.memory_from))]),
             self._rows("put", ["{1} = {0}"], [self.held + j for j in range(len(self.memory_to))], self.memory_to),
         ]
@@ -227,7 +235,7 @@ class _Emitter:
         program = self.program
         text = _RUN.format(
             load=_LOAD.strip("\n"),
-            alarm=cell(self.alarm),
+            alarm=cell(self.alarm, self.width),
             start=repr(program.start),
             dt=repr(program.dt),
             stages=_STAGES[program.method].format(dt=repr(program.dt), half=repr(program.dt / 2.0)),

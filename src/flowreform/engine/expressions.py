@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from flowreform import builtins
 from flowreform.engine.schedule import Key, key
@@ -52,13 +52,23 @@ _FOLD = {"+": "{0} + {1}", "*": "{0} * {1}", "min": "smaller({0}, {1})", "max": 
 class Printer:
     """Prints the assignments of one run loop into `lines`, keeping what it has read or written in local names."""
 
-    def __init__(self, program: Program, literal: Callable[[float], int], counters: int, missing: bool = False) -> None:
-        self.program, self.counters, self.missing = program, counters, missing
+    def __init__(
+        self,
+        program: Program,
+        literal: Callable[[float], int],
+        counters: int,
+        missing: bool = False,
+        width: int = WIDTH,
+        same: Collection[int] = (),
+    ) -> None:
+        self.program, self.counters, self.missing, self.width, self.same = program, counters, missing, width, same
         euler = program.method is Method.EULER
         self.begun = "t" if euler else f"({program.start!r} + n * {program.dt!r})"
         self.literal = literal
         self.lines: list[str] = []
+        self.once: list[str] = []  # what is the same in all runs: worked out before the walk along them
         self.names: dict[Key, str] = {}
+        self.settled: dict[Key, str] = {}
         self.loops: tuple[int, ...] = ()
         self.inner: dict[int, str] = {}
         self._count = 0
@@ -71,14 +81,23 @@ class Printer:
     def assign(self, statement: Assign, loops: tuple[int, ...]) -> str:
         """Work a statement out; the local name that holds its value."""
         self.loops = loops
+        once = bool(self.same) and all(slot in self.same for slot in statement.slots())
+        outside = self.lines, self.names
+        if once:
+            self.lines, self.names = self.once, self.settled
+        name = self._worked_out(statement)
+        self.lines, self.names = outside
+        place = key(statement.target, loops)
+        if place is not None:
+            (self.settled if once else self.names)[place] = name
+        return name
+
+    def _worked_out(self, statement: Assign) -> str:
         text, _ = self.value(statement.code)
         if statement.held:
             text = f"({text} if h == 2 * n else s[{self._cell(statement.target.base, statement.target.terms)}])"
         name = self.fresh()
         self.lines.append(f"{name} = {text}")
-        place = key(statement.target, loops)
-        if place is not None:
-            self.names[place] = name
         return name
 
     def named(self, code: Code) -> str:
@@ -135,7 +154,7 @@ class Printer:
         parts = ["s", str(size)]
         for array in arrays:
             parts.append(self._cell(array.base, array.terms))
-            parts.extend(str(WIDTH * pick.stride) for pick in array.picks)
+            parts.extend(str(self.width * pick.stride) for pick in array.picks)
         texts = [self.value(arg) for arg in args]
         parts.extend(text for text, _ in texts)
         return f"{name}({', '.join(parts)})", max((depth for _, depth in texts), default=0) + 1
@@ -173,7 +192,7 @@ class Printer:
     def _guarded(self, code: Code) -> tuple[str, int]:
         """An argument of exp, pow and the like: a literal is read from a slot, where no compiler can fold it."""
         if isinstance(code, Const):
-            return f"s[{cell(self.literal(code.value))}]", 0
+            return f"s[{cell(self.literal(code.value), self.width)}]", 0
         return self.value(code)
 
     # --- conditions: text of a bool, depth of nesting, and text of when it is in doubt
@@ -242,8 +261,8 @@ class Printer:
 
     def _cell(self, base: int, terms: Sequence[Term]) -> str:
         if not terms:
-            return cell(base)
-        return f"{WIDTH} * ({self._slot(base, terms)}) + r"
+            return cell(base, self.width)
+        return f"{self.width} * ({self._slot(base, terms)}) + r"
 
     def table(self, entries: tuple[int, ...]) -> int:
         """Where an index table starts in `tab`."""
@@ -251,8 +270,8 @@ class Printer:
 
     def _read(self, read: Read) -> tuple[str, int]:
         place = key(read, self.loops)
-        if place is not None and place in self.names:
-            return self.names[place], 0
+        if place is not None and (place in self.names or place in self.settled):
+            return self.names.get(place) or self.settled[place], 0
         if read.picks:
             offsets, tests, nothing = [], [], "0.0"
             for pick in read.picks:
@@ -264,13 +283,14 @@ class Printer:
                 if _may_fail(pick.index):
                     nothing += f" + ({local} - {local})"
             slot = " + ".join([self._slot(read.base, read.terms), *offsets])
-            return f"(s[{WIDTH} * ({slot}) + r] if {' and '.join(tests)} else {nothing})", 3
+            return f"(s[{self.width} * ({slot}) + r] if {' and '.join(tests)} else {nothing})", 3
         text = f"s[{self._cell(read.base, read.terms)}]"
         if place is None:
             return text, 1
         name = self.fresh()
-        self.lines.append(f"{name} = {text}")
-        self.names[place] = name
+        once = not read.terms and read.base in self.same
+        (self.once if once else self.lines).append(f"{name} = {text}")
+        (self.settled if once else self.names)[place] = name
         return name, 0
 
     # --- reductions and graphical functions
@@ -372,9 +392,9 @@ def _may_fail(code: Code) -> bool:
     return False
 
 
-def cell(slot: int) -> str:
+def cell(slot: int, width: int) -> str:
     """The index of a slot's value in run r of a block."""
-    return f"{WIDTH * slot} + r" if slot else "r"
+    return f"{width * slot} + r" if slot else "r"
 
 
 def slopes(x: Sequence[float], y: Sequence[float]) -> tuple[float, ...]:

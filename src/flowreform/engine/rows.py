@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from flowreform.engine.expressions import WIDTH, cell
+from flowreform.engine.expressions import cell
 
 
 def stretches(*columns: Sequence[int]) -> list[tuple[tuple[int, ...], int]]:
@@ -21,7 +21,7 @@ def stretches(*columns: Sequence[int]) -> list[tuple[tuple[int, ...], int]]:
     return found
 
 
-def lines(templates: Sequence[str], part: Sequence[tuple[tuple[int, ...], int]]) -> list[str]:
+def lines(templates: Sequence[str], part: Sequence[tuple[tuple[int, ...], int]], width: int) -> list[str]:
     """The loops of some stretches, one for all slots that stand alone; `{0}` in a template is the cell of the first column, and
     so on."""
     text: list[str] = []
@@ -29,11 +29,11 @@ def lines(templates: Sequence[str], part: Sequence[tuple[tuple[int, ...], int]])
         if alone:
             text.append("for r in range(R):")
             for firsts, _ in group:
-                text += _written("    ", templates, [f"s[{cell(first)}]" for first in firsts])
+                text += _written("    ", templates, [f"s[{cell(first, width)}]" for first in firsts])
         else:
             for firsts, count in group:
                 text += [f"for i0 in range({count}):", "    for r in range(R):"]
-                text += _written("        ", templates, [f"s[{WIDTH} * ({first} + i0) + r]" for first in firsts])
+                text += _written("        ", templates, [f"s[{width} * ({first} + i0) + r]" for first in firsts])
     return text
 
 
