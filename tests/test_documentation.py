@@ -54,6 +54,7 @@ ELSEWHERE = {
 
 LONG = (
     "assess care_shift --battery",
+    "export care_shift_build_or_close_first -o plan.xlsx --scenario build_first",
     "fit mental_health_shift",
     "assess va_transformation",
     "diagram care_shift -o care_shift.html",

@@ -104,6 +104,16 @@ def exact(value: float) -> str:
     return repr(float(value)).removesuffix(".0") if abs(value) < 1e15 else repr(float(value))
 
 
+def short(label: str) -> str:
+    """A scenario's label as far as its colon, where there is little room: `Build first` of `Build first: with a fund`."""
+    return label.partition(":")[0].strip() or label
+
+
+def shown_unit(unit: str) -> str:
+    """A unit for people: nothing where there is nothing to say."""
+    return "" if unit.strip().lower() in ("", "1", "dimensionless", "dmnl") else unit
+
+
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 WIDTH = 130

@@ -118,10 +118,9 @@ def answers(known: dict[str, Path], target: Path) -> int:
 def _answer(name: str, path: Path) -> str:
     """One experiment: its question, its KPIs by scenario, and where the scenarios differ."""
     import flowreform as fr
-    from flowreform.export.summary import short
     from flowreform.export.tables import by_kpi, heading, spread
     from flowreform.kpi import summary
-    from flowreform.text import markdown
+    from flowreform.text import markdown, short
 
     experiment = fr.read_experiment(path)
     kpis = fr.kpis(fr.run(experiment), experiment)

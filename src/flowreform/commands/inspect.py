@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from flowreform.commands.terminal import print_json, table
 from flowreform.commands.terminal import show as put
 from flowreform.export.summary import distribution, setting_text
-from flowreform.export.tables import shown_unit
 from flowreform.graph import loops_through
 from flowreform.kpi import kpi_unit
 from flowreform.model import Model, Role, Variable, causes, uses
 from flowreform.names import Named, base_values, find
-from flowreform.text import exact, number
+from flowreform.text import exact, number, shown_unit
 
 if TYPE_CHECKING:
     from flowreform.case import Case

@@ -242,9 +242,9 @@ def _path_table(ds: Dataset, experiment: Experiment) -> RenderableType:
 def kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType]:
     """The KPIs by scenario, and what they are less than or over the baseline's, draw by draw."""
     import flowreform as fr
-    from flowreform.export.summary import short
     from flowreform.export.tables import alone, by_kpi, heading, spread
     from flowreform.kpi import summary
+    from flowreform.text import short
 
     if not len(kpis.data_vars):
         return

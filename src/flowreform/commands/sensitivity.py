@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowreform.commands.reading import read_experiment
-from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, print_json, say, show, table
+from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, at_work, print_json, say, show
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -58,7 +58,7 @@ def sensitivity(name: str, asked: SensitivityOptions) -> int:
     if asked.as_json:
         print_json(as_json(ds, experiment) | {"files": [str(asked.output / file) for file in files] if asked.output else []})
     else:
-        _print(ds, experiment)
+        show(*ds.manual())
         if asked.output is not None:
             pictures = sum(file.endswith((".png", ".svg")) for file in files)
             others = ", ".join(file for file in files if not file.endswith((".png", ".svg")))
@@ -110,23 +110,6 @@ def _stored(name: str, asked: SensitivityOptions) -> tuple[Dataset, Experiment]:
         raise ExperimentError(error("method", reason, "leave --second-order out", element=name))
     ds, experiment = open_sweep(name), experiment_of(name)
     return sensitivity_of(ds, experiment, asked.method or "rbd_fast", asked.samples, **_options(name, asked)), experiment
-
-
-def _print(ds: Dataset, experiment: Experiment) -> None:
-    from flowreform.analyse.sensitivity import MEANINGS, METHODS
-    from flowreform.export.chances import better_heads, better_rows, contenders, opponent, target_rows
-    from flowreform.export.sensitivity import leading_rows, titles
-
-    method = METHODS[str(ds.attrs["method"])]
-    show(experiment.title, f"{method.label}: {method.leading} is the {MEANINGS[method.leading]}")
-    heads = titles(ds, experiment)
-    for label in map(str, ds["scenario"].values):
-        show(table(heads[label], ("KPI", "leading inputs"), leading_rows(ds, label)))
-    if rows := target_rows(ds):
-        show(table("Chance of meeting each target (95 % interval)", ("target", *contenders(ds, experiment)), rows))
-    if rows := better_rows(ds, experiment.baseline):
-        title = f"How often each scenario does better than {opponent(ds, experiment.baseline)}, draw against the same draw"
-        show(table(title, ("KPI", *better_heads(ds, experiment)), rows))
 
 
 def as_json(ds: Dataset, experiment: Experiment) -> dict[str, Any]:

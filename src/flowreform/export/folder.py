@@ -47,7 +47,7 @@ def write_chart(path: Path, ds: Dataset, experiment: Experiment) -> None:
     """The chart of a run as a PNG."""
     from flowreform.export.chart import draw
     from flowreform.export.panels import panels_of
-    from flowreform.export.summary import short
+    from flowreform.text import short
 
     baseline = short(experiment.scenarios[experiment.baseline].label)
     panels = panels_of(ds, experiment)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from flowreform.calendar import Calendar
 from flowreform.export.chart import Axis, ChartPoints, Fan, Panel, percentiles
-from flowreform.export.summary import short
-from flowreform.export.tables import label_of, shown_unit, unit_of
+from flowreform.export.tables import label_of, unit_of
 from flowreform.names import element_names, split
+from flowreform.text import short, shown_unit
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset

@@ -13,9 +13,7 @@ import numpy as np
 from flowreform.analyse.sensitivity.analysis import warnings_of
 from flowreform.analyse.sensitivity.columns import STATUS
 from flowreform.analyse.sensitivity.methods import MEANINGS, METHODS
-from flowreform.export.chances import bands_csv, better_heads, better_rows, contenders, opponent, target_rows
-from flowreform.export.summary import short
-from flowreform.export.tables import shown_unit
+from flowreform.analyse.sensitivity.rows import better_heads, better_rows, contenders, leading_rows, opponent, target_rows, titles
 from flowreform.files import Writer, write_files
 from flowreform.text import cell, exact, harmless, markdown, number
 
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
     from flowreform.experiment import Experiment
-
-LEADING = 5
-"""Inputs named for each KPI on the screen and in summary.md."""
 
 
 def write_sensitivity(folder: Path, ds: Dataset, experiment: Experiment) -> tuple[str, ...]:
@@ -42,20 +37,10 @@ def write_sensitivity(folder: Path, ds: Dataset, experiment: Experiment) -> tupl
         "indices.csv": lambda path: _text(path, indices_csv(ds)),
         **({"bands.csv": lambda path: _text(path, bands_csv(ds))} if "band" in ds else {}),
         "summary.md": lambda path: _text(path, summary_text(ds, experiment)),
-        **writers(pictures(ds, axis, titles(ds, experiment))),
+        **writers(pictures(ds, axis, titles(ds))),
     }
     write_files(folder, files)
     return tuple(files)
-
-
-def titles(ds: Dataset, experiment: Experiment) -> dict[str, str]:
-    """A heading for each scenario of the analysis, or for its one difference."""
-    found = {name: short(scenario.label) for name, scenario in experiment.scenarios.items()}
-    if "contrast" in ds.attrs:
-        label = str(ds["scenario"].values[0])
-        one, _, other = label.partition(" - ")
-        return {label: f"{found.get(one, one)} less {found.get(other, other)}"}
-    return found
 
 
 def indices_csv(ds: Dataset) -> str:
@@ -94,29 +79,19 @@ def _column(ds: Dataset, scenario: int, kpi: int) -> list[str]:
     return [harmless(str(ds["scenario"].values[scenario])), harmless(str(ds["kpi"].values[kpi]))]
 
 
-def leading_rows(ds: Dataset, scenario: str) -> list[list[str]]:
-    """For each KPI its name with unit and its leading inputs with the index and its interval."""
-    method = METHODS[str(ds.attrs["method"])]
-    rows = []
-    for kpi in map(str, ds["kpi"].values) if "kpi_index" in ds else ():
-        one = ds.sel(scenario=scenario, kpi=kpi)
-        unit = shown_unit(str(one["kpi_units"].values))
-        head = f"{one['kpi_label'].values}{f' [{unit}]' if unit else ''}"
-        status = int(one["kpi_status"])
-        if status:
-            rows.append([head, STATUS[status].replace("_", " ")])
-            continue
-        values = np.asarray(one["kpi_index"].sel(index=method.leading).values)
-        widths = np.asarray(one["kpi_confidence"].sel(index=method.leading).values)
-        order = np.argsort(-np.abs(values), kind="stable")[:LEADING]
-        rows.append([head, ", ".join(f"{ds['parameter'].values[at]} {interval(values[at], widths[at])}" for at in order)])
-    return rows
-
-
-def interval(value: float, width: float) -> str:
-    """`0.43 ± 0.05`, or the number alone where the method gives no interval."""
-    shown = number(float(value), 3)
-    return f"{shown} ± {number(float(width), 2)}" if np.isfinite(width) else shown
+def bands_csv(ds: Dataset) -> str:
+    """One row for every scenario, variable and saved time: quantiles over the draws, all digits."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["scenario", "variable", "unit", "time", *(f"p{100 * q:g}" for q in ds["quantile"].values)])
+    values, times = np.asarray(ds["band"].values), ds["time"].values
+    for at, scenario in enumerate(map(str, ds["scenario"].values)):
+        for place, variable in enumerate(map(str, ds["variable"].values)):
+            head = [harmless(text) for text in (scenario, variable, str(ds["variable_units"].values[place]))]
+            for moment, time in enumerate(times):
+                row = [exact(float(value)) for value in values[at, place, :, moment]]
+                writer.writerow([*head, exact(float(time)), *row])
+    return out.getvalue()
 
 
 def summary_text(ds: Dataset, experiment: Experiment) -> str:
@@ -124,7 +99,7 @@ def summary_text(ds: Dataset, experiment: Experiment) -> str:
     method = METHODS[str(ds.attrs["method"])]
     found = [f"# {cell(experiment.title)}: {method.label}\n"]
     found += [f"`{name}`: {MEANINGS[name]}.\n" for name in method.indices]
-    heads = titles(ds, experiment)
+    heads = titles(ds)
     for label in map(str, ds["scenario"].values):
         rows = leading_rows(ds, label)
         if rows:
@@ -135,12 +110,11 @@ def summary_text(ds: Dataset, experiment: Experiment) -> str:
     if rows := target_rows(ds):
         found.append("## Chance of meeting each target\n")
         found.append("Share of the draws, with Wilson's 95 % interval.\n")
-        found.append(markdown(["target", *contenders(ds, experiment)], rows))
-    if rows := better_rows(ds, experiment.baseline):
-        base = short(experiment.scenarios[opponent(ds, experiment.baseline)].label)
-        found.append(f'## How often each scenario does better than "{cell(base)}"\n')
+        found.append(markdown(["target", *contenders(ds)], rows))
+    if rows := better_rows(ds):
+        found.append(f'## How often each scenario does better than "{cell(opponent(ds))}"\n')
         found.append("Share of the draws, each compared with the same draw.\n")
-        found.append(markdown(["KPI", *better_heads(ds, experiment)], rows))
+        found.append(markdown(["KPI", *better_heads(ds)], rows))
     lines = warnings_of(ds)
     if lines:
         found.append("## Warnings\n")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flowreform.analyse.sensitivity.methods import METHODS
 from flowreform.errors import one_line
 from flowreform.export.chart import COLOURS, GREY, SCALES
-from flowreform.export.tables import shown_unit
+from flowreform.text import shown_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -35,7 +35,7 @@ from flowreform.export.sensitivity_page import (
     text_of,
     unit_of,
 )
-from flowreform.export.tables import shown_unit
+from flowreform.text import shown_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flowreform.errors import Finding
 from flowreform.export.tables import alone, by_kpi, heading, spread
 from flowreform.kpi import contrast, summary
-from flowreform.text import cell, markdown, number
+from flowreform.text import cell, markdown, number, short, shown_unit
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from flowreform.case.uncertainty import Uncertainty
     from flowreform.experiment import Experiment
     from flowreform.experiment.settings import Scenario
-
-
-def short(label: str) -> str:
-    """A scenario's label as far as its colon, where there is little room: `Build first` of `Build first: with a fund`."""
-    return label.partition(":")[0].strip() or label
 
 
 def distribution(item: Uncertainty) -> str:
@@ -110,7 +105,6 @@ def _settings(scenario: Scenario, experiment: Experiment) -> str:
 def setting_text(name: str, value: object, experiment: Experiment) -> str:
     """What a parameter is set to, with its unit: a number, or how it moves."""
     from flowreform.experiment.settings import Points
-    from flowreform.export.tables import shown_unit
     from flowreform.names import split
 
     unit = shown_unit(experiment.model[split(name)[0]].units or "")

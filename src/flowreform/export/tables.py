@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.text import decimals_of, fixed, number, number_field, scale, text_field, text_row
+from flowreform.text import decimals_of, fixed, number, number_field, scale, shown_unit, text_field, text_row
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -30,11 +30,6 @@ def label_of(data: DataArray) -> str:
 def unit_of(data: DataArray) -> str:
     """Its unit, empty for a plain number."""
     return shown_unit(str(data.attrs.get("units") or ""))
-
-
-def shown_unit(unit: str) -> str:
-    """A unit for people: nothing where there is nothing to say."""
-    return "" if unit.strip().lower() in ("", "1", "dimensionless", "dmnl") else unit
 
 
 def columns(kpis: Dataset) -> Iterator[tuple[str, DataArray]]:

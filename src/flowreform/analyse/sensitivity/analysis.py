@@ -21,6 +21,8 @@ from flowreform.names import split
 if TYPE_CHECKING:
     from xarray import Dataset
 
+    from flowreform.analyse.sensitivity.shown import SensitivityIndices
+
 RESAMPLES, SLOW_RESAMPLES = 100, 10
 
 
@@ -42,7 +44,7 @@ def sensitivity(
     engine: str = "auto",
     progress: Progress | None = None,
     command: str = "",
-) -> Dataset:
+) -> SensitivityIndices:
     """Sensitivity indices of every KPI, and of variables over time, to an experiment's uncertainties.
 
     The Dataset has `kpi_index` (scenario, kpi, parameter, index) and `variable_index` (scenario, variable, time, parameter,
@@ -127,7 +129,9 @@ def _without_spread(found: Findings, scenarios: Sequence[str]) -> NDArray[np.boo
     )
 
 
-def with_warnings(ds: Dataset, found: Findings, samples: int, scenarios: Sequence[str], more: Sequence[str] = ()) -> Dataset:
+def with_warnings(
+    ds: SensitivityIndices, found: Findings, samples: int, scenarios: Sequence[str], more: Sequence[str] = ()
+) -> SensitivityIndices:
     """The Dataset with what its reader must know."""
     settings = [(name, found.experiment.scenarios[name].settings) for name in scenarios]
     lines = [*more, *notes.lines(ds, found, METHODS[found.method], samples, settings)]

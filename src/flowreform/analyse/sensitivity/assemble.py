@@ -20,9 +20,10 @@ from flowreform.experiment import Experiment
 from flowreform.kpi import kpi_attributes
 from flowreform.names import split
 from flowreform.statistics import quantiles
+from flowreform.text import short
 
 if TYPE_CHECKING:
-    from xarray import Dataset
+    from flowreform.analyse.sensitivity.shown import SensitivityIndices
 
 Floats = NDArray[np.float64]
 
@@ -71,14 +72,15 @@ class Findings:
             self.bands.append(found.reshape(len(QUANTILES), len(self.wanted.variables), len(self.wanted.times)))
 
 
-def assemble(found: Findings, *, engine: str, command: str) -> Dataset:
+def assemble(found: Findings, *, engine: str, command: str) -> SensitivityIndices:
     """The Dataset of an analysis."""
-    import xarray as xr
+    from flowreform.analyse.sensitivity.shown import SensitivityIndices
 
     method, names, wanted = METHODS[found.method], list(found.values), found.wanted
     data: dict[str, Any] = {}
     coords: dict[str, Any] = {
         "scenario": np.array(found.labels, dtype=np.str_),
+        "scenario_label": ("scenario", np.array([_heading(found, name) for name in found.labels], dtype=np.str_)),
         "parameter": np.array(names, dtype=np.str_),
         "index": np.array(method.indices, dtype=np.str_),
         "parameter_label": ("parameter", np.array([_label(found, name) for name in names], dtype=np.str_)),
@@ -124,7 +126,7 @@ def assemble(found: Findings, *, engine: str, command: str) -> Dataset:
     for key in ("draws", "design"):
         attributes.pop(key, None)
     attributes |= {
-        "method": found.method, "integration": str(found.experiment.model.specs.method),
+        "method": found.method, "baseline": found.experiment.baseline, "integration": str(found.experiment.model.specs.method),
         "runs_per_scenario": len(found.design.unit),
         "blocks": found.design.blocks, "seed": found.settings.seed, "resamples": found.settings.resamples,
         "confidence": found.settings.confidence, "second_order": int(found.design.second_order),
@@ -132,7 +134,7 @@ def assemble(found: Findings, *, engine: str, command: str) -> Dataset:
     }  # fmt: skip
     if found.contrast is not None:
         attributes["contrast"] = f"{found.contrast[0]} - {found.contrast[1]}"
-    return xr.Dataset(data, coords, attributes)
+    return SensitivityIndices(data, coords, attributes)
 
 
 def _chances(found: Findings, data: dict[str, Any], coords: dict[str, Any]) -> None:
@@ -141,6 +143,7 @@ def _chances(found: Findings, data: dict[str, Any], coords: dict[str, Any]) -> N
         return
     names = list(found.compared)
     coords["contender"] = np.array(names, dtype=np.str_)
+    coords["contender_label"] = ("contender", np.array([_short(found, name) for name in names], dtype=np.str_))
     if found.wanted.targets:
         held = np.stack([found.held[name].T for name in names])  # [contender, target, draw]
         used = np.isfinite(held).sum(axis=-1)
@@ -186,6 +189,17 @@ def _cells(data: dict[str, Any], kind: str, cells: list[ColumnCells], dims: tupl
     data[f"{kind}_status"] = (outer, np.stack([cell.status for cell in cells]).reshape(shape), flags)
     used = {"long_name": "blocks of the sample behind the estimate"}
     data[f"{kind}_blocks"] = (outer, np.stack([cell.blocks for cell in cells]).reshape(shape), used)
+
+
+def _heading(found: Findings, name: str) -> str:
+    """What a scenario of the analysis, or its one difference, is called."""
+    if found.contrast is None:
+        return _short(found, name)
+    return " less ".join(_short(found, one) for one in found.contrast)
+
+
+def _short(found: Findings, scenario: str) -> str:
+    return short(found.experiment.scenarios[scenario].label)
 
 
 def _label(found: Findings, name: str) -> str:

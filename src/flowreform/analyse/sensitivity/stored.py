@@ -27,6 +27,8 @@ from flowreform.names import split
 if TYPE_CHECKING:
     from xarray import Dataset
 
+    from flowreform.analyse.sensitivity.shown import SensitivityIndices
+
 Floats = NDArray[np.float64]
 
 MOST_DRAWS = 16_384
@@ -49,7 +51,7 @@ def sensitivity_of(
     confidence: float = 0.95,
     seed: int | None = None,
     command: str = "",
-) -> Dataset:
+) -> SensitivityIndices:
     """Sensitivity indices from finished runs, as `sensitivity` gives them; nothing is run.
 
     `ds` has (scenario, draw[, time]) with the drawn inputs in it: what `run` returned, or an opened sweep, lazily read. KPIs

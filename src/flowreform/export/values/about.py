@@ -11,8 +11,7 @@ import numpy as np
 
 from flowreform.case.uncertainty import Sourced
 from flowreform.experiment import Experiment
-from flowreform.export.summary import PROVENANCE, distribution, setting_text, short
-from flowreform.export.tables import shown_unit
+from flowreform.export.summary import PROVENANCE, distribution, setting_text
 from flowreform.export.tidy import moving
 from flowreform.export.values.sheets import (
     NOT_ADDITIVE,
@@ -46,6 +45,7 @@ from flowreform.export.workbook.inputs_sheets import RAG
 from flowreform.files import write_file
 from flowreform.kpi import kpis
 from flowreform.names import Named, base_values, element_names, split
+from flowreform.text import short, shown_unit
 
 if TYPE_CHECKING:
     from xarray import Dataset

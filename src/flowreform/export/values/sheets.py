@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowreform.experiment import Experiment
-from flowreform.export.tables import by_kpi, shown_unit, without
+from flowreform.export.tables import by_kpi, without
 from flowreform.export.tidy import OUTER, kept, moving
 from flowreform.export.workbook.book import (
     BLUE,
@@ -35,6 +35,7 @@ from flowreform.measure import Cut, Measure
 from flowreform.model import Role
 from flowreform.names import element_names, join, split
 from flowreform.statistics import quantiles
+from flowreform.text import shown_unit
 
 if TYPE_CHECKING:
     from xarray import Dataset
