@@ -11,6 +11,7 @@ import pytest
 
 from flowreform.analyse.sensitivity import bands, beats, probabilities, sensitivity, warnings_of
 from flowreform.analyse.sensitivity.chances import wilson
+from flowreform.analyse.sensitivity.rows import interval
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import ExperimentError
 from flowreform.experiment import Experiment, read_experiment
@@ -224,3 +225,27 @@ def test_wilson_agrees_with_its_definition() -> None:
     share, low, high = wilson(np.array([7.0]), np.array([40]))
     for end in (low, high):
         np.testing.assert_allclose(abs(share - end), 1.959963984540054 * np.sqrt(end * (1 - end) / 40), rtol=1e-9)
+
+
+def test_an_analysis_shows_what_the_command_prints_and_a_part_of_it_is_any_dataset(experiment: Experiment) -> None:
+    ds = sensitivity(experiment, "morris", 4)
+    text = repr(ds)
+    assert text.startswith(f"{experiment.title}\nMorris elementary effects: mu_star is ")
+    assert "as planned\nKPI " in text
+    assert ds._repr_html_().count("<table>") == 2
+    assert repr(ds.sel(scenario="slower")).startswith("<xarray.SensitivityIndices>")
+    assert ds.identical(ds.copy())
+
+
+@pytest.mark.parametrize(
+    ("value", "width", "text"),
+    [
+        (0.4321, 0.0512, "0.432 ± 0.051"),
+        (2.859e6, 641_635.0, "2.86 ± 0.64 million"),
+        (-1.5e9, 2e6, "-1.5 ± 0.002 billion"),
+        (138_945.2, 47_378.4, "138,945 ± 47,378"),
+        (2.859e6, np.nan, "2.86 million"),
+    ],
+)
+def test_an_interval_stands_in_the_scale_of_its_value(value: float, width: float, text: str) -> None:
+    assert interval(value, width) == text

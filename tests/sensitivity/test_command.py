@@ -73,7 +73,7 @@ def test_targets_and_who_does_better_are_shown(pace: Path) -> None:
     done = call(pace, "--samples", 32, "--target", "beds_at_end <= 30", "--kpi", "beds_at_end", "--parameter", "closure_rate")
     assert done.exit_code == 0, done.stderr
     assert "Chance of meeting each target (95 % interval)" in done.stdout
-    assert "How often each scenario does better than as_planned" in done.stdout
+    assert "How often each scenario does better than as planned" in done.stdout
     found = json.loads(call(pace, "--samples", 32, "--target", "beds_at_end <= 30", "--json").stdout)
     assert 0.3 < found["targets"]["beds_at_end <= 30"]["as_planned"]["probability"] < 0.7
     assert found["targets"]["beds_at_end <= 30"]["slower"]["probability"] == 0
