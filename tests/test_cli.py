@@ -88,6 +88,33 @@ def test_wrong_usage_is_two(flowreform: Flowreform, words: list[str]) -> None:
     assert done.err
 
 
+@pytest.mark.parametrize("text", ["1_0", "\uff15", "1e1", "2.0", "0", "-3", "9" * 5000, "nan"])
+def test_whole_numbers_are_digits(flowreform: Flowreform, text: str) -> None:
+    done = flowreform("run", "care_shift", "--draws", text)
+    assert done.code == 2
+    assert "--draws" in done.err
+
+
+def test_every_number_of_the_command_line_is_read_by_one_rule() -> None:
+    """Python's own `int` and `float` take `1_0` and digits of other scripts."""
+    import inspect
+    import typing
+
+    for entry in app.registered_commands:
+        assert entry.callback is not None
+        for name, hint in typing.get_type_hints(inspect.unwrap(entry.callback), include_extras=True).items():
+            kinds = {part for part in (hint, *typing.get_args(hint)) for part in (part, *typing.get_args(part))}
+            if kinds & {int, float} and name != "return":
+                assert hint.__metadata__[0].parser.__module__ == "flowreform.commands.arguments", (entry.callback.__name__, name)
+
+
+@pytest.mark.parametrize("value", ["x", "2_0", "\uff15", "nan"])
+def test_a_setting_that_is_no_number_names_its_option(flowreform: Flowreform, value: str) -> None:
+    done = flowreform("run", "care_shift", "--set", f"community_stay={value}")
+    assert done.code == 1
+    assert done.err.startswith(f'--set: error: community_stay: "{value}" is no number')
+
+
 def test_version_is_the_packages(flowreform: Flowreform) -> None:
     from flowreform import __version__
 

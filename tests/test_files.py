@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowreform.errors import ExperimentError
-from flowreform.files import write_file, write_files, write_text
+from flowreform.files import PIECE, read_plain, write_file, write_files, write_text
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -79,3 +79,15 @@ def test_the_file_gets_the_users_own_permissions(tmp_path: Path) -> None:
     write_text(tmp_path / "written.txt", "1")
     (tmp_path / "plain.txt").write_text("1", encoding="utf-8")
     assert os.stat(tmp_path / "written.txt").st_mode == os.stat(tmp_path / "plain.txt").st_mode
+
+
+def test_a_limit_of_any_size_costs_no_memory(tmp_path: Path) -> None:
+    """So many bytes were asked for at once: with a limit of 10^18 there was never enough memory."""
+    place = tmp_path / "data"
+    content = bytes(range(256)) * (PIECE // 256) + b"and more"
+    place.write_bytes(content)
+    for limit in (10**18, len(content)):
+        assert read_plain(place, limit) == content
+    for limit in (len(content) - 1, PIECE, 0):
+        with pytest.raises(OSError, match=f"larger than {limit:,} bytes"):
+            read_plain(place, limit)

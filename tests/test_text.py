@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowreform.text import exact, number
+from flowreform.text import as_number, exact, number
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,35 @@ def test_exact_reads_back_as_the_same_number(value: float) -> None:
 
 def test_exact_of_nothing_is_empty() -> None:
     assert exact(math.nan) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("5", 5.0), (" -0.25 ", -0.25), ("+3.", 3.0), (".5", 0.5), ("1e3", 1000.0), ("1E-2\n", 0.01)]
+)
+def test_a_number_as_people_write_it(text: str, value: float) -> None:
+    assert as_number(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1_0",
+        "\uff15",
+        "\u0665",
+        "1\u0660",
+        "inf",
+        "-Infinity",
+        "nan",
+        "1e999",
+        "0x10",
+        "1,5",
+        "1 000",
+        "5\v",
+        "\u00a05",
+        "1e",
+        "e5",
+    ],
+)
+def test_what_only_python_takes_for_a_number_is_none(text: str) -> None:
+    assert as_number(text) is None

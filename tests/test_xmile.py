@@ -389,6 +389,7 @@ def test_files_that_hold_something_else(faults, content: bytes, rule: str) -> No
     ("limits", "rule", "variable"),
     [
         (Limits(file_bytes=100), "file-too-large", "FLOWREFORM_MAX_FILE_BYTES"),
+        (Limits(xml_elements=9), "xml-elements", "FLOWREFORM_MAX_XML_ELEMENTS"),
         (Limits(xml_depth=4), "xml-depth", "FLOWREFORM_MAX_XML_DEPTH"),
         (Limits(equation_characters=2), "equation-too-long", "FLOWREFORM_MAX_EQUATION_CHARACTERS"),
         (Limits(nesting=2), "equation-too-deep", "FLOWREFORM_MAX_NESTING"),

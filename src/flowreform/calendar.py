@@ -88,10 +88,10 @@ def _months(date: datetime.date) -> float:
 
 
 SHAPES = "write 2026, 2026/27, 2026-Q2, 2026-05 or 2026-05-31"
-_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
-_MONTH = re.compile(r"(\d{4})-(\d\d)")
-_QUARTER = re.compile(r"(\d{4})-Q([1-4])")
-_YEARS = re.compile(r"(\d{4})/(\d\d|\d{4})(?:-Q([1-4]))?")
+_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
+_QUARTER = re.compile(r"([0-9]{4})-Q([1-4])")
+_YEARS = re.compile(r"([0-9]{4})/([0-9]{2}|[0-9]{4})(?:-Q([1-4]))?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from flowreform.commands.arguments import decimal, whole
 from flowreform.commands.kinds import suffixes, taking
 from flowreform.commands.surroundings import leave_settings_unread
 from flowreform.commands.terminal import command, outcome
@@ -95,18 +96,20 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter another value, in all runs; a unit may follow."),
 ]
-Draws = Annotated[int | None, typer.Option(min=1, help="How many draws of the uncertainties, instead of the file's.")]
+Draws = Annotated[
+    int | None, typer.Option(parser=whole(1), metavar="N", help="How many draws of the uncertainties, instead of the file's.")
+]
 Save = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Keep this variable (repeatable).")]
 NoiseSeed = Annotated[
     int | None,
     typer.Option(
         "--noise-seed",
-        min=0,
+        parser=whole(0),
         metavar="SEED",
         help="Let the model's random functions draw before each run, from this seed; without it they are refused.",
     ),
 ]
-SaveEvery = Annotated[float | None, typer.Option(metavar="TIME", help="Keep one value in so much model time.")]
+SaveEvery = Annotated[float | None, typer.Option(parser=decimal, metavar="TIME", help="Keep one value in so much model time.")]
 
 
 def _version(wanted: bool) -> None:
@@ -290,7 +293,9 @@ def export(
     ] = None,
     dt: Annotated[
         float | None,
-        typer.Option(metavar="DT", help="Live workbook: a coarser step, for a smaller file; Checks shows what it costs."),
+        typer.Option(
+            parser=decimal, metavar="DT", help="Live workbook: a coarser step, for a smaller file; Checks shows what it costs."
+        ),
     ] = None,
     set_: Settings = None,
     engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = Engine.AUTO,
@@ -326,8 +331,12 @@ def fit(
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Sample what the data leave open, from the case's uncertainties and ranges.")
     ] = False,
-    draws: Annotated[int, typer.Option(min=16, max=100_000, help="With --posterior: how many draws are kept.")] = 512,
-    iterations: Annotated[int, typer.Option(min=250, help="With --posterior: the most moves of every walker.")] = 8_000,
+    draws: Annotated[
+        int, typer.Option(parser=whole(16, 100_000), metavar="N", help="With --posterior: how many draws are kept.")
+    ] = 512,
+    iterations: Annotated[
+        int, typer.Option(parser=whole(250), metavar="N", help="With --posterior: the most moves of every walker.")
+    ] = 8_000,
     json: Json = False,
 ) -> int | None:
     """Fit the parameters that [fit] of the case file names to its series, by least squares within their ranges.
@@ -398,7 +407,9 @@ def sensitivity(
     samples: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Base points (sobol, dgsm), trajectories (morris) or runs; 1024 when missing. Of a sweep: draws."
+            parser=whole(1),
+            metavar="N",
+            help="Base points (sobol, dgsm), trajectories (morris) or runs; 1024 when missing. Of a sweep: draws.",
         ),
     ] = None,
     scenario: Annotated[str | None, typer.Option(metavar="NAME", help="One scenario; all of them when missing.")] = None,
@@ -460,7 +471,9 @@ def sweep(
     draws: Draws = None,
     set_: Settings = None,
     noise_seed: NoiseSeed = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads, or processes, of this machine; one a processor.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(parser=whole(1), metavar="N", help="Threads, or processes, of this machine; one a processor.")
+    ] = None,
     processes: Annotated[bool, typer.Option("--processes", help="Processes instead of threads.")] = False,
     scheduler: Annotated[
         str | None,

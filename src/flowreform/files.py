@@ -29,6 +29,8 @@ STAGING, TEMPORARY = ".flowreform-", "flowreform.tmp-"
 """How the names of our folders for a while begin: beside what is written, and in the system's temporary folder."""
 NEW = 60.0
 """Seconds in which nobody takes a folder for left behind, whether it is locked yet or not."""
+PIECE = 1 << 22
+"""Bytes that are read of a file at a time."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -200,11 +202,14 @@ def is_file(path: Path) -> bool:
 def read_plain(path: Path, most: int) -> bytes:
     """The bytes of an ordinary file, or of the one that a link leads to. Raises OSError for anything else, and for more than
     `most` bytes."""
+    pieces, size = [], 0
     with open_plain(path, follow=True) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+        while piece := file.read(min(PIECE, most + 1 - size)):  # memory for what is there, not for what may be
+            pieces.append(piece)
+            size += len(piece)
+    if size > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes")
-    return content
+    return b"".join(pieces)
 
 
 def open_plain(place: Path, *, follow: bool = False) -> BufferedReader:

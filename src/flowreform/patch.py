@@ -17,9 +17,10 @@ from flowreform.errors import Finding, ModelError, error
 from flowreform.files import write_files
 from flowreform.model import canonical
 from flowreform.names import join, split
+from flowreform.text import NUMBER
 from flowreform.toml import toml_lines
 
-_NUMBER = re.compile(r"\s*([-+]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+_NUMBER = re.compile(rf"\s*([-+]?\s*{NUMBER})\s*")
 _KEY = r"""(\s*{key}\s*=\s*)(?!\"\"\"|''')("(?:[^"\\]|\\.)*"|'[^']*')(.*)$"""
 _ROLES = ("aux", "flow", "stock")
 TABLES = ("levers", "uncertainties", "parameters")

@@ -50,6 +50,25 @@ def text_row(texts: Iterable[str]) -> str:
     return ",".join(map(text_field, texts)) + "\n"
 
 
+# --- numbers as people write them ------------------------------------------------------------------------------------
+
+
+NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+"""A number without its sign, as a part of a pattern."""
+_WRITTEN = re.compile(rf"[-+]?{NUMBER}")
+
+
+def as_number(text: str) -> float | None:
+    """The finite number that a cell, an argument or a setting spells: digits 0 to 9, a decimal point, an exponent.
+
+    None for all else that Python's own `float` takes: `1_0`, digits of other scripts and widths, `inf` and `nan`, 1e999."""
+    plain = text.strip(" \t\r\n")
+    if not _WRITTEN.fullmatch(plain):
+        return None
+    value = float(plain)
+    return value if value - value == 0 else None
+
+
 # --- numbers and tables ----------------------------------------------------------------------------------------------
 
 

@@ -115,7 +115,7 @@ def read_document(path: Path, kind: type[ModelError] | type[ExperimentError]) ->
         table = tomllib.loads(text)
         lines = toml_lines(text)
     except tomllib.TOMLDecodeError as fault:
-        place = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(fault), re.DOTALL)
+        place = re.search(r"^(.*) \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$", str(fault), re.DOTALL)
         reason = place[1] if place else str(fault)
         at = (int(place[2]), int(place[3])) if place and place[2] else (text.count("\n") + 1, 0)
         raise fail("toml-syntax", *_habit(text, at[0], reason), *at) from fault
@@ -131,7 +131,7 @@ def read_document(path: Path, kind: type[ModelError] | type[ExperimentError]) ->
 
 _DOTTED = re.compile(r"^(?:[^=\n.]*\.){500}", re.MULTILINE)
 _CURLY = str.maketrans("", "", "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
-_COMMA = re.compile(r"[=\[,]\s*[-+]?\d+,\d+\s*(?:#.*)?$")
+_COMMA = re.compile(r"[=\[,]\s*[-+]?[0-9]+,[0-9]+\s*(?:#.*)?$")
 
 
 def _habit(text: str, line: int, reason: str) -> tuple[str, str]:
@@ -420,7 +420,7 @@ def _words(kind: type[Table], fault: dict[str, Any], where: Loc) -> tuple[str, s
             return str(fault["msg"]).partition(", ")[2] or str(fault["msg"]), ""
         case "float_type" | "int_type" | "int_from_float":
             word = "a number" if fault["type"] == "float_type" else "a whole number"
-            comma = isinstance(given, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", given) is not None
+            comma = isinstance(given, str) and re.fullmatch(r"\s*-?[0-9]+,[0-9]+\s*", given) is not None
             return f"{word} is needed, not {shown}", "write a decimal point" if comma else "write it without quotes"
         case "finite_number":
             return f"a finite number is needed, not {shown}", "write a number"

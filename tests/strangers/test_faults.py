@@ -23,6 +23,7 @@ import xarray as xr
 import flowreform as fr
 from flowreform import files
 from flowreform.commands import terminal
+from flowreform.commands.surroundings import leave_settings_unread
 from flowreform.errors import ExperimentError, visible
 from flowreform.files import temporary_folder, write_file, write_files
 from flowreform.results import REAL_NAME, read_netcdf, to_netcdf, write_netcdf
@@ -603,3 +604,29 @@ def test_no_setting_of_a_library_stops_a_command(ward_copy: Path) -> None:
     done = flowreform(*words, cwd=ward_copy, env=ENVIRONMENT | wrong)
     assert done.returncode == 0, done.stderr
     assert (ward_copy / "out" / "chart.png").is_file()
+
+
+@pytest.mark.parametrize("form", ["file", "folder", "own"])
+def test_a_pipe_of_settings_is_not_waited_for(ward_copy: Path, form: str) -> None:
+    """matplotlib opens whatever its settings name: a run with a chart never ended."""
+    pipes = ward_copy / "pipes" / "matplotlib"
+    pipes.mkdir(parents=True)
+    os.mkfifo(pipes / "matplotlibrc")
+    place = {"file": {"MATPLOTLIBRC": str(pipes / "matplotlibrc")}, "folder": {"MATPLOTLIBRC": str(pipes)}}
+    script = (
+        "from flowreform.commands.surroundings import leave_settings_unread; leave_settings_unread(); "
+        "import matplotlib; print(len(matplotlib.rcParams) > 100)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], env=ENVIRONMENT | place.get(form, {"XDG_CONFIG_HOME": str(pipes.parent)}),
+        cwd=ward_copy, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_settings_of_zarr_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They name codecs to load and folders with files to read; a pipe among those was waited for."""
+    for name in ("ZARR_CONFIG", "ZARR_CODECS__BYTES", "ZARR_DEFAULT_ZARR_FORMAT"):
+        monkeypatch.setenv(name, "2")
+    leave_settings_unread()
+    assert not [name for name in os.environ if name.startswith("ZARR")]

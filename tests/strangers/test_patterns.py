@@ -12,6 +12,7 @@ import pkgutil
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,8 @@ PIECES = (
 )
 """What texts for models, data and cells are made of, to be repeated."""
 HEADS = ("", "1", "a = 1", "TABBED ARRAY(", '"', "'", "(", "[", "<", ":MACRO: ", "{")
+DIGIT = re.compile(r"(?<!\[\^\\W)(?<!\[\^\\s)(?<!\\)\\d")
+"""`\\d` in a pattern, but for `[^\\W\\d]`, a letter of any script."""
 ENOUGH = 0.02
 """Seconds: a text of forty pieces is matched or refused in a thousandth of that."""
 
@@ -79,6 +82,13 @@ def slow(pattern: re.Pattern[str] | re.Pattern[bytes]) -> str:
 def test_no_pattern_takes_for_ever() -> None:
     found = {name: text for name, pattern in patterns() if (text := slow(pattern))}
     assert not found
+
+
+def test_no_pattern_takes_digits_of_other_scripts() -> None:
+    r"""`\d` matches full-width and Arabic digits, and `float` reads them: a number was another to a person than to us."""
+    text = {path: path.read_text(encoding="utf-8") for path in Path(flowreform.__file__).parent.rglob("*.py")}
+    lines = [f"{path.name}: {line.strip()}" for path, whole in text.items() for line in whole.splitlines() if DIGIT.search(line)]
+    assert not lines
 
 
 @pytest.mark.parametrize("pattern", [r"(?:\s+|\{\})*a", r"1(?:\s*,\s*[+-]?\s*[0-9]+)*", r"TABBED ARRAY\(((?:\s*[0-9]+)*)\)"])

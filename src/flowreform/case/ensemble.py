@@ -12,11 +12,9 @@ import csv
 import hashlib
 import io
 import json
-import re
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from numpy.typing import NDArray
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import Finding, error, shorten
 from flowreform.files import read_plain
-from flowreform.text import APOSTROPHE, harmless
+from flowreform.text import APOSTROPHE, as_number, harmless
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +36,6 @@ DIGITS = 7
 """Significant digits that are kept of a parameter."""
 MAX_BYTES = 200_000_000
 """Largest file read, in bytes."""
-_PLAIN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +149,6 @@ def _name(cell: str) -> str:
 
 def _number(cell: str) -> float:
     """A cell as a finite number, written as `write_text` does. Raises ValueError for anything else."""
-    if not _PLAIN.fullmatch(cell) or not isfinite(value := float(cell)):
+    if (value := as_number(cell)) is None:
         raise ValueError(f"{shorten(repr(cell), 40)} is no finite number")
     return value

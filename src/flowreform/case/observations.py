@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +12,7 @@ from flowreform.calendar import SHAPES, DatedPeriod, period_of
 from flowreform.case.uncertainty import Status
 from flowreform.errors import Finding, did_you_mean, error, shorten
 from flowreform.files import read_plain
+from flowreform.text import as_number
 
 COLUMNS = ("series", "year", "value", "unit", "source", "status")
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -86,7 +86,7 @@ def read_observations(path: Path, findings: list[Finding]) -> tuple[Observation,
                 fault("reference-row", f"{len(cells)} cells in a row of {len(header)} columns", repair, line)
                 continue
             row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-            value, period, reason = _number(row["value"]), None, ""
+            value, period, reason = as_number(row["value"]), None, ""
             try:
                 period = period_of(row["year"])
             except ValueError as wrong:
@@ -119,15 +119,5 @@ def read_observations(path: Path, findings: list[Finding]) -> tuple[Observation,
 
 
 def _whole(text: str) -> int | None:
-    number = _number(text)
+    number = as_number(text)
     return int(number) if number is not None and number == int(number) and 1 < number < 9999 else None
-
-
-def _number(text: str) -> float | None:
-    if "_" in text:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if isfinite(number) else None

@@ -13,15 +13,32 @@ STOPPING = ("MPLBACKEND", "NUMBA_DISABLE_JIT", "NUMBA_NUM_THREADS")
 """Settings without which nothing is missed: charts are written and never shown, and kernels are compiled, one thread each. With a
 backend that there is not, without compilation, or with 0 threads, a library ends a run with a fault of its own."""
 
+ZARR = "ZARR_"
+"""How the settings of zarr begin: they name codecs to load and files to read, and a sweep is stored in one way only."""
+
+
+def _endless() -> bool:
+    """Whether the file of settings that matplotlib would find first outside this folder is a device or a pipe."""
+    named = os.environ.get("MATPLOTLIBRC", "")
+    own = os.environ.get("MPLCONFIGDIR") or os.path.join(
+        os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config"), "matplotlib"
+    )
+    for place in (named, os.path.join(named, MATPLOTLIB), os.path.join(own, MATPLOTLIB)):
+        if os.path.exists(place) and not os.path.isdir(place):
+            return not os.path.isfile(place)
+    return False
+
 
 def leave_settings_unread() -> None:
     """Forget settings of the environment that would stop a library. Where a file of settings lies here, load the library from a
     folder in which none does, and tell it to look no more."""
-    for name in STOPPING:
-        os.environ.pop(name, None)
+    for name in [name for name in os.environ if name in STOPPING or name.startswith(ZARR)]:
+        del os.environ[name]
     for name in ("COLUMNS", "LINES"):
         if not re.fullmatch("[1-9][0-9]{0,4}", os.environ.get(name, "80")):
             del os.environ[name]
+    if _endless():
+        os.environ["MATPLOTLIBRC"] = os.devnull  # found before the file that it would wait for, and empty
     found = [name for name in (NUMBA, MATPLOTLIB) if os.path.lexists(name)]
     if not found:
         return

@@ -12,7 +12,7 @@ from flowreform.case.tables import Case
 from flowreform.experiment.settings import Points, Scenario, Setting
 from flowreform.model import Model
 from flowreform.names import join, split
-from flowreform.text import number
+from flowreform.text import NUMBER, number
 from flowreform.toml import Table
 
 Given = str | Sequence[str] | Mapping[str, object] | None
@@ -35,7 +35,7 @@ HEAD = (
 """Keys of [experiment] that are given as they stand in a file."""
 FILE = "Experiment"
 """What findings name as their file where there is none."""
-_NUMBER_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
+_NUMBER_UNIT = re.compile(rf"\s*([-+]?{NUMBER})(?![0-9_])\s*(.*?)\s*$")
 
 
 def as_table(given: Mapping[str, Any], model: Model, case: Case | None) -> dict[str, Any]:

@@ -25,14 +25,14 @@ def add_settings(experiment: Experiment, settings: Mapping[str, Setting | str]) 
         if isinstance(value, Points):
             named = find(experiment.model, text, parameter=True)
             if isinstance(named, Unknown):
-                findings.append(error("unknown-parameter", named.reason, named.repair, element=text))
+                findings.append(error("unknown-parameter", named.reason, named.repair, file="--set", element=text))
             else:
                 fixed[named.name] = value
         elif isinstance(value, str):
             raw[text] = worded(value)
             if isinstance(raw[text], str):
                 repair = f"write {text}=1.5 or {text}='1.5 day'"
-                findings.append(error("setting", f'"{value}" is no number', repair, element=text))
+                findings.append(error("setting", f'"{value}" is no number', repair, file="--set", element=text))
                 del raw[text]
         else:
             raw[text] = value

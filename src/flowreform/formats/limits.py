@@ -17,10 +17,12 @@ _PREFIX = "FLOWREFORM_MAX_"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest a file may be: bytes, XML elements inside one another, characters of one equation, levels of brackets or
-    operators in it, variables, elements of one array (and points of one lookup), steps of a run, characters of a name."""
+    """The largest a file may be: bytes, XML elements and how deep they stand inside one another, characters of one equation,
+    levels of brackets or operators in it, variables, elements of one array (and points of one lookup), steps of a run,
+    characters of a name."""
 
     file_bytes: int = 50_000_000
+    xml_elements: int = 1_000_000
     xml_depth: int = 200
     equation_characters: int = 200_000
     nesting: int = 400

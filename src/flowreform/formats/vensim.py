@@ -23,6 +23,7 @@ from types import MappingProxyType
 
 from flowreform.constants import evaluate, nothing
 from flowreform.errors import Finding, Level, ModelError, error, warning
+from flowreform.files import read_plain
 from flowreform.formats import limits as bounds
 from flowreform.formats.vensim_build import CONTROLS, Built, Pair, VensimSection, build
 from flowreform.formats.vensim_data import Loader
@@ -82,7 +83,7 @@ def _bytes(path: Path, limits: bounds.Limits) -> bytes:
         if path.stat().st_size > limits.file_bytes:
             reason = f"the file has more than {limits.file_bytes:,} bytes"
             raise ModelError(error("limit", reason, bounds.how_to_raise("file_bytes"), file=str(path)))
-        return path.read_bytes()
+        return read_plain(path, limits.file_bytes)
     except OSError as fault:
         reason = f"cannot be read: {fault.strerror or fault}"
         raise ModelError(error("cannot-read", reason, "check the path and who may read it", file=str(path))) from fault

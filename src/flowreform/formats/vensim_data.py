@@ -26,10 +26,11 @@ from flowreform.formats.vensim_equations import Unreadable, make_lookup
 from flowreform.formats.vensim_expr import VensimReference
 from flowreform.formats.workbook_cells import UnreadableBook, sheet_cells
 from flowreform.model import Lookup, LookupKind, Number
+from flowreform.text import as_number
 
 _SHEETS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 _CELL = re.compile(r"^\s*([A-Za-z]{1,3})([1-9][0-9]{0,6})\s*(\*?)\s*$")
-_NAMED = re.compile(r"^(?:'((?:[^']|'')+)'|([^'!]+))!\$?([A-Za-z]{1,3})\$?(\d{1,7})(?::\$?([A-Za-z]{1,3})\$?(\d{1,7}))?$")
+_NAMED = re.compile(r"^(?:'((?:[^']|'')+)'|([^'!]+))!\$?([A-Za-z]{1,3})\$?([0-9]{1,7})(?::\$?([A-Za-z]{1,3})\$?([0-9]{1,7}))?$")
 _SPREADSHEET_SPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _MOST_UNPACKED = 10
 """How many times its packed size limit a workbook may unpack to."""
@@ -300,8 +301,10 @@ def _column(letters: str) -> int:
 
 def _number(cell: Any) -> float:
     """The number in a cell; NaN for anything else."""
+    if isinstance(cell, str):
+        return math.nan if (value := as_number(cell)) is None else value
     try:
-        return float(cell.strip() if isinstance(cell, str) else cell)
+        return float(cell)
     except (TypeError, ValueError):
         return math.nan
 

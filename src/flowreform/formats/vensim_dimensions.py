@@ -20,7 +20,7 @@ from flowreform.model import Dimension, canonical
 _QUOTED = r'"(?:\\.|[^"\\])*"'
 _ITEM = re.compile(rf"\s*((?:{_QUOTED}|\([^()]*\)|[^,\"()])+)\s*(?:,|$)")
 _HEAD = re.compile(rf"^((?:{_QUOTED}|[^\":<])+?)\s*(<->|:)(.*)$", re.DOTALL)
-_RANGE = re.compile(r"^\(\s*(.*?)(\d+)\s*-\s*(.*?)(\d+)\s*\)$")
+_RANGE = re.compile(r"^\(\s*(.*?)([0-9]+)\s*-\s*(.*?)([0-9]+)\s*\)$")
 _MAPPED = re.compile(rf"^\(\s*((?:{_QUOTED}|[^\":()])+?)\s*:\s*(.*)\)$", re.DOTALL)
 
 

@@ -233,7 +233,7 @@ def read_points(text: str, limits: Limits) -> Lookup:
     """The points inside the brackets of a lookup: `[(x0,y0)-(x1,y1)], (x,y), ...`, or the older `x, x, ..., y, y, ...`."""
     frame = _LIMITS.match(text)
     if frame:
-        if re.search(r"[^\s\d.,()\[\]eE+-]", frame.group()):
+        if re.search(r"[^\s0-9.,()\[\]eE+-]", frame.group()):
             raise Unreadable(f"cannot read `{frame.group().strip()[:60]}`", "write the frame as [(0,0)-(10,10)]")
         text = text[frame.end() :]
     text = text.strip().rstrip(",")

@@ -14,11 +14,12 @@ from encodings.aliases import aliases
 
 from flowreform.errors import Finding, ModelError, error, warning
 from flowreform.model import Method, UnitAlias
+from flowreform.text import as_number
 
 _SKETCH = re.compile(r"\\{2,3}---///")
 _LABEL = re.compile(rb"^\s*\{([^{}\r\n]{0,60})\}")
 _TEXT_CODECS = re.compile(
-    r"utf_8|utf_16(_[lb]e)?|utf_32(_[lb]e)?|ascii|latin_1|iso8859_\d+|cp\d+|koi8_[rut]|mac_\w+|gbk|gb2312|gb18030|hz|"
+    r"utf_8|utf_16(_[lb]e)?|utf_32(_[lb]e)?|ascii|latin_1|iso8859_[0-9]+|cp[0-9]+|koi8_[rut]|mac_\w+|gbk|gb2312|gb18030|hz|"
     r"big5(hkscs)?|shift_jis(x0213|_2004)?|euc_\w+|iso2022_\w+|johab|tis_620|ptcp154|kz1048"
 )
 _QUOTED = r'"(?:\\[\s\S]|[^"\\\r\n])*"'
@@ -248,11 +249,10 @@ def _units(text: str) -> tuple[str | None, tuple[float | None, float | None], st
         return plain or None, (None, None), ""
     sides: list[float | None] = []
     for part in found.group(2).split(",")[:2]:
-        try:
-            value = float(part) if part.strip() not in ("", "?") else None
-        except ValueError:
+        value = as_number(part)
+        if value is None and part.strip() not in ("", "?"):
             return found.group(1).strip() or None, (None, None), f"cannot read the range [{found.group(2)}]"
-        sides.append(None if value is None or value != value or abs(value) == float("inf") else value)
+        sides.append(value)
     low, high = (*sides, None, None)[:2]
     return found.group(1).strip() or None, (low, high), ""
 

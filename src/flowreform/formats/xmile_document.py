@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flowreform.errors import Finding, Level, ModelError, did_you_mean, error, shorten, warning
+from flowreform.files import read_plain
 from flowreform.formats.expressions import ExpressionError, parse
 from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.model import Expr, canonical
@@ -264,6 +265,7 @@ def load(path: Path, limits: Limits) -> tuple[XmlDocument, bytes]:
     text = _without_declaration(decode(data, path))
     start = _skip_prolog(text, path)
     root = _parse(text, start, path, limits)
+    _require_few_enough(root, path, limits)
     _require_flat_enough(root, path, limits)
     _drop_namespace(root)
     return XmlDocument(root, text), data
@@ -273,10 +275,7 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
     """The bytes of a file. Raises ModelError where it cannot be opened or is too large."""
     try:
         size = path.stat().st_size
-        if size <= limits.file_bytes:
-            with open(path, "rb") as handle:
-                data = handle.read(limits.file_bytes + 1)
-            size = len(data)
+        data = read_plain(path, limits.file_bytes) if size <= limits.file_bytes else b""
     except (OSError, ValueError) as fault:
         reason = getattr(fault, "strerror", None) or str(fault)
         raise ModelError(
@@ -398,6 +397,12 @@ def _syntax_error(fault: Any, entries: list[Any], path: Path, limits: Limits) ->
     return ModelError(
         error("xml-syntax", f"this is not well-formed XML: {message}", repair, file=str(path), line=line, column=column)
     )
+
+
+def _require_few_enough(root: Node, path: Path, limits: Limits) -> None:
+    if (count := int(root.xpath("count(//*)"))) > limits.xml_elements:
+        reason = f"the file has {count:,} XML elements, the limit is {limits.xml_elements:,}"
+        raise ModelError(error("xml-elements", reason, how_to_raise("xml_elements"), file=str(path)))
 
 
 def _require_flat_enough(root: Node, path: Path, limits: Limits) -> None:

@@ -21,7 +21,7 @@ from flowreform.model import Variable
 WORDS = {"label", "source", "status", "note", "caution"}
 """Keys of an uncertainty or KPI that change no number."""
 SHA256 = "sha256"
-_COLUMN = re.compile(r", column=\d+\)")
+_COLUMN = re.compile(r", column=[0-9]+\)")
 """Where a name stands in its line says nothing about the number."""
 PACKAGES = ("flowreform", "numpy", "scipy", "numba", "llvmlite")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,7 @@ from flowreform.errors import ExperimentError, Finding, did_you_mean, error
 from flowreform.kpi import FAILED, NEVER, NONE_NEEDED, UNDEFINED, failures
 from flowreform.model import Role
 from flowreform.names import Unknown, find, split
+from flowreform.text import as_number
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -73,11 +73,8 @@ def _read(text: str, experiment: Experiment) -> DrawTarget | Finding:
     match = _FORM.fullmatch(text)
     if match is None:
         return _fault(text, "a target is NAME < NUMBER, with <, <=, > or >=", 'write "payback <= 60"')
-    try:
-        value = float(match["value"])
-    except ValueError:
-        value = float("nan")
-    if not isfinite(value):
+    value = as_number(match["value"])
+    if value is None:
         return _fault(text, f"{match['value']} is not a number", "write the number in the unit of what is measured")
     name, when = match["name"], match["when"]
     if name in experiment.kpis:

@@ -131,8 +131,8 @@ COMPARED = ("Inputs", "Engine", "Yearly", "Triangulation", "Series")
 FROZEN = ("Lookups",)
 """The sheets whose numbers belong to the model."""
 RULE = f"values worked out by a spreadsheet: equal to {TOLERANCE:g} of the largest value of each series"
-_ENGINE, _SCALE = re.compile(r"Engine!\$?([A-Z]{1,3})\$?\d"), re.compile(r"\*(\d[\d.eE+-]*)$")
-_TOKEN = re.compile(r'"(?:[^"]|"")*"|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\s+|.')
+_ENGINE, _SCALE = re.compile(r"Engine!\$?([A-Z]{1,3})\$?[0-9]"), re.compile(r"\*([0-9][0-9.eE+-]*)$")
+_TOKEN = re.compile(r'"(?:[^"]|"")*"|[0-9]+\.?[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|\s+|.')
 
 
 @dataclass(frozen=True)
