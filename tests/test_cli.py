@@ -125,16 +125,16 @@ def test_help_imports_nothing_heavy() -> None:
     script = "import sys\nfrom flowreform.cli import main\ntry:\n main()\nfinally:\n print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script, "--help"], capture_output=True, text=True, check=True)
     assert "Usage" in done.stdout
-    heavy = {"numpy", "pydantic", "xarray", "numba", "pysd", "scipy", "pint", "lxml", "lark", "matplotlib"}
+    heavy = {"numpy", "pydantic", "xarray", "numba", "pysd", "scipy", "lxml", "lark", "matplotlib"}
     assert not heavy & set(done.stderr.split())
 
 
 def test_a_run_imports_nothing_that_it_does_not_use(ward: Path) -> None:
-    """Each of these costs a tenth of a second or more. pint is there where the units of reference.csv are converted."""
+    """Each of these costs a tenth of a second or more."""
     script = "import sys\nfrom flowreform.cli import main\ntry:\n main()\nfinally:\n print(*sys.modules, file=sys.stderr)"
     command = [sys.executable, "-c", script, "run", str(ward / "model.xmile")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    unused = {"dask", "pyarrow", "lark", "numba", "pysd", "matplotlib", "h5netcdf", "zarr", "SALib"}
+    unused = {"dask", "pint", "pyarrow", "lark", "numba", "pysd", "matplotlib", "h5netcdf", "zarr", "SALib"}
     assert not unused & set(done.stderr.split())
 
 

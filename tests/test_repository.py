@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-HEAVY = {"pysd", "numba", "xarray", "pandas", "scipy", "pint", "SALib", "matplotlib", "h5netcdf"}
+HEAVY = {"pysd", "numba", "xarray", "pandas", "scipy", "SALib", "matplotlib", "h5netcdf"}
 
 
 def shipped() -> set[str]:

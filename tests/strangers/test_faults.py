@@ -624,9 +624,11 @@ def test_a_pipe_of_settings_is_not_waited_for(ward_copy: Path, form: str) -> Non
     assert done.stdout == "True\n", done.stderr
 
 
-def test_settings_of_zarr_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They name codecs to load and folders with files to read; a pipe among those was waited for."""
-    for name in ("ZARR_CONFIG", "ZARR_CODECS__BYTES", "ZARR_DEFAULT_ZARR_FORMAT"):
-        monkeypatch.setenv(name, "2")
-    leave_settings_unread()
-    assert not [name for name in os.environ if name.startswith("ZARR")]
+def test_settings_of_libraries_are_read_where_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They name codecs to load and folders with files to read; a pipe among those was waited for. Dask's are its user's own."""
+    for words, left in ((["sweep", "--scheduler", "tcp://x:1"], {"DASK_CONFIG"}), (["sweep"], set())):
+        for name in ("ZARR_CONFIG", "ZARR_CODECS__BYTES", "DASK_CONFIG"):
+            monkeypatch.setenv(name, "2")
+        monkeypatch.setattr(sys, "argv", ["flowreform", *words])
+        leave_settings_unread()
+        assert {name for name in os.environ if name.startswith(("ZARR_", "DASK_"))} == left

@@ -96,11 +96,11 @@ def run(name: str, options: Options) -> int:
 
 @contextmanager
 def _only_numpy() -> Iterator[None]:
-    """Keep dask and pyarrow out of this process while a command runs, and pint until a unit is converted.
+    """Keep dask, pint and pyarrow out of this process while a command runs.
 
-    xarray imports dask and pint at its first array, merely to ask whether the array is one of theirs, pint imports dask in turn,
-    and pandas pyarrow: the better part of a second of processor time. A command's arrays are all numpy's. Where xarray is loaded
-    already it knows where dask is, and would miss it."""
+    xarray imports dask and pint at its first array, merely to ask whether the array is one of theirs, and pandas pyarrow: the
+    better part of a second of processor time. A command's arrays are all numpy's. Where xarray is loaded already it knows where
+    dask is, and would miss it."""
     absent = [name for name in ("dask", "pint", "pyarrow") if name not in sys.modules and "xarray" not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment]
@@ -108,8 +108,6 @@ def _only_numpy() -> Iterator[None]:
         import xarray as xr
 
         xr.Dataset({"x": ("i", np.zeros(1))}, {"i": [0]}).isel(i=0)["x"].item()
-        if "pint" in absent:
-            del sys.modules["pint"]
         yield
     finally:
         for name in absent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 NUMBA, MATPLOTLIB = ".numba_config.yaml", "matplotlibrc"
@@ -13,8 +14,9 @@ STOPPING = ("MPLBACKEND", "NUMBA_DISABLE_JIT", "NUMBA_NUM_THREADS")
 """Settings without which nothing is missed: charts are written and never shown, and kernels are compiled, one thread each. With a
 backend that there is not, without compilation, or with 0 threads, a library ends a run with a fault of its own."""
 
-ZARR = "ZARR_"
-"""How the settings of zarr begin: they name codecs to load and files to read, and a sweep is stored in one way only."""
+ZARR, DASK = "ZARR_", "DASK_"
+"""How the settings of zarr and Dask begin. They name codecs to load and files to read. A sweep is stored in one way only, and
+Dask is loaded by xarray too, where nobody has asked for a cluster."""
 
 
 def _endless() -> bool:
@@ -32,7 +34,8 @@ def _endless() -> bool:
 def leave_settings_unread() -> None:
     """Forget settings of the environment that would stop a library. Where a file of settings lies here, load the library from a
     folder in which none does, and tell it to look no more."""
-    for name in [name for name in os.environ if name in STOPPING or name.startswith(ZARR)]:
+    unread = (ZARR,) if any(word.startswith("--scheduler") for word in sys.argv) else (ZARR, DASK)
+    for name in [name for name in os.environ if name in STOPPING or name.startswith(unread)]:
         del os.environ[name]
     for name in ("COLUMNS", "LINES"):
         if not re.fullmatch("[1-9][0-9]{0,4}", os.environ.get(name, "80")):

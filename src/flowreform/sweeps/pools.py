@@ -173,6 +173,16 @@ class Cluster:
             raise ExperimentError(
                 error("no-distributed", "Dask is not installed here", repair, file="command line", element="--scheduler")
             ) from None
+        except ValueError as fault:  # a file of settings that is no YAML
+            raise ExperimentError(
+                error(
+                    "dask-settings",
+                    str(fault),
+                    "correct the file, or unset DASK_CONFIG",
+                    file="command line",
+                    element="--scheduler",
+                )
+            ) from fault
         try:
             client: Any = distributed.Client
             self._client = client(address, timeout=5, set_as_default=False)

@@ -1,8 +1,7 @@
-"""Units of measurement: XMILE's unit text to factors and dimensions, by pint and a unit file of our own.
+"""Units of measurement: XMILE's unit text to factors and dimensions, by a unit file of our own.
 
-The registry starts empty (in pint's own, `point`, `hand` and `stone` are lengths and masses) and holds what `units.txt`
-says; every other name is a base unit of its own. pint answers once for each name; after that a unit is a factor and the
-powers of base units, which multiply in a microsecond.
+`units.txt` says what is known (to a physicist's table of units `point`, `hand` and `stone` are lengths and masses); every
+other name is a base unit of its own. A unit is a factor and the powers of base units, which multiply in a microsecond.
 
 How text is read: case does not matter; a blank and an underscore are the same; `person/month`, `people per month`,
 `1/month`, `USD/(bed*day)`, `m^2`, `bed-days` (a hyphen multiplies, before `/`). Words side by side are one name (`community
@@ -19,12 +18,8 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from math import isclose, isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from flowreform.model import Model, UnitAlias
-
-if TYPE_CHECKING:
-    from pint import UnitRegistry
 
 Powers = tuple[tuple[str, float], ...]
 """Names and exponents, sorted by name, none of them 0."""
@@ -103,31 +98,48 @@ def _spell(name: str, power: float) -> str:
 
 
 @cache
-def _registry() -> UnitRegistry[Any]:
-    """The registry, built once: nothing but `units.txt`."""
-    from pint import UnitRegistry
+def spellings() -> Mapping[str, tuple[str, Unit]]:
+    """Every spelling in `units.txt`, with the name of its unit and the unit; read once.
 
-    registry: UnitRegistry[Any] = UnitRegistry(None, cache_folder=None)
-    registry.load_definitions(Path(__file__).with_name("units.txt"))
-    return registry
+    A line is `name = meaning = other spelling = ...`. A meaning is `[quantity]`, a base unit, or a product of numbers and units
+    of lines above; `name-` is a prefix."""
+    table: dict[str, tuple[str, Unit]] = {}
+    for line in Path(__file__).with_name("units.txt").read_text(encoding="utf-8").splitlines():
+        name, *rest = (part.strip() for part in line.partition("#")[0].split(" = "))
+        if rest:
+            unit = Unit(1.0, ((name, 1.0),)) if rest[0].startswith("[") else _product_of(rest[0], table)
+            table |= dict.fromkeys((name, *rest[1:]), (name, unit))
+    return table
+
+
+def _product_of(text: str, table: Mapping[str, tuple[str, Unit]]) -> Unit:
+    """`10000 * metre ** 2`: the numbers first, as the sizes of units are multiplied from the top down."""
+    size, units = 1.0, NUMBER
+    below = False
+    for part in text.replace(" ** ", "^").split():
+        if part in "*/":
+            below = part == "/"
+            continue
+        number, _, power = part.partition("^")
+        if number in table:
+            units = units * table[number][1] ** (float(power or 1) * (-1.0 if below else 1.0))
+        else:
+            size = size / float(number) if below else size * float(number)
+    return Unit(size * units.factor, units.powers)
 
 
 @lru_cache(maxsize=4096)
 def known(name: str) -> Unit | None:
     """The unit that `units.txt` gives a name (in lower case, its words joined by underscores), or None."""
-    registry = _registry()
-    found = registry.parse_unit_name(name)
-    if not found:
-        return None
-    from pint.util import UnitsContainer, to_units_container
-
-    prefix, base, _ = found[0]
-    whole = prefix + base
-    found_size, roots = registry.get_root_units(UnitsContainer({whole: 1}))
-    size = float(str(found_size))
-    powers = tuple(sorted((root, float(str(power))) for root, power in to_units_container(roots).items()))
-    shown = ((("k" if prefix else "") + base, 1.0),) if powers or size != 1.0 else ()
-    return Unit(size, powers, shown)
+    table = spellings()
+    for spelling, prefix in [(name, ""), *((name[len(mark) :], mark + "-") for mark in ("kilo", "k") if name.startswith(mark))]:
+        found = table.get(spelling) or (table.get(spelling[:-1]) if spelling.endswith("s") and len(spelling) > 2 else None)
+        if found is not None and not found[0].endswith("-"):
+            base, unit = found
+            size = unit.factor * table[prefix][1].factor if prefix else unit.factor
+            shown = ((("k" if prefix else "") + base, 1.0),) if unit.powers or size != 1.0 else ()
+            return Unit(size, unit.powers, shown)
+    return None
 
 
 def new_base(name: str) -> Unit:
@@ -154,15 +166,15 @@ def definitions(aliases: Iterable[UnitAlias]) -> Mapping[str, str | Unit]:
     """A model's own units by normal name: what it says they are, as text to read or as a unit."""
     found: dict[str, str | Unit] = {}
     for alias in aliases:
-        spellings = [name for name in map(normal, (alias.name, *alias.aliases)) if name]
-        if not spellings:
+        names = [name for name in map(normal, (alias.name, *alias.aliases)) if name]
+        if not names:
             continue
         meaning: str | Unit = alias.equation.strip()
-        if not meaning or normal(str(meaning)) in spellings:
-            meaning = next((unit for name in spellings if (unit := known(name))), None) or new_base(spellings[0])
-        for name in spellings:
+        if not meaning or normal(str(meaning)) in names:
+            meaning = next((unit for name in names if (unit := known(name))), None) or new_base(names[0])
+        for name in names:
             found.setdefault(name, meaning)
-        for name in spellings:
+        for name in names:
             found.setdefault(singular(name), meaning)
     return found
 
@@ -431,4 +443,5 @@ __all__ = [
     "ratio",
     "reader",
     "same",
+    "spellings",
 ]
