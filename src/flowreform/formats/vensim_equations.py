@@ -10,18 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from flowreform.formats.limits import Limits, how_to_raise
+from flowreform.formats.limits import DEFAULT, Limits, how_to_raise
 from flowreform.formats.points import Unorderable, in_order
 from flowreform.model import Binary, Call, Expr, Lookup, Number, Ref, Star, Unary, canonical, children, rebuilt
-
-if TYPE_CHECKING:
-    from lark import Lark
-    from lark.exceptions import UnexpectedInput
 
 MISSING = math.nan
 """What `:NA:` stands for: no value."""
@@ -262,67 +256,246 @@ def make_lookup(x: list[float], y: list[float]) -> Lookup:
 
 # --- expressions -----------------------------------------------------------------------------------------------------
 
-_GRAMMAR = rf"""
-?start: disjunction
-?disjunction: conjunction | disjunction OR conjunction -> binary
-?conjunction: negation | conjunction AND negation -> binary
-?negation: comparison | NOT negation -> unary
-?comparison: sum | comparison (EQUAL | UNEQUAL | LESS | AT_MOST | MORE | AT_LEAST) sum -> binary
-?sum: product | sum (PLUS | MINUS) product -> binary
-?product: signed | product (TIMES | OVER) signed -> binary
-?signed: power | (PLUS | MINUS) signed -> unary
-?power: atom | atom POWER signed -> binary
-?atom: "(" disjunction ")"
-     | NUMBER -> number
-     | MISSING -> missing
-     | NAME -> ref
-     | NAME "[" subscripts "]" -> ref
-     | NAME "(" ")" -> call
-     | NAME "(" arguments ")" -> call
-     | NAME "(" arguments ":" arguments ")" -> call_with_results
-     | NAME "[" subscripts "]" "(" arguments ")" -> lookup_element
-     | WITH_LOOKUP "(" disjunction "," POINTS ")" -> with_lookup
-arguments: argument ("," argument)* -> several
-?argument: disjunction | TEXT -> text
-subscripts: subscript ("," subscript)* -> several
-?subscript: NAME -> ref | NAME "!" -> star
+_TOKEN = re.compile(
+    rf"[\s\\\u00a0]*(?:(?P<lookup>(?i:with[ _]+lookup)(?=\s*\())|(?P<name>{_NAME})|(?P<number>{_NUMBER})|(?P<text>'[^']*')"
+    r"|(?P<word>(?i::\s*(?:NA|NOT|AND|OR)\s*:))|(?P<sign><>|<=|>=|[-+*/^=<>(),!:\[\]])|(?P<end>\Z))"
+)
+_BLANKS = re.compile(r"[\s\\\u00a0]*")
+_POINTS = re.compile(
+    rf"[\s\\\u00a0]*(\((?:\s*\[[^\[\]]*\]\s*,?)?\s*(?:(?:{_PAIR}\s*,?\s*)+|{_SIGNED}(?:\s*,\s*{_SIGNED})*\s*)\))"
+)
+_STRENGTH = {
+    **dict.fromkeys(["or"], 1),
+    **dict.fromkeys(["and"], 2),
+    **dict.fromkeys(["=", "<>", "<", "<=", ">", ">="], 4),
+    **dict.fromkeys(["+", "-"], 5),
+    **dict.fromkeys(["*", "/"], 6),
+    "^": 8,
+}
+"""How tightly an operator between two operands binds."""
+_NOT, _SIGN = 3, 7
+"""How tightly :NOT: and a sign bind what stands behind them."""
 
-WITH_LOOKUP.4: /with[ _]+lookup(?=\s*\()/i
-MISSING.3: /:\s*NA\s*:/i
-NOT.3: /:\s*NOT\s*:/i
-AND.3: /:\s*AND\s*:/i
-OR.3: /:\s*OR\s*:/i
-POINTS.5: /\((?:\s*\[[^\[\]]*\]\s*,?)?\s*(?:{_PAIR}\s*,?\s*)+\)|\((?:\s*\[[^\[\]]*\]\s*,?)?\s*{_SIGNED}(?:\s*,\s*{_SIGNED})*\s*\)/
-TEXT: /'[^']*'/
-NAME.1: /{_NAME.replace("/", chr(92) + "/")}/
-NUMBER: /{_NUMBER}/
-EQUAL: "="
-UNEQUAL: "<>"
-LESS: "<"
-AT_MOST: "<="
-MORE: ">"
-AT_LEAST: ">="
-PLUS: "+"
-MINUS: "-"
-TIMES: "*"
-OVER: "/"
-POWER: "^"
-%ignore /[\s\\\u00a0]+/
-"""
+
+class _Stopped(Exception):
+    """The text cannot be read from here on."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+
+@dataclass(slots=True)
+class _Open:
+    """A bracket that is open: what stands before it, what is complete in it, and the operators that still wait for an operand.
+
+    `inputs` are the arguments before the colon of a call that names its results."""
+
+    kind: Literal["whole", "group", "call", "element", "lookup"]
+    name: str = ""
+    subscripts: tuple[Any, ...] = ()
+    arguments: list[Any] = field(default_factory=list)
+    inputs: tuple[Any, ...] | None = None
+    operands: list[Any] = field(default_factory=list)
+    operators: list[tuple[int, str]] = field(default_factory=list)
+
+    def settle(self, strength: int) -> None:
+        """Apply the operators that bind at least so tightly."""
+        while self.operators and self.operators[-1][0] >= strength:
+            level, sign = self.operators.pop()
+            right = self.operands.pop()
+            if level in (_NOT, _SIGN):
+                self.operands.append(_signed(sign, right))
+            else:
+                self.operands.append(Binary(sign, self.operands.pop(), right))
+
+    def take(self) -> Any:
+        """The one expression that was read since the bracket or the last comma."""
+        self.settle(0)
+        return self.operands.pop()
+
+
+def _signed(sign: str, operand: Any) -> Any:
+    if sign == "+":
+        return operand
+    if sign == "-" and isinstance(operand, Number):
+        return Number(-operand.value)
+    return Unary(sign, operand)
+
+
+class _Reading:
+    """One text being read, token by token. Brackets are kept on a list, so that nothing recurses however deep they stand."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at, self.place, self.kind, self.token = text, 0, 0, "", ""
+        self.open = [_Open("whole")]
+
+    def next(self) -> None:
+        """Go on to the next token: its kind and its text."""
+        found = _TOKEN.match(self.text, self.at)
+        if found is None:
+            raise _Stopped(self._behind_blanks())
+        self.kind = found.lastgroup or ""
+        self.place, self.at = found.span(self.kind)
+        self.token = found.group(self.kind)
+
+    def word(self) -> str:
+        """An operator as our expressions spell it: `:AND:` is and."""
+        return self.token.strip(":").strip().lower() if self.kind == "word" else self.token
+
+    def expression(self) -> Expr:
+        self.next()
+        while True:
+            self._operand()
+            while True:
+                if self.kind == "end" and len(self.open) == 1:
+                    return self.open[0].take()  # type: ignore[no-any-return]
+                if not self._closing():
+                    break
+
+    def _operand(self) -> None:
+        """Read up to the end of one operand: signs, brackets that open, and what they stand for."""
+        while True:
+            top = self.open[-1]
+            sign = self.word()
+            if self.kind == "sign" and sign in ("+", "-"):
+                top.operators.append((_SIGN, sign))
+            elif self.kind == "word" and sign == "not":
+                if top.operators and top.operators[-1][0] > _NOT:
+                    raise _Stopped(self.place)
+                top.operators.append((_NOT, sign))
+            elif self.kind == "sign" and sign == "(":
+                self.open.append(_Open("group"))
+            elif self.kind == "lookup":
+                self.next()
+                self.open.append(_Open("lookup"))
+            elif self.kind == "name":
+                if self._named():
+                    return
+            elif self.kind in ("number", "word", "text"):
+                top.operands.append(self._literal(top, sign))
+                self.next()
+                return
+            else:
+                raise _Stopped(self.place)
+            self.next()
+
+    def _literal(self, top: _Open, word: str) -> Any:
+        if self.kind == "number":
+            return Number(float(self.token))
+        if self.kind == "word":
+            if word != "na":
+                raise _Stopped(self.place)
+            return Number(MISSING)
+        if top.kind not in ("call", "element") or top.operators:
+            raise _Stopped(self.place)
+        rest = _TOKEN.match(self.text, self.at)
+        if rest is None or rest.group("sign") not in (",", ")", ":"):  # a text is a whole argument
+            raise _Stopped(self._behind_blanks())
+        return VensimText(self.token[1:-1])
+
+    def _behind_blanks(self) -> int:
+        return _BLANKS.match(self.text, self.at).end()  # type: ignore[union-attr]
+
+    def _named(self) -> bool:
+        """A name with its subscripts; whether it is an operand, and not the beginning of a call with arguments."""
+        name, subscripts = canonical(self.token), None
+        self.next()
+        if (self.kind, self.token) == ("sign", "["):
+            subscripts = self._subscripts()
+        if (self.kind, self.token) != ("sign", "("):
+            self.open[-1].operands.append(Ref(name, subscripts or ()))
+            return True
+        if subscripts is not None:
+            self.open.append(_Open("element", name, subscripts))
+            return False
+        rest = _TOKEN.match(self.text, self.at)
+        if rest is not None and rest.group("sign") == ")":
+            self.next()
+            self.open[-1].operands.append(Call(name, ()))
+            self.next()
+            return True
+        self.open.append(_Open("call", name))
+        return False
+
+    def _subscripts(self) -> tuple[Any, ...]:
+        found: list[Any] = []
+        while True:
+            self.next()
+            if self.kind != "name":
+                raise _Stopped(self.place)
+            name = canonical(self.token)
+            self.next()
+            if (self.kind, self.token) == ("sign", "!"):
+                found.append(Star(name))
+                self.next()
+            else:
+                found.append(Ref(name))
+            if self.kind != "sign" or self.token not in ",]":
+                raise _Stopped(self.place)
+            if self.token == "]":
+                self.next()
+                return tuple(found)
+
+    def _closing(self) -> bool:
+        """What may stand behind an operand: an operator or a comma, after which an operand follows, or the end of a bracket,
+        after which the same may stand again (True)."""
+        top = self.open[-1]
+        sign = self.word()
+        if self.kind in ("sign", "word") and sign in _STRENGTH:
+            strength = _STRENGTH[sign]
+            top.settle(strength + (sign == "^"))
+            top.operators.append((strength, sign))
+            self.next()
+            return False
+        if self.kind != "sign" or top.kind == "whole":
+            raise _Stopped(self.place)
+        if sign == ")" and top.kind != "lookup":
+            self.open.pop()
+            self.open[-1].operands.append(self._closed(top))
+            self.next()
+            return True
+        if sign == "," and top.kind == "lookup":
+            self._points(self.open.pop().take())
+            return True
+        if sign == "," and top.kind in ("call", "element"):
+            top.arguments.append(top.take())
+            self.next()
+            return False
+        if sign == ":" and top.kind == "call" and top.inputs is None:
+            top.inputs, top.arguments = (*top.arguments, top.take()), []
+            self.next()
+            return False
+        raise _Stopped(self.place)
+
+    def _closed(self, top: _Open) -> Any:
+        last = top.take()
+        if top.kind == "group":
+            return last
+        arguments = (*top.arguments, last)
+        if top.kind == "element":
+            return Call("lookup", (Ref(top.name, top.subscripts), *arguments))
+        return Call(top.name, arguments) if top.inputs is None else Several(Call(top.name, top.inputs), arguments)
+
+    def _points(self, argument: Any) -> None:
+        """The points of a WITH LOOKUP, its second argument, and its closing bracket."""
+        found = _POINTS.match(self.text, self.at)
+        if found is None:
+            raise _Stopped(self._behind_blanks())
+        self.at = found.end()
+        points: Any = VensimPoints(read_points(found.group(1)[1:-1].strip(), DEFAULT))
+        self.next()
+        if (self.kind, self.token) != ("sign", ")"):
+            raise _Stopped(self.place)
+        self.open[-1].operands.append(Call("with_lookup", (argument, points)))
+        self.next()
 
 
 def parse_expression(text: str, limits: Limits) -> Expr:
     """The expression that a right side spells, names unsettled. Raises Unreadable."""
-    from lark.exceptions import UnexpectedInput, VisitError
-
     try:
-        expr: Expr = _parser().parse(text)  # type: ignore[assignment]
-    except UnexpectedInput as fault:
-        raise _explained(text, fault) from None
-    except VisitError as fault:
-        if isinstance(fault.orig_exc, Unreadable):
-            raise fault.orig_exc from None
-        raise
+        expr = _Reading(text).expression()
+    except _Stopped as fault:
+        raise _explained(text, fault.place) from None
     if len(text) > limits.nesting and _depth(expr) > limits.nesting:
         raise Unreadable(f"operators and brackets stand more than {limits.nesting} levels deep", how_to_raise("nesting"))
     return expr
@@ -365,10 +538,8 @@ def _depth(expr: Any) -> int:
     return deepest
 
 
-def _explained(text: str, fault: UnexpectedInput) -> Unreadable:
-    """What the parser stumbled over, in words."""
-    place = -1 if fault.pos_in_stream is None else fault.pos_in_stream
-    place = place if place >= 0 else len(text)
+def _explained(text: str, place: int) -> Unreadable:
+    """What the reader stumbled over, in words."""
     rest = text[place:].strip()
     bare = re.sub(rf"{_QUOTED}|'[^']*'", "", text)
     if bare.count("(") != bare.count(")") or bare.count("[") != bare.count("]"):
@@ -377,52 +548,3 @@ def _explained(text: str, fault: UnexpectedInput) -> Unreadable:
     if not rest:
         return Unreadable(f"the equation ends too early: cannot read `{text.strip()[-60:]}`", "complete the equation")
     return Unreadable(f"cannot read `{rest[:60]}`", "correct the equation")
-
-
-def _negative(operator: Any, operand: Any) -> Any:
-    sign = _WORDS.get(_plain(operator), str(operator))
-    if sign == "+":
-        return operand
-    if sign == "-" and isinstance(operand, Number):
-        return Number(-operand.value)
-    return Unary(sign, operand)
-
-
-_WORDS = {":and:": "and", ":or:": "or", ":not:": "not"}
-
-
-def _plain(operator: Any) -> str:
-    return "".join(str(operator).lower().split())
-
-
-_CALLBACKS: dict[str, Callable[..., object]] = {
-    "number": lambda token: Number(float(token)),
-    "missing": lambda _: Number(MISSING),
-    "text": lambda token: VensimText(str(token)[1:-1]),
-    "ref": lambda name, subscripts=(): Ref(canonical(name), subscripts),
-    "star": lambda name: Star(canonical(name)),
-    "call": lambda name, arguments=(): Call(canonical(name), arguments),
-    "call_with_results": lambda name, inputs, results: Several(Call(canonical(name), inputs), results),
-    "lookup_element": lambda name, subscripts, arguments: Call("lookup", (Ref(canonical(name), subscripts), *arguments)),
-    "with_lookup": lambda _word, argument, points: Call("with_lookup", (argument, points)),
-    "binary": lambda left, operator, right: Binary(_WORDS.get(_plain(operator), str(operator)), left, right),
-    "unary": _negative,
-    "several": lambda *items: items,
-}
-
-
-@cache
-def _parser() -> Lark:
-    """The parser, built once. LALR with the transformer inside it: no tree is built and nothing recurses."""
-    from lark import Lark, Transformer, v_args
-
-    methods = {name: staticmethod(callback) for name, callback in _CALLBACKS.items()}
-    methods["POINTS"] = staticmethod(_points_token)
-    build = v_args(inline=True)(type("_Build", (Transformer,), methods))
-    return Lark(_GRAMMAR, parser="lalr", lexer="contextual", transformer=build())
-
-
-def _points_token(token: Any) -> VensimPoints:
-    from flowreform.formats.limits import DEFAULT
-
-    return VensimPoints(read_points(str(token)[1:-1].strip(), DEFAULT))
