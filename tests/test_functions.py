@@ -133,6 +133,117 @@ base = TIME BASE(3, 2) ~ ~ |"""
     assert found["base"] == pytest.approx(3 + 2 * TIME)
 
 
+@engines
+@pytest.mark.parametrize("method", ["Euler", "RK4"])
+def test_the_area_under_a_graph(tmp_path: Path, engine: str, method: str) -> None:
+    """Against the integral of the same straight lines, taken strip by strip; a lookup holds its ends beyond its points."""
+    knots, heights = [1.0, 2.0, 5.0, 6.5], [4.0, 0.0, 6.0, 6.0]
+    graph = (
+        '<gf name="g"><xpts>1,2,5,6.5</xpts><ypts>4,0,6,6</ypts></gf><aux name="up"><eqn>LOOKUPAREA(g, TIME)</eqn></aux>'
+        '<aux name="between"><eqn>LOOKUP_AREA(g, 8 - TIME, TIME + 0.25)</eqn></aux>'
+    )
+    path = tmp_path / "m.xmile"
+    path.write_text(XMILE.format(variables=graph).replace("Euler", method), encoding="utf-8")
+    ds = fr.simulate(fr.read_model(path), engine=engine)
+    fine = np.linspace(-1.0, 10.0, 11_000 * 2 + 1)
+    height = np.interp(fine, knots, heights)
+    whole = np.r_[0.0, np.cumsum((height[1:] + height[:-1]) / 2 * np.diff(fine))]
+
+    def area(low: float, high: float) -> float:
+        return float(np.interp(high, fine, whole) - np.interp(low, fine, whole))
+
+    assert ds["up"].values[0] == pytest.approx([area(1.0, max(t, 1.0)) for t in TIME], abs=1e-9)
+    assert ds["between"].values[0] == pytest.approx([area(8.0 - t, t + 0.25) for t in TIME], abs=1e-9)
+
+
+def test_an_area_is_taken_under_lines_that_end(tmp_path: Path) -> None:
+    graph = '<gf name="g" type="discrete"><xscale min="0" max="2"/><ypts>4,0,6</ypts></gf>'
+    graph += '<aux name="a"><eqn>LOOKUPAREA(g, 1)</eqn></aux>'
+    path = tmp_path / "m.xmile"
+    path.write_text(XMILE.format(variables=graph), encoding="utf-8")
+    with pytest.raises(fr.ModelError, match="under straight lines"):
+        fr.simulate(fr.read_model(path))
+
+
+@engines
+def test_money_over_periods_as_spreadsheets_have_it(tmp_path: Path, engine: str) -> None:
+    """A loan of 10,000 over 36 months at 1 per cent a month, paid off month by month; and without interest."""
+    found = stella(
+        tmp_path, engine, paid="PMT(0.01, 36, 10000, 0)", worth="PV(0.01, 36, paid, 0)", later="FV(0.01, 36, paid, 0)",
+        left="FV(0.01, 12, paid, 10000)", saved="PMT(0.01, 36, 0, 5000)", once="PV(0.01, 36, 0, 5000)",
+        plain="PMT(0, 36, 10000, 800)", heap="FV(0, 36, -10, -5)", now="PV(0, 36, -10, -5)", moving="FV(TIME / 100, 3, -1, 0)",
+    )  # fmt: skip
+    debt, pot = 10_000.0, 0.0
+    payment = -float(found["paid"][0])
+    for month in range(36):
+        debt = debt * 1.01 - payment
+        pot = pot * 1.01 - float(found["saved"][0])
+        if month == 11:
+            assert found["left"][0] == pytest.approx(-debt, rel=1e-12)
+    assert debt == pytest.approx(0.0, abs=1e-7)
+    assert pot == pytest.approx(5000.0, rel=1e-12)
+    assert found["worth"][0] == pytest.approx(10_000.0, rel=1e-12)
+    assert found["later"][0] == pytest.approx(10_000.0 * 1.01**36, rel=1e-12)
+    assert found["once"][0] == pytest.approx(-5000.0 / 1.01**36, rel=1e-12)
+    assert (found["plain"][0], found["heap"][0], found["now"][0]) == (-300.0, 365.0, 365.0)
+    assert found["moving"] == pytest.approx([1 + (1 + r) + (1 + r) ** 2 for r in TIME / 100], rel=1e-12)
+
+
+@engines
+def test_compound_growth_is_so_much_in_a_unit_of_time(tmp_path: Path, engine: str) -> None:
+    path = tmp_path / "m.xmile"
+    grows = '<stock name="s"><eqn>100</eqn><inflow>f</inflow></stock><flow name="f"><eqn>s * CGROWTH(10)</eqn></flow>'
+    path.write_text(XMILE.format(variables=grows), encoding="utf-8")
+    found = fr.simulate(fr.read_model(path), engine=engine)["s"].values[0]
+    assert found == pytest.approx(100 * 1.1**TIME, rel=1e-12)
+
+
+@engines
+def test_values_between_the_elements_of_an_array(tmp_path: Path, engine: str) -> None:
+    text = XMILE.replace(
+        "<model>", '<dimensions><dim name="A" size="3"/><dim name="B"><elem name="x"/><elem name="y"/></dim></dimensions><model>'
+    )
+    cells = "".join(
+        f'<element subscript="{a},{b}"><eqn>{v}</eqn></element>'
+        for (a, b), v in zip([(1, "x"), (1, "y"), (2, "x"), (2, "y"), (3, "x"), (3, "y")], (1, 5, 2, 9, 7, 3), strict=True)
+    )
+    variables = (
+        '<aux name="one"><dimensions><dim name="A"/></dimensions>'
+        + "".join(f'<element subscript="{n}"><eqn>{v}</eqn></element>' for n, v in ((1, 10), (2, 15), (3, 20)))
+        + f'</aux><aux name="two"><dimensions><dim name="A"/><dim name="B"/></dimensions>{cells}</aux>'
+        '<aux name="p"><eqn>INTERPOLATE(one, 0.75)</eqn></aux><aux name="q"><eqn>INTERPOLATE(one, TIME / 4 - 0.5)</eqn></aux>'
+        '<aux name="r"><eqn>INTERPOLATE(two, TIME / 8, 0.25)</eqn></aux>'
+    )
+    path = tmp_path / "m.xmile"
+    path.write_text(text.format(variables=variables), encoding="utf-8")
+    ds = fr.simulate(fr.read_model(path), engine=engine)
+    assert ds["p"].values[0].tolist() == [17.5] * 17
+    assert ds["q"].values[0] == pytest.approx(np.interp(TIME / 4 - 0.5, [0, 0.5, 1], [10, 15, 20]), abs=1e-12)
+    rows = [0.75 * x + 0.25 * y for x, y in ((1, 5), (2, 9), (7, 3))]
+    assert ds["r"].values[0] == pytest.approx(np.interp(TIME / 8, [0, 0.5, 1], rows), abs=1e-12)
+    path.write_text(
+        text.format(variables=variables.replace("INTERPOLATE(one, 0.75)", "INTERPOLATE(one, 0.75, 1)")), encoding="utf-8"
+    )
+    with pytest.raises(fr.ModelError, match="each of the 1 dimensions"):
+        fr.simulate(fr.read_model(path))
+
+
+MODULE = """<model><variables><module name="m" model_name="inner"><connect to="m.used" from="outside"/></module>
+<aux name="outside"><eqn>7</eqn></aux></variables></model><model name="inner"><variables><aux name="used" access="input"/>
+<aux name="unused"><eqn>2</eqn></aux><aux name="got"><eqn>IF ISMODULEINPUT(used) THEN used ELSE 1</eqn></aux>
+<aux name="own"><eqn>IF ISMODULEINPUT(unused) THEN 0 ELSE unused</eqn></aux></variables></model>"""
+
+
+@engines
+def test_a_module_knows_what_is_connected(tmp_path: Path, engine: str) -> None:
+    text = re.sub(r"<model>.*</model>", lambda _: MODULE, XMILE, flags=re.DOTALL)
+    path = tmp_path / "m.xmile"
+    path.write_text(text, encoding="utf-8")
+    ds = fr.simulate(fr.read_model(path), engine=engine)
+    assert (ds["m.got"].values[0, 0], ds["m.own"].values[0, 0]) == (7.0, 2.0)
+    assert stella(tmp_path, engine, x="3", alone="ISMODULEINPUT(x)")["alone"][0] == 0.0
+
+
 def test_a_lookup_that_turns_has_no_inverse(tmp_path: Path) -> None:
     with pytest.raises(fr.ModelError, match="rise or fall"):
         vensim(tmp_path, "k((0,0),(1,2),(2,1)) ~ ~ |\nx = LOOKUP INVERT(k, Time) ~ ~ |", "python")

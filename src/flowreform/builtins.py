@@ -332,6 +332,14 @@ _ROWS = (
     builtin("lookup_forward(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
     builtin("lookup_backward(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
     builtin("lookup_invert(lookup: ?, y: ?) -> ?", Kind.FORM, lowering="forms.lookup", also="lookupinv"),
+    builtin("lookup_area(lookup: ?, from: ?, to: ?) -> ?", Kind.FORM, lowering="forms.area_between"),
+    builtin("lookuparea(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.area_up_to"),
+    builtin("fv(rate: 1, periods: 1, payment: a, present value: a) -> a", Kind.FORM, lowering="forms.future_value"),
+    builtin("pv(rate: 1, periods: 1, payment: a, future value: a) -> a", Kind.FORM, lowering="forms.present_value"),
+    builtin("pmt(rate: 1, periods: 1, present value: a, future value: a) -> a", Kind.FORM, lowering="forms.payment"),
+    builtin("cgrowth(per cent: 1) -> 1/T", Kind.FORM, lowering="forms.compound_growth"),
+    builtin("interpolate(array: a, share: 1...) -> a", Kind.FORM, lowering="forms.between_elements"),
+    builtin("ismoduleinput(input: ?) -> 1", Kind.FORM, lowering="forms.unconnected"),
     builtin("get_data_at_time(data: ?, time: T) -> ?", Kind.FORM, lowering="forms.data_at_time"),
     builtin("get_data_between_times(data: ?, time: T, mode: 1) -> ?", Kind.FORM, lowering="forms.data_between_times"),
     builtin("get_data_first_time(data: ?) -> T", Kind.FORM, lowering="forms.data_first_time"),
@@ -414,14 +422,14 @@ _ROWS = (
     ),
     *_refused("find_zero simultaneous internal_rate_of_return irr", "found by iteration in a step; put a stock into the loop"),
     *_refused("depreciate_straightline depreciate_by_schedule", "write the schedule as stocks"),
-    *_refused("lookup_slope lookup_area lookuparea lookupmean", "write the slope or the area as a lookup"),
+    *_refused("lookup_slope lookupmean", "write the slope or the mean as a lookup"),
     *_refused(
         "get_data_max get_data_min get_data_mean get_data_median get_data_stdv get_data_total_points cumulate cumulatef "
         "time_shift",
         "work it out from the data before the run, and give it as a parameter or a lookup",
     ),
     *_refused(
-        "counter cgrowth rework fv pv pmt sample_until sshape logisticbound interpolate",
+        "counter rework sample_until sshape logisticbound",
         "not supported; write it with MODULO, POWER, IF and the other functions",
     ),
     *_refused(

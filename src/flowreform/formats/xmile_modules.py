@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from flowreform.errors import shorten
 from flowreform.formats.limits import how_to_raise
 from flowreform.formats.xmile_document import Reading
-from flowreform.model import Binary, Call, Equation, Expr, Ref, Unary, Variable, fold, names_in
+from flowreform.model import Binary, Call, Equation, Expr, Number, Ref, Unary, Variable, fold, names_in, rebuilt
 
 Rename = Callable[[str], str]
 
@@ -90,7 +90,7 @@ def flatten(root: ModuleSection, sections: Mapping[str, ModuleSection], indexes:
                 reason = "the input of the module has no equation and is not connected"
                 reading.fault("unconnected-input", reason, "connect it, or write <eqn>", at=variable.line, element=full)
             else:
-                flat.variables[full] = _placed(variable, full, place, rename, indexes)
+                flat.variables[full] = _placed(variable, full, place, sources, rename, indexes)
     used = {"", *(name for place in places for name in place.above), *(place.section.name for place in places)}
     for name, section in sections.items():
         if name not in used:
@@ -212,18 +212,39 @@ def _renaming(place: _Place, sources: Mapping[str, str]) -> Rename:
     return rename
 
 
-def _placed(variable: Variable, full: str, place: _Place, rename: Rename, indexes: frozenset[str]) -> Variable:
+def _placed(
+    variable: Variable, full: str, place: _Place, sources: Mapping[str, str], rename: Rename, indexes: frozenset[str]
+) -> Variable:
     group = place.prefix + variable.group if variable.group else place.prefix[:-1] or None
     return replace(
         variable,
         name=full,
         label=place.label + variable.label,
         group=group,
-        equations=tuple(_renamed_equation(equation, rename, indexes) for equation in variable.equations),
+        equations=tuple(
+            _renamed_equation(_answered(equation, place, sources), rename, indexes) for equation in variable.equations
+        ),
         inflows=tuple(map(rename, variable.inflows)),
         outflows=tuple(map(rename, variable.outflows)),
         conveyor=variable.conveyor and variable.conveyor.mapped(lambda expr: renamed(expr, rename, indexes)),
     )
+
+
+def _answered(equation: Equation, place: _Place, sources: Mapping[str, str]) -> Equation:
+    """The equation with each `ISMODULEINPUT(name)` of a connected input written as 1."""
+
+    def answer(expr: Expr | None) -> Expr | None:
+        if expr is None or "ismoduleinput" not in names_in(expr):
+            return expr
+        return fold(expr, combine)
+
+    def combine(part: Expr, inside: tuple[Expr, ...]) -> Expr:
+        match part:
+            case Call("ismoduleinput", (Ref(name),)) if place.prefix + name in sources:
+                return Number(1.0)
+        return rebuilt(part, inside) if inside else part
+
+    return replace(equation, expr=answer(equation.expr), initial=answer(equation.initial))
 
 
 def _renamed_equation(equation: Equation, rename: Rename, indexes: frozenset[str]) -> Equation:

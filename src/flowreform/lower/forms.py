@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import partial
 
@@ -9,7 +10,7 @@ from flowreform.builtins import Builtin
 from flowreform.lower import subscripts
 from flowreform.lower.known import known
 from flowreform.lower.scope import Builder, Fault, Running, Scope
-from flowreform.model import Call, Expr, LookupKind, Ref
+from flowreform.model import Binary, Call, Expr, LookupKind, Number, Ref
 from flowreform.program import Code, Const, LookupRead, Now, Op, Place, Reduce, Term
 
 # --- reductions ------------------------------------------------------------------------------------------------------
@@ -195,11 +196,112 @@ def time_base(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
 
 def lookup(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
     """LOOKUP(table, x) and its kinds: extrapolating, the point before, the point after."""
+    return look_up(builder, scope, _table_of(builder, call), call.args[1:], row.name.partition("_")[2])
+
+
+def _area_from_first(builder: Builder, scope: Scope, table: Ref, x: Expr) -> Code:
+    """The area under a lookup from its first point to x: all whole strips to the left of x, and a part of the next."""
+    x = Binary("+", x, Number(0.0))  # what jumps is read at the beginning of a step where it is read at the time itself
+    left, strips, low = (look_up(builder, scope, table, (x,), how) for how in ("left", "area", "backward"))
+    middle = Op("/", (Op("+", (low, look_up(builder, scope, table, (x,)))), Const(2.0)))
+    return Op("+", (strips, Op("*", (middle, Op("-", (builder.value(scope, x), left))))))
+
+
+def _table_of(builder: Builder, call: Call) -> Ref:
     table = call.args[0]
-    if not isinstance(table, Ref) or table.name not in builder.table_of:
-        word = call.function.upper().replace("_", " ")
-        raise Fault(f"the first argument of {word} must be a lookup", "name a graphical function", call.column)
-    return look_up(builder, scope, table, call.args[1:], row.name.partition("_")[2])
+    if isinstance(table, Ref) and table.name in builder.table_of:
+        return table
+    word = call.function.upper().replace("_", " ")
+    raise Fault(f"the first argument of {word} must be a lookup", "name a graphical function", call.column)
+
+
+def area_between(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """LOOKUP AREA(lookup, from, to): the area between, negative where `to` is the smaller; beyond its points a lookup holds
+    its ends."""
+    table = _table_of(builder, call)
+    before, until = (_area_from_first(builder, scope, table, x) for x in call.args[1:])
+    return Op("-", (until, before))
+
+
+def area_up_to(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """LOOKUPAREA(graph, x): the area from the first point of the graph to x, 0 before it."""
+    area = _area_from_first(builder, scope, _table_of(builder, call), call.args[1])
+    left = look_up(builder, scope, _table_of(builder, call), call.args[1:], "left")
+    inside = Op(">=", (builder.value(scope, call.args[1]), left))
+    return Op("if", (inside, area, Const(0.0)))
+
+
+# --- money and growth over periods -----------------------------------------------------------------------------------
+
+
+def _compounding(builder: Builder, scope: Scope, call: Call) -> tuple[Code, Code, Code, Code, Code, Code]:
+    """Rate, periods, the two sums, what 1 grows to, and what 1 a period, paid at its end, grows to."""
+    rate, periods, one, other = (builder.value(scope, arg) for arg in call.args)
+    growth = Op("power", (Op("+", (Const(1.0), rate)), periods))
+    annuity = Op("if", (Op("=", (rate, Const(0.0))), periods, Op("/", (Op("-", (growth, Const(1.0))), rate))))
+    return rate, periods, one, other, growth, annuity
+
+
+def future_value(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """FV(rate, periods, payment, present value), with the signs of spreadsheets: what is paid out is negative."""
+    _, _, payment, present, growth, annuity = _compounding(builder, scope, call)
+    return Op("-", (Const(0.0), Op("+", (Op("*", (present, growth)), Op("*", (payment, annuity))))))
+
+
+def present_value(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """PV(rate, periods, payment, future value)."""
+    _, _, payment, future, growth, annuity = _compounding(builder, scope, call)
+    return Op("-", (Const(0.0), Op("/", (Op("+", (future, Op("*", (payment, annuity)))), growth))))
+
+
+def payment(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """PMT(rate, periods, present value, future value)."""
+    _, _, present, future, growth, annuity = _compounding(builder, scope, call)
+    return Op("-", (Const(0.0), Op("/", (Op("+", (Op("*", (present, growth)), future)), annuity))))
+
+
+def compound_growth(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """CGROWTH(percent): the rate that, applied in every step, grows a stock by so many per cent in a unit of time."""
+    share = Op("/", (builder.value(scope, call.args[0]), Const(100.0)))
+    dt = Const(builder.model.specs.dt)
+    return Op("/", (Op("-", (Op("power", (Op("+", (Const(1.0), share)), dt)), Const(1.0))), dt))
+
+
+# --- other forms -----------------------------------------------------------------------------------------------------
+
+MOST_INTERPOLATED = 1_000
+"""Most elements of an array that is interpolated: each is written out."""
+
+
+def between_elements(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """INTERPOLATE(array, share, ...): the value that far along each dimension, from 0, its first element, to 1, its last."""
+    array, *shares = call.args
+    if not isinstance(array, Ref) or array.subscripts or array.name not in builder.places:
+        raise Fault("the first argument of INTERPOLATE must be a whole array", "name it without subscripts", call.column)
+    dimensions = [builder.model.dimensions[name] for name in builder.places[array.name].dimensions]
+    if len(dimensions) != len(shares) or not dimensions:
+        reason = f"INTERPOLATE takes a share for each of the {len(dimensions)} dimensions of {array.name}, not {len(shares)}"
+        raise Fault(reason, "write one number from 0 to 1 for each", call.column)
+    if math.prod(len(dimension.elements) for dimension in dimensions) > MOST_INTERPOLATED:
+        raise Fault(f"INTERPOLATE is done for arrays of at most {MOST_INTERPOLATED:,} elements", "use LOOKUP", call.column)
+    places = []
+    for share, dimension in zip(shares, dimensions, strict=True):
+        bounded = Op("max", (Const(0.0), Op("min", (Const(1.0), builder.value(scope, share)))))
+        places.append(Op("*", (bounded, Const(len(dimension.elements) - 1.0))))
+    total: Code = Const(0.0)
+    for numbers in itertools.product(*(range(len(dimension.elements)) for dimension in dimensions)):
+        elements = [Ref(dimension.elements[number]) for dimension, number in zip(dimensions, numbers, strict=True)]
+        part = builder.value(scope, Ref(array.name, tuple(elements)))
+        for place, number in zip(places, numbers, strict=True):
+            apart = Op("abs", (Op("-", (place, Const(float(number)))),))
+            part = Op("*", (part, Op("max", (Const(0.0), Op("-", (Const(1.0), apart))))))
+        total = Op("+", (total, part))
+    return total
+
+
+def unconnected(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """ISMODULEINPUT(input): 0 wherever the reader of modules has not found a connection, and written 1."""
+    return Const(0.0)
 
 
 def look_up(builder: Builder, scope: Scope, table: Ref, args: tuple[Expr, ...], how: str = "") -> Code:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from flowreform.model import Dimension, Expr, LookupKind, Method, Model, Ref, Role, fold, rebuilt
 from flowreform.program import Assign, Code, LookupTable, Loop, Place, Read, Stock, Term
@@ -151,7 +152,8 @@ class Builder:
 
     def tables_read(self, name: str, how: str, count: int) -> int:
         """The first of the tables of a lookup, or of copies of them that are read another way: `extrapolate` beyond their
-        ends, `backward` (the point before) or `forward` (the point after)."""
+        ends, `backward` (the point before) or `forward` (the point after), `left` (the x of the point before), `area`
+        (the area up to there)."""
         if not how:
             return self.table_of[name]
         key = f"{name} {how}"
@@ -177,6 +179,16 @@ def _inverted(table: LookupTable) -> LookupTable:
     return replace(table, x=table.y[ends], y=table.x[ends], kind=LookupKind.CONTINUOUS)
 
 
+def _areas(table: LookupTable) -> LookupTable:
+    """The area under the straight lines from the first point to each. Raises Fault where they are none."""
+    if table.kind is not LookupKind.CONTINUOUS:
+        reason = f"lookup {table.name} jumps or goes on beyond its points, and an area is taken under straight lines that end"
+        raise Fault(reason, "take the area of a graph that is interpolated and holds its ends")
+    strips = zip(table.x, table.x[1:], table.y, table.y[1:], strict=False)
+    areas = accumulate(((low + high) / 2.0 * (right - left) for left, right, low, high in strips), initial=0.0)
+    return replace(table, y=tuple(areas), kind=LookupKind.DISCRETE)
+
+
 def _read_as(table: LookupTable, how: str) -> LookupTable:
     if how == "extrapolate":
         return replace(table, kind=LookupKind.EXTRAPOLATE)
@@ -184,6 +196,10 @@ def _read_as(table: LookupTable, how: str) -> LookupTable:
         return _inverted(table)
     if how == "backward":
         return replace(table, kind=LookupKind.DISCRETE)
+    if how == "left":
+        return replace(table, y=table.x, kind=LookupKind.DISCRETE)
+    if how == "area":
+        return _areas(table)
     # From a hair behind one point on, the value of the next: far over the rounding of times, far under any step.
     behind = tuple(x + 1e-9 * max(1.0, abs(x)) for x in table.x[:-1])
     return replace(table, x=(table.x[0], *behind), kind=LookupKind.DISCRETE)
