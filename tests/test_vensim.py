@@ -439,6 +439,13 @@ def test_observations_without_data_are_left_out_with_a_warning(tmp_path: Path) -
     assert "beds needs it" in text[0]
 
 
+@pytest.mark.parametrize("function", ["GET VDF CONSTANTS('inputs.vdf', 'price', 1)", "GET VDF DATA('inputs.vdf', 'price', 1, 0)"])
+def test_data_in_vensims_own_form_are_named_as_such(tmp_path: Path, function: str) -> None:
+    text = faults(write(tmp_path, f"price= {function}", "paid= 2*price"))
+    assert len(text) == 1
+    assert "price: GET VDF reads data in Vensim's own binary form; export the data" in text[0]
+
+
 def test_equations_not_written_yet_are_one_fault(tmp_path: Path) -> None:
     texts = faults(write(tmp_path, "x= A FUNCTION OF(y)", "y= A FUNCTION OF(x, -z)", "z= y+1"))
     assert len(texts) == 1
