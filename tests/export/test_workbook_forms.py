@@ -126,6 +126,26 @@ def test_expressions_that_spreadsheets_read_otherwise(tmp_path: Path) -> None:
     assert recalculated(base(*made), tmp_path) <= 1e-12
 
 
+FORMS = {
+    "future": "FV(x / 50 + 0.1, 12, -p, s)",
+    "present": "PV(x / 50 + 0.1, p, 3, x)",
+    "payment": "PMT(x / 50 + 0.1, 24, s, 0)",
+    "without_interest": "FV(0, p, x, 4) + PMT(0, p, x, 4)",
+    "growth": "CGROWTH(x)",
+    "between": "INTERPOLATE(beds, x / 4)",
+    "area": "LOOKUP_AREA(graph, -p, x)",
+    "area_so_far": "LOOKUPAREA(graph, x)",
+}
+
+
+def test_forms_of_other_functions(tmp_path: Path) -> None:
+    graph = variable("graph", Role.AUXILIARY, "x", lookup=Lookup((-2.0, 0.5, 1.0, 3.0), (1.0, 4.0, -2.0, 7.0)))
+    ward = Dimension("ward", "ward", ("red", "green", "blue"))
+    made = [auxiliary(f"f_{name}", text) for name, text in FORMS.items()]
+    beds = auxiliary("beds", "ward * x - 3", dimensions=("ward",))
+    assert recalculated(base(graph, beds, *made, dimensions=[ward]), tmp_path) <= 1e-12
+
+
 @pytest.mark.parametrize("dt", [0.25, 0.1])
 def test_functions_with_a_memory(tmp_path: Path, dt: float) -> None:
     made = [auxiliary(f"m_{name}", text) for name, text in STATES.items()]
