@@ -1,11 +1,8 @@
 """What other programs do with the constructs of a model: one table, held to what PySD and simlin do by its tests.
 
-
-
-ery row is a construct with a very small model that uses it. `tests/test_portability.py` runs that model through PySD and simlin
-
-nd compares the verdicts below with what they did. Stella and Vensim cannot be run by a test: their verdicts follow the function
-references and help pages of their makers (`docs/functions.md`) and the vendor-checked tables of the conformance suite
+Every row is a construct with a very small model that uses it. `tests/test_portability.py` runs that model through PySD and
+simlin and compares the verdicts below with what they did. Stella and Vensim cannot be run by a test: their verdicts follow the
+function references and help pages of their makers (`docs/functions.md`) and the vendor-checked tables of the conformance suite
 (`docs/witnesses.md`).
 """
 
