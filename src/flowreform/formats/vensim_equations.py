@@ -322,7 +322,7 @@ def _signed(sign: str, operand: Any) -> Any:
     return Unary(sign, operand)
 
 
-class _Reading:
+class _ExpressionReading:
     """One text being read, token by token. Brackets are kept on a list, so that nothing recurses however deep they stand."""
 
     def __init__(self, text: str) -> None:
@@ -493,7 +493,7 @@ class _Reading:
 def parse_expression(text: str, limits: Limits) -> Expr:
     """The expression that a right side spells, names unsettled. Raises Unreadable."""
     try:
-        expr = _Reading(text).expression()
+        expr = _ExpressionReading(text).expression()
     except _Stopped as fault:
         raise _explained(text, fault.place) from None
     if len(text) > limits.nesting and _depth(expr) > limits.nesting:
