@@ -361,7 +361,7 @@ def fit(
     short_help="Run a model once, an experiment, or what a workbook holds.",
     epilog="Examples: flowreform run va_beds_to_community -o out; flowreform run plan.xlsx; "
     "flowreform run va_transformation --set share_of_savings_reinvested=0; "
-    'flowreform run care_shift --set "community_stay=40 day" --save staffed_beds --save-every 12',
+    'flowreform run care_shift --set "months_on_planned_list=100 day" --save staffed_beds --save-every 12',
 )
 @command
 def run(

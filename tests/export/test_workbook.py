@@ -22,8 +22,8 @@ MOST = 900_000
 CASES: dict[str, tuple[str, float, str, Mapping[str, float]]] = {
     "care_shift": (
         "care_shift_build_or_close_first", 24.0, "close_first",
-        {"population_at_start": 1_100_000.0, "occupancy_at_start": 0.95, "admissions_at_start": 4600.0,
-         "transformation_start": 6.0, "readmission_share": 0.12, "pay_per_hospital_wte": 3900.0},
+        {"population_at_start": 1_100_000.0, "occupancy_at_start": 0.95, "p1_discharges_a_day": 17.0,
+         "transformation_start": 6.0, "readmission_share": 0.12, "pay_per_registered_wte": 3900.0},
     ),
     "va_transformation": (
         "va_beds_to_community", 24.0, "close_first",
@@ -143,7 +143,7 @@ def test_the_selector_alone_moves_the_sheet(books: Callable[[str], Path]) -> Non
     answers = engine(
         experiment,
         [(name, {}) for name in experiment.scenarios],
-        ["staffed_beds", "community_places_open", "waiting_for_admission"],
+        ["staffed_beds", "community_places_open", "planned_list"],
     )
     sheet = Sheet(books("care_shift"))
     seen = set()

@@ -192,7 +192,7 @@ def test_checks_turn_red_when_a_formula_is_overwritten(book: Path, place: str) -
     sheet.evaluate()
     assert sheet.value("Checks", "C5") == "OK"
     names = list(sheet.engine())
-    at = {"a stock in the middle": "waiting_for_admission", "a flow": "admission"}.get(place)
+    at = {"a stock in the middle": "planned_list", "a flow": "planned_admission"}.get(place)
     if at is not None:
         row, column = 60, 4 + names.index(at)
         index = sheet.sheets.index("Engine")
@@ -210,7 +210,7 @@ def test_checks_turn_red_when_a_formula_is_overwritten(book: Path, place: str) -
 
 def test_checks_count_errors_and_values_out_of_range(book: Path) -> None:
     sheet = Sheet(book)
-    sheet.change({"bed_turnover_time": 0.0})
+    sheet.change({"bed_emptying_time": 0.0})
     sheet.evaluate()
     assert "failed" in str(sheet.value("Checks", "C5"))
 

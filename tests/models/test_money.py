@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 import flowreform as fr
 from flowreform.batch import Batch
 from flowreform.model import Model
+from flowreform.names import base_values, find
 from flowreform.sampling import draw
 from mutating import mutants, mutated
 
@@ -29,26 +30,31 @@ Courses = dict[str, np.ndarray]
 GROWTH = (0.0, 0.005, 0.01, 0.015, 0.02)
 BAU: Values = {"share_of_growth_for_beds": 1}
 PLAN: Values = BAU | {
-    "planned_bed_reduction": 0.08, "pace_of_bed_closure": 0.06, "transition_fund_size": 30e6, "transition_fund_length": 48,
-    "share_of_savings_reinvested": 0.8, "training_investment": 350e3, "diversion_effectiveness": 0.4, "leadership_continuity": 48,
+    "share_of_growth_for_community": 0.5, "planned_bed_reduction": 0.03, "pace_of_bed_closure": 0.06,
+    "transition_fund_size": 30e6, "transition_fund_length": 48, "share_of_savings_reinvested": 0.8,
+    "training_investment": 100e3, "training_length": 60, "diversion_effectiveness": 0.73, "leadership_continuity": 48,
+    "added_places[home]": 120, "added_places[bedded]": 30, "added_places[virtual]": 100, "added_places[response]": 40,
 }  # fmt: skip
 BUILD: Values = PLAN | {"lead_time_of_community_care": 24}
 CLOSE: Values = PLAN | {"lead_time_of_community_care": -24}
 BLIND: Values = CLOSE | {"closure_occupancy_limit": 1}
-CLOSE_ONLY: Values = BAU | {"planned_bed_reduction": 0.08, "pace_of_bed_closure": 0.06, "closure_occupancy_limit": 1}
+CLOSE_ONLY: Values = BAU | {"planned_bed_reduction": 0.06, "closure_occupancy_limit": 1}
 LINES = ("total_overlap_cost", "total_stranded_cost", "total_reopening_cost", "total_one_off_revenue_cost")
 BRIDGE = {
     "total_new_service_cost": 1, "total_one_off_revenue_cost": 1, "total_stranded_cost": 1, "total_reopening_cost": 1,
     "total_gross_release": -1, "total_capital": 1, "total_receipts": -1, "total_busier_wards": 1, "total_growth_bed_cost": 1,
+    "total_social_care_cost": 1,
 }  # fmt: skip
 KEPT = (
     *dict.fromkeys((*BRIDGE, *LINES)), "cumulative_spend", "present_cost", "present_cost_with_annuity", "present_spend",
-    "days_from_referral_to_discharge", "unmet_need", "staffed_beds", "total_growth_bed_cost", "harm_cost",
+    "days_from_referral_to_discharge", "unmet_need", "staffed_beds", "harm_cost", "lines_balance",
 )  # fmt: skip
 
 
-def world(growth: float = 0.005, winter: float = 0.04) -> Values:
-    return {"annual_demand_growth": growth, "annual_residential_care_growth": growth, "winter_amplitude": winter}
+def world(growth: float = 0.005, winter: float = 0.03) -> Values:
+    """Need, care homes, the council's budget and the supply of staff grow alike."""
+    alike = ("annual_demand_growth", "annual_residential_care_growth", "annual_council_growth", "growth_of_local_supply")
+    return dict.fromkeys(alike, growth) | {"winter_amplitude": winter}
 
 
 @cache
@@ -63,10 +69,16 @@ def runs(
     """float64[run, time] of each variable, one run for each of `settings`."""
     specs = replace(model.specs, stop=stop, dt=dt or model.specs.dt)
     names = dict.fromkeys(name for one in settings for name in one)
-    base = fr.simulate(replace(model, specs=replace(specs, stop=specs.dt * 16)), save=list(names) or ["need_growth"])
-    columns = {name: [float(one.get(name, base[name].values[0, 0])) for one in settings] for name in names}
+    columns = {name: [float(one.get(name, base_value(model, name))) for one in settings] for name in names}
     ds = fr.simulate(replace(model, specs=specs), columns, save=list(save), save_every=every)
-    return {name: np.asarray(ds[name].values) for name in save} | {"time": np.asarray(ds["time"].values)}
+    return {name: np.asarray(ds[name].transpose("run", "time", ...).values) for name in save} | {
+        "time": np.asarray(ds["time"].values)
+    }
+
+
+def base_value(model: Model, name: str) -> float:
+    """What the model's equation gives a parameter, or one element of it."""
+    return base_values(model, find(model, name))[0]
 
 
 def sampled(count: int, seed: int = 3, **fixed: float) -> list[Values]:
@@ -81,17 +93,26 @@ def sampled(count: int, seed: int = 3, **fixed: float) -> list[Values]:
 
 def no_shift(model: Model) -> float:
     """1. Without a shift all lines and every contrast are 0, exactly, and no shift against itself is no difference."""
-    found = runs(model, [world(), world() | {"training_length": 60.0}, world(0.0)])
+    found = runs(model, [BAU | world(), BAU | world() | {"training_length": 60.0}, world(0.0)])
     lines = max(float(np.abs(found[name][:, -1]).max()) for name in LINES[:3])
     contrast = max(float(np.abs(found[name][0] - found[name][1]).max()) for name in KEPT)
-    return max(lines, contrast, float(np.abs(found["total_one_off_revenue_cost"][2]).max()) / 1e3)
+    return max(lines, contrast)
 
 
 def steady(model: Model) -> float:
     """2. The start stands still for any sample: every stock but running totals, to 1e-9 of its size."""
-    samples = sampled(12, annual_demand_growth=0.0, annual_residential_care_growth=0.0, winter_amplitude=0.0)
-    kept = ("beds_in_closure", "stranded_beds", "open_staffed_beds", "diverted_caseload", "hospital_wte", "transition_fund")
-    kept += ("community_places_open", "skilled_community_wte", "community_caseload", "treated_in_bed", "delayed_for_community")
+    samples = [sample | world(0.0, 0.0) for sample in sampled(12)]
+    kept = (
+        "beds_in_closure",
+        "stranded_beds",
+        "open_staffed_beds",
+        "hospital_staff",
+        "skilled_staff",
+        "new_learners",
+        "local_pool",
+    )
+    kept += ("transition_fund", "places_open", "caseload", "planned_list", "emergency_in_bed", "ready_p1", "ready_p2", "ready_p3")
+    kept += ("waiting_for_community", "care_home_residents", "home_care_users", "home_care_staff", "improvers", "quality_index")
     found = runs(model, samples, save=kept)
     return max(float((np.abs(found[n] - found[n][:, :1]) / np.maximum(np.abs(found[n][:, :1]), 1.0)).max()) for n in kept) / 1e-9
 
@@ -112,87 +133,46 @@ def nothing_closed(model: Model) -> float:
 
 
 def beds_first(model: Model) -> float:
-    """5. Beds first: no overlap until the share of places ready exceeds that of beds closed.
-
-    Both shares and the cost of overlap are worked out here from the counts that a manager could make: beds, places, staff."""
-    plans = [CLOSE | world(0.0), BLIND | world(0.0), BLIND | world(), BUILD | world()]
-    own_cost, cost, ready, closed = overlap_from_counts(model, plans)
-    if not (ready <= closed)[:3, 24 * 16 :].any() or cost.max() < 1e5:
-        return np.inf
-    return max(float(own_cost[ready <= closed].max()), float(np.abs(own_cost - cost).max()))
-
-
-COUNTED = ("open_staffed_beds", "reopened_beds", "growth_beds_opened", "community_places_open", "skilled_community_wte",
-           "community_trainees", "people_in_retraining", "improvement_capability", "need_growth", "ready_for_community",
-           "referral", "overlap_cost")  # fmt: skip
-GIVEN = ("beds_at_start", "planned_bed_reduction", "transformation_start", "lead_time_of_community_care",
-         "closure_programme_length", "community_places_at_start", "community_vacancy_rate_at_start", "community_tenure",
-         "community_occupancy_at_start", "community_discharges_at_start", "skilled_community_wte_at_start", "training_time",
-         "supervision_wte_per_trainee", "training_dropout", "capability_at_start", "productivity_gain_at_full_capability",
-         "community_stay", "share_suitable_for_diversion", "diversion_effectiveness", "admissions_avoided_per_episode",
-         "stay_of_diverted_in_community", "community_recognition_time", "target_community_occupancy", "pay_per_community_wte",
-         "cost_per_community_place", "annual_demand_growth")  # fmt: skip
-
-
-def overlap_from_counts(model: Model, plans: Sequence[Values]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The model's cost of overlap, the same from counts, and the shares of places ready and beds closed: float64[run, step]."""
-    dt = model.specs.dt
-    found = runs(model, plans, save=(*COUNTED, *GIVEN), every=dt)
-    g = {name: found[name][:, :1] for name in GIVEN}
-    n = {name: found[name] for name in COUNTED}
-    months = found["time"]
-    close = g["transformation_start"] + np.maximum(0, g["lead_time_of_community_care"])
-    build = g["transformation_start"] + np.maximum(0, -g["lead_time_of_community_care"])
-    gone = g["beds_at_start"] + n["growth_beds_opened"] - n["open_staffed_beds"] - n["reopened_beds"]
-    closed = np.minimum(1, gone / (g["planned_bed_reduction"] * g["beds_at_start"]))
-    staffed_at_start = g["community_places_at_start"] * (1 - g["community_vacancy_rate_at_start"])
-    stay = 1 - g["training_dropout"]
-    trainees_at_start = g["skilled_community_wte_at_start"] / g["community_tenure"] / stay * g["training_time"]
-    teaching = g["supervision_wte_per_trainee"]
-    places_per_wte = staffed_at_start / (g["skilled_community_wte_at_start"] - teaching * trainees_at_start)
-    learned = (n["improvement_capability"] - g["capability_at_start"]) / (1 - g["capability_at_start"])
-    output = 1 + g["productivity_gain_at_full_capability"] * learned
-    free = n["skilled_community_wte"] - teaching * (n["community_trainees"] + n["people_in_retraining"])
-    usable = np.minimum(n["community_places_open"], np.maximum(0, free) * places_per_wte * output)
-    others = staffed_at_start * g["community_occupancy_at_start"] / g["community_stay"] - g["community_discharges_at_start"]
-    diverted = g["share_suitable_for_diversion"] * g["diversion_effectiveness"] * (months >= build)
-    people = (n["ready_for_community"] + others * n["need_growth"]) * g["community_stay"]
-    people = people + n["referral"] * diverted / g["admissions_avoided_per_episode"] * g["stay_of_diverted_in_community"]
-    seen = people.copy()
-    for at in range(1, people.shape[1]):
-        seen[:, at] = seen[:, at - 1] + dt / g["community_recognition_time"][:, 0] * (people[:, at - 1] - seen[:, at - 1])
-    usual = staffed_at_start * n["need_growth"]
-    ready = np.minimum(1, np.maximum(0, usable - usual) / np.maximum(1, seen / g["target_community_occupancy"] - usual))
-    pay = g["pay_per_community_wte"]
-    replaced = n["skilled_community_wte"] * (1 / g["community_tenure"] + np.maximum(0, g["annual_demand_growth"]) / 12)
-    growing = np.maximum(0, n["community_trainees"] - replaced / stay * g["training_time"])
-    service = n["community_places_open"] * g["cost_per_community_place"]
-    service = service + (n["skilled_community_wte"] + n["community_trainees"] - growing) * pay
-    before = g["community_places_at_start"] * g["cost_per_community_place"]
-    before = (before + (g["skilled_community_wte_at_start"] + trainees_at_start) * pay) * n["need_growth"]
-    share = np.maximum(0, 1 - closed / np.maximum(0.001, ready)) * (months < close + g["closure_programme_length"])
-    return n["overlap_cost"], np.maximum(0, service - before) * share, ready, closed
+    """5. Beds first: no overlap until the share of places ready exceeds that of beds closed."""
+    kept = ("overlap_cost", "share_of_places_ready", "share_of_beds_closed")
+    found = runs(model, [CLOSE | world(0.0), BLIND | world(0.0), BLIND | world()], save=kept)
+    behind = found["share_of_places_ready"] <= found["share_of_beds_closed"]
+    return float(np.abs(found["overlap_cost"][behind]).max()) if behind[:, 24:].any() else np.inf
 
 
 def stocks_and_flows(model: Model) -> float:
-    """7. In closure and stranded: people-time is flow times stay, so the bed-months are the completions times the time."""
+    """7. Bed-months in closure are completions times their time, those of blocks to be given up disposals times theirs."""
     kept = (
-        "total_stranded_cost",
         "beds_in_closure",
-        "stranded_beds",
         "bed_closure_completion",
-        "building_disposal",
+        "stranded_beds",
         "disposed_beds",
+        "beds_that_can_be_given_up",
     )
     found = runs(model, [BUILD | world(0.0), BLIND | world()], save=kept, every=model.specs.dt)
     dt = model.specs.dt
     closing = found["beds_in_closure"][:, :-1].sum(axis=1) * dt
     completed = found["bed_closure_completion"][:, :-1].sum(axis=1) * dt
-    stranded = found["stranded_beds"][:, :-1].sum(axis=1) * dt
+    waiting = np.minimum(found["stranded_beds"], np.maximum(0, found["beds_that_can_be_given_up"] - found["disposed_beds"]))
+    given_up = found["disposed_beds"][:, -1]
+    if given_up.max() < 1:
+        return np.inf
     return max(
         float(np.abs(closing / (3.0 * completed) - 1).max()),
-        float(np.abs(stranded / (72.0 * found["disposed_beds"][:, -1]) - 1).max()),
+        float(np.abs(waiting[:, :-1].sum(axis=1) * dt / 72.0 - given_up).max()) / 10.0,
     ) / 1e-9  # fmt: skip
+
+
+def whole_wards(model: Model) -> float:
+    """A ward costs what it did until four fifths of its beds have gone, and nothing more once all have: a closed form."""
+    kept = ("stranded_beds", "disposed_beds", "ward_beds_released", "part_ward_beds")
+    found = runs(model, [BLIND | world(0.0) | {"planned_bed_reduction": share} for share in (0.01, 0.03, 0.06)], save=kept)
+    closed = found["stranded_beds"] + found["disposed_beds"]
+    wards = np.floor(closed / 26.0)
+    released = 26.0 * (wards + np.maximum(0.0, closed / 26.0 - wards - 0.8) / 0.2)
+    if released.max() < 26.0 or (found["part_ward_beds"] > 5).sum() < 5:
+        return np.inf
+    return float(np.abs(found["ward_beds_released"] - released).max())
 
 
 def bridge(model: Model) -> float:
@@ -212,25 +192,29 @@ def bridge(model: Model) -> float:
 
 def training_without_money(model: Model) -> float:
     """9. A million a month of training with no fund, no savings and no growth changes nothing."""
-    found = runs(model, [world(0.0), world(0.0) | {"training_investment": 1e6, "share_of_savings_reinvested": 1.0}])
+    given = BAU | world(0.0)
+    found = runs(model, [given, given | {"training_investment": 1e6, "share_of_savings_reinvested": 1.0}])
     return max(float(np.abs(found[name][0] - found[name][1]).max()) for name in KEPT)
 
 
 def growth_once(model: Model) -> float:
-    """10. Growth is spent once: beds never get what goes to community care, and get it until community building begins."""
+    """10. Growth is spent once: where a programme takes all of it, from the first month on, beds get nothing by asking; and
+    beds get it until community building begins."""
+    whole = {"added_places[home]": 400.0, "added_places[bedded]": 200.0, "build_period": 1.0, "hiring_ahead": 6.0,
+             "transformation_start": 0.0, "lead_time_of_community_care": 0.0}  # fmt: skip
     shares = ({"share_of_growth_for_beds": 1, "share_of_growth_for_community": 1},
               {"share_of_growth_for_beds": 0, "share_of_growth_for_community": 1})  # fmt: skip
-    found = runs(model, [BUILD | world() | share | {"transformation_start": 0} for share in shares])
+    found = runs(model, [BUILD | world() | whole | share for share in shares])
     twice = max(float(np.abs(found[name][0] - found[name][1]).max()) for name in KEPT)
     found = runs(model, [BAU | world(), BUILD | world() | shares[0]], save=("staffed_beds", "community_start"))
-    begun = int(found["community_start"][1, 0])
+    begun = int(found["community_start"].reshape(-1)[-1])
     never = np.abs(found["staffed_beds"][0] - found["staffed_beds"][1])[: begun + 1].max()
     return max(twice, float(never)) if begun else np.inf
 
 
 def naming(model: Model) -> float:
     """11. Naming beds to close where no bed can close moves cost between lines, and never the whole."""
-    common = BUILD | world(0.02) | {"share_of_growth_for_beds": 0}
+    common = BUILD | world(0.02) | {"share_of_growth_for_beds": 0, "transformation_start": 24.0}
     found = runs(model, [common, common | {"planned_bed_reduction": 0.0}])
     if abs(found["total_overlap_cost"][1, -1] - found["total_overlap_cost"][0, -1]) < 1e3:
         return np.inf
@@ -241,10 +225,10 @@ def naming(model: Model) -> float:
 
 def nobody_hidden(model: Model) -> float:
     """12. Shutting people out, at either door, never lowers days from referral to discharge."""
-    tight = [BAU | world() | {"beds_at_start": 1750.0}]
-    shut = [tight[0] | CLOSE_ONLY | {"pace_of_bed_closure": pace, "planned_bed_reduction": share}
+    usual = BAU | world()
+    shut = [usual | CLOSE_ONLY | {"pace_of_bed_closure": pace, "planned_bed_reduction": share}
             for pace in (0.06, 0.5) for share in (0.04, 0.08, 0.2)]  # fmt: skip
-    found = runs(model, [*tight, *shut])
+    found = runs(model, [usual, *shut])
     days = found["days_from_referral_to_discharge"][:, 1:].mean(axis=1)
     return float(max(0.0, (days[0] - days[1:]).max()))
 
@@ -261,8 +245,7 @@ BY_HAND = """<?xml version="1.0"?>
     <aux name="beds"><eqn>100</eqn></aux>
     <aux name="pace"><eqn>0.06</eqn></aux>
     <aux name="service_cost_per_bed"><eqn>7000</eqn></aux>
-    <aux name="planned_bed_reduction"><eqn>0.1</eqn></aux>
-    <aux name="beds_at_start"><eqn>beds/planned_bed_reduction</eqn></aux>
+    <aux name="planned_closure"><eqn>beds</eqn></aux>
     <aux name="new_service_cost"><eqn>beds*service_cost_per_bed</eqn></aux>
     <aux name="share_of_places_ready"><eqn>1</eqn></aux>
     <aux name="smallest_share"><eqn>0.001</eqn></aux>
@@ -315,9 +298,11 @@ def order(model: Model) -> float:
 
 
 def late_skills(model: Model) -> float:
-    """14. One-off cost rises with the time that it takes to train people: by how much it fails to."""
-    times = (6.0, 12.0, 24.0, 36.0)
-    plans = [BUILD | world() | {"training_time": time, "training_investment": 350e3 * time / 12} for time in times]
+    """14. One-off cost rises with the time that it takes to learn the work: by how much it fails to."""
+    times = (3.0, 6.0, 12.0, 24.0)
+    plans = [
+        BUILD | world() | {f"training_time[{group}]": time for group in ("registered", "therapist", "support")} for time in times
+    ]
     return -float(np.diff(runs(model, plans)["total_one_off_revenue_cost"][:, -1]).min())
 
 
@@ -342,6 +327,7 @@ LAWS: dict[str, Callable[[Model], float]] = {
     "beds first": beds_first,
     "lead and pace": lead_and_pace,
     "stocks and flows": stocks_and_flows,
+    "whole wards": whole_wards,
     "bridge": bridge,
     "training without money": training_without_money,
     "growth once": growth_once,
@@ -353,6 +339,7 @@ LAWS: dict[str, Callable[[Model], float]] = {
 }
 """By how much each is broken: at most 1 of what is allowed, or an absolute figure of under a penny or a second."""
 LIMIT = {"no shift": 0.0, "nothing closed": 0.0, "beds first": 1e-3, "training without money": 0.0, "growth once": 0.0,
+         "whole wards": 1e-9,
          "naming": 0.01, "nobody hidden": 1e-9, "order": 0.0, "late skills": -1.0}  # fmt: skip
 
 
@@ -376,36 +363,43 @@ def test_every_law_has_a_mutant() -> None:
 
 
 def test_a_bed_closed_by_diversion_takes_the_places_that_counts_and_stays_say() -> None:
-    """4.4 places in use for a bed: an episode's length over half an admission, 0.55 of a stay, at 73 per cent full."""
-    given = ("stay_of_diverted_in_community", "admissions_avoided_per_episode", "relative_stay_of_diverted",
-             "target_community_occupancy", "treatment_stay_at_start")  # fmt: skip
-    found = runs(own(), [BUILD | world()], save=(*given, "diverted_caseload", "beds_freed_by_diversion"))
-    stay, avoided, relative, full, treatment = (float(found[name][0, 0]) for name in given)
-    places = found["diverted_caseload"][0, -1] / full / found["beds_freed_by_diversion"][0, -1]
-    assert places == pytest.approx(stay / (avoided * relative * treatment) / full, rel=0.01)
-    assert places < 5
+    """6 virtual-ward places for a bed: an episode's length over 0.4 of an admission and 0.55 of a stay, at the share filled."""
+    plan = BUILD | world(0.0) | {"share_of_virtual_ward_for_early_discharge": 0.0, "admissions_avoided_per_response": 0.0}
+    save = ("starts", "starts_at_start", "virtual_ward_avoids", "admissions_avoided_per_episode", "relative_stay_of_diverted")
+    found = runs(own(), [plan], save=(*save, "emergency_stay_at_start", "service_stay", "need"))
+    added = found["starts"][0, -1, 2] - found["starts_at_start"].reshape(-1)[2] * found["need"].reshape(-1)[-1]
+    given = ("admissions_avoided_per_episode", "relative_stay_of_diverted", "emergency_stay_at_start")
+    avoided, relative, stay = (float(np.ravel(found[name])[0]) for name in given)
+    episode = float(np.ravel(found["service_stay"])[2])
+    assert found["virtual_ward_avoids"][0, -1] == pytest.approx(added * avoided, rel=1e-9)
+    assert 5 < episode / (avoided * relative * stay) / 0.73 < 7
 
 
-def test_denser_wards_take_back_less_than_half_of_what_closing_releases() -> None:
-    """Staff follow the busy days that are left: the difference of ward pay beside that of beds, by hand from staff and beds."""
-    save = ("total_gross_release", "hospital_wte", "staffed_beds", "beds_in_closure", "agency_wte", "stranded_cost")
-    found = runs(own(), [BAU | world(), BUILD | world()], save=(*save, "stranded_spend", "agency_spend"), every=own().specs.dt)
-    beds = found["staffed_beds"] + found["beds_in_closure"]
-    surplus = (found["stranded_cost"] - found["stranded_spend"] - found["beds_in_closure"] * (2.2 * 3400 + 2500)) / 3400
-    denser = 3400 * (found["hospital_wte"] - 2.2 * beds - surplus) + found["agency_spend"]
-    cost = ((denser[1] - denser[0])[:-1] * own().specs.dt).sum()
-    released = (found["total_gross_release"][1] - found["total_gross_release"][0])[-1]
-    assert 0.2 < cost / released < 0.4
+def test_one_for_one_substitution_empties_the_beds_that_a_closed_form_says() -> None:
+    """Without frictions each start more leaves one stay fewer: people in treatment fall by starts times stay."""
+    whole = {"relative_stay_of_diverted": 1.0, "admissions_avoided_per_episode": 1.0, "admissions_avoided_per_response": 0.0,
+             "share_of_virtual_ward_for_early_discharge": 0.0, "readmission_share": 0.0, "worsening_while_waiting": 0.0,
+             "planned_bed_reduction": 0.0, "training_investment": 0.0, "leadership_continuity": 30.0}  # fmt: skip
+    plan = BUILD | world(0.0, 0.0) | whole
+    save = ("emergency_in_bed", "admissions_avoided", "emergency_stay_at_start", "crowding_effect_on_stay", "deaths_of_waiting")
+    found = runs(own(), [plan], save=save, stop=240.0)
+    fewer = found["emergency_in_bed"][0, 0] - found["emergency_in_bed"][0, -1]
+    stay = float(np.ravel(found["emergency_stay_at_start"])[0])
+    survivors = found["deaths_of_waiting"][0, 0] - found["deaths_of_waiting"][0, -1]
+    assert found["crowding_effect_on_stay"][0, -1] == pytest.approx(1.0)
+    assert fewer == pytest.approx((found["admissions_avoided"][0, -1] - survivors) * stay, rel=0.01)
 
 
 # --- 16: an adversary, and what money rewards ------------------------------------------------------------------------------
 
 RANGES = {
-    "planned_bed_reduction": (0, 0.4), "pace_of_bed_closure": (0.01, 0.5), "lead_time_of_community_care": (-36, 36),
-    "transition_fund_size": (0, 100e6), "transition_fund_length": (6, 108), "share_of_savings_reinvested": (0, 1),
-    "training_investment": (0, 2e6), "training_length": (6, 240), "diversion_effectiveness": (0, 0.8),
-    "leadership_continuity": (30, 48), "closure_occupancy_limit": (0.8, 1), "share_of_growth_for_beds": (0, 1),
-    "share_of_growth_for_community": (0, 1),
+    "planned_bed_reduction": (0, 0.3), "closure_period": (1, 96), "pace_of_bed_closure": (0.01, 0.5),
+    "lead_time_of_community_care": (-36, 36), "transition_fund_size": (0, 100e6), "transition_fund_length": (6, 108),
+    "share_of_savings_reinvested": (0, 1), "training_investment": (0, 1e6), "training_length": (6, 240),
+    "diversion_effectiveness": (0, 0.95), "leadership_continuity": (30, 48), "closure_occupancy_limit": (0.8, 1),
+    "share_of_growth_for_beds": (0, 1), "share_of_growth_for_community": (0, 1), "build_period": (1, 96),
+    "added_places[home]": (0, 300), "added_places[bedded]": (0, 100), "added_places[virtual]": (0, 300),
+    "added_places[response]": (0, 200), "capital_limit": (50e3, 5e6), "home_care_rate": (20, 32),
 }  # fmt: skip
 COSTS = ("total_overlap_cost", "total_stranded_cost", "total_reopening_cost", "total_one_off_revenue_cost", "total_capital")
 WATCHED = (*COSTS, "present_cost", "present_spend", "unmet_need", "days_from_referral_to_discharge", "occupancy", "staffed_beds")
@@ -424,8 +418,7 @@ class Game:
     def __init__(self, model: Model, draws: int = 40, seed: int = 5) -> None:
         self.samples = sampled(draws, seed)
         self.batch = Batch(replace(model, specs=replace(model.specs, stop=float(APPRAISED))), WATCHED, 1.0)
-        start = fr.simulate(replace(model, specs=replace(model.specs, stop=1.0)), save=list(RANGES))
-        self.levers = {name: float(start[name].values[0, 0]) for name in RANGES}
+        self.levers = {name: base_value(model, name) for name in RANGES}
         self.base = {name: values[0] for name, values in self.outcome([dict(BAU)]).items()}
         self.days = yearly(self.base["days_from_referral_to_discharge"])
 

@@ -17,8 +17,8 @@ from flowreform.formats import bundled
 from flowreform.lower import lower
 from flowreform.program import Assign, LookupRead, Program, spread, walk
 
-COLUMNS = {"care_shift": 280, "mental_health_shift": 290}
-FORMULAS = 600_000
+COLUMNS = {"care_shift": 460, "mental_health_shift": 290}
+FORMULAS = 900_000
 
 
 def columns(program: Program) -> int:

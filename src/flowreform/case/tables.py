@@ -61,6 +61,8 @@ class Lever(Sourced):
 class Parameter(Sourced):
     """`[parameters.<parameter>]`: every other parameter, with the origin of its number."""
 
+    label: str = ""
+    """The name shown; the model's own label when empty."""
     extensive: bool = False
     """Whether it scales with the size of the system."""
 

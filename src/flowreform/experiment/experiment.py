@@ -62,7 +62,7 @@ class Experiment(Manual):
         exp = fr.Experiment(
             "care_shift",
             scenarios={"as_is": {}, "shift": {"planned_bed_reduction": 0.08, "training_investment": 350_000}},
-            uncertainties=["occupancy_at_start", "community_stay"],
+            uncertainties=["readmission_share", "care_home_stay"],
             draws=100,
         )
         fr.kpis(fr.run(exp), exp)

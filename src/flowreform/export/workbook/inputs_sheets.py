@@ -192,7 +192,7 @@ def label_of(source: WorkbookSource, cell: InputCell) -> str:
     """The name shown for an input: of the case file, else the model's own."""
     case = source.experiment.case
     inside = cell.name[len(cell.variable.name) :]
-    for tables in (case.levers, case.uncertainties, source.experiment.uncertainties) if case else ():
+    for tables in (case.levers, case.uncertainties, source.experiment.uncertainties, case.parameters) if case else ():
         item = tables.get(cell.name) or tables.get(cell.variable.name)
         if item is not None and item.label:
             return item.label + inside
