@@ -28,7 +28,7 @@ from flowreform.sweeps.evaluate import BLOCK, Evaluator, assignments_of, batch_o
 from flowreform.sweeps.layout import layout_of
 
 SMALL, LARGE = 1_000, 4_000
-"""Draws, each with the experiment's seven scenarios."""
+"""Draws, each with every scenario of the experiment."""
 
 
 @pytest.fixture(scope="module")

@@ -184,13 +184,10 @@ def in_soffice(model: str, folder: Path) -> None:
     cleaned(folder)
 
 
-@pytest.mark.requires("soffice")
-def test_libreoffice_agrees_with_the_engine_on_the_whole_of_care_shift(tmp_path: Path) -> None:
-    in_soffice("care_shift", tmp_path)
+QUICKEST = "mental_health_shift"
 
 
-@pytest.mark.slow
 @pytest.mark.requires("soffice")
-@pytest.mark.parametrize("model", [model for model in CASES if model != "care_shift"])
-def test_libreoffice_agrees_with_the_engine_on_every_model(model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [pytest.param(name, marks=() if name == QUICKEST else pytest.mark.slow) for name in CASES])
+def test_libreoffice_agrees_with_the_engine_over_the_whole_horizon(model: str, tmp_path: Path) -> None:
     in_soffice(model, tmp_path)

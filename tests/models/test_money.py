@@ -349,7 +349,17 @@ def test_care_shift_keeps_the_law(law: str) -> None:
     assert LAWS[law](own()) <= LIMIT.get(law, 1.0)
 
 
-@pytest.mark.parametrize(("model", "item"), mutants("care_shift", "money"))
+LONG = ("half the step", "bridge", "order")
+"""Laws whose runs take more than five seconds: their mutants are slow tests."""
+
+
+@pytest.mark.parametrize(
+    ("model", "item"),
+    [
+        pytest.param(*one.values, id=one.id, marks=pytest.mark.slow if one.values[1]["money"] in LONG else ())
+        for one in mutants("care_shift", "money")
+    ],
+)
 def test_a_mutant_is_caught_by_its_law(model: str, item: dict[str, str], tmp_path: Path) -> None:
     broken = fr.read_model(mutated(model, item, tmp_path))
     law = item["money"]
