@@ -199,7 +199,7 @@ def diagram(
 
 @app.command(
     short_help="Which feedback loops drive a model, or one stock, and when.",
-    epilog="Examples: flowreform loops care_shift improvement_capability --scenario build_first; "
+    epilog="Examples: flowreform loops care_shift improvers --scenario build_first; "
     "flowreform loops care_shift open_staffed_beds --scenario build_first; flowreform loops mental_health_shift site_beds",
 )
 @command

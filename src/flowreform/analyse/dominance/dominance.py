@@ -182,7 +182,7 @@ def loops(
     the loops are too many to count, the strongest paths are followed at 24 moments (Eberlein and Schoenberg 2020), and `method`
     says so. Raises ModelError and ExperimentError for names that there are not, and for a run that fails::
 
-        found = fr.loops("care_shift", "improvement_capability", scenario="build_first")
+        found = fr.loops("care_shift", "improvers", scenario="build_first")
         print(*found.sentences(), sep="\\n")
         found.loops[0].shares
     """
