@@ -45,6 +45,7 @@ _HOMES = {
     "read_experiment": "experiment",
     "read_model": "formats",
     "read_netcdf": "results",
+    "report": "page.assemble",
     "run": "runs",
     "sensitivity": "analyse.sensitivity",
     "sensitivity_of": "analyse.sensitivity",
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from flowreform.kpi import contrast as contrast
     from flowreform.kpi import kpis as kpis
     from flowreform.model import Model as Model
+    from flowreform.page.assemble import report as report
     from flowreform.results import read_netcdf as read_netcdf
     from flowreform.results import write_netcdf as write_netcdf
     from flowreform.runs import run as run

@@ -261,6 +261,32 @@ def assess(
 
 
 @app.command(
+    short_help="A decision paper with a live model, as one HTML file.",
+    epilog="Examples: flowreform report va_beds_to_community -o report.html; "
+    "flowreform report my_system.toml -o report.html --draws 100; flowreform report out/sweep -o report.html",
+)
+@command
+def report(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT|MODEL|DIR", help="A bundled name, a path, or a sweep's folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to, a name that ends in .html.")],
+    set_: Settings = None,
+    draws: Draws = None,
+    json: Json = False,
+) -> int | None:
+    """Run an experiment and write its report: two printed pages for those who decide, and a page to try it out.
+
+    The paper is complete without JavaScript: the question, the answer, the options side by side, money by year, what could turn
+    the order, what is in no range, what was checked. On the screen follow the model with its levers, its diagrams, the inputs
+    with their sources, and how it was made. The page opens from a mail attachment and needs no network. [paper] of the experiment
+    says which options and outcomes it shows, and the answer.
+    """
+    from flowreform.commands.report import report
+    from flowreform.commands.run import Options
+
+    return report(name, output, Options(settings=tuple(set_ or ()), draws=draws, as_json=json))
+
+
+@app.command(
     short_help="Write a model or its results as a file for other programs.",
     epilog="Examples: flowreform export va_beds_to_community -o results.csv; "
     "flowreform export va_beds_to_community -o results.kpis.csv; "

@@ -32,7 +32,9 @@ from flowreform.experiment.parts import (
     ensemble_of,
     horizon_of,
     kpis_of,
+    paper_of,
     saved,
+    still,
     uncertainties_of,
 )
 from flowreform.experiment.settings import Scenario, SettingReader
@@ -42,6 +44,7 @@ from flowreform.experiment.tables import (
     Design,
     ExperimentTable,
     Origin,
+    PaperTable,
     ScenarioTable,
     SweepTable,
 )
@@ -50,7 +53,7 @@ from flowreform.model import Model
 from flowreform.text import Manual, Shown, columns, number
 from flowreform.toml import Document, Loc, Source
 
-KEYS = ("experiment", "scenarios", "uncertainties", "correlations", "kpis", "sweep")
+KEYS = ("experiment", "scenarios", "uncertainties", "correlations", "kpis", "sweep", "paper")
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -102,6 +105,7 @@ class Experiment(Manual):
     ensemble: Ensemble | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict)
     sweep: SweepTable = field(default_factory=SweepTable)
+    paper: PaperTable = field(default_factory=PaperTable)
     path: Path | None = field(default=None, compare=False)
     sha256: str = ""
     findings: tuple[Finding, ...] = field(default=(), compare=False)
@@ -130,6 +134,7 @@ class Experiment(Manual):
         correlations: Sequence[object] | None = None,
         ensemble: str | Sequence[str] | Ensemble | None = None,
         sweep: object = None,
+        paper: object = None,
         name: str | None = None,
         checked: bool = False,
         **fields: Any,
@@ -138,7 +143,8 @@ class Experiment(Manual):
             "model": model, "scenarios": scenarios, "uncertainties": uncertainties, "kpis": kpis, "title": title,
             "question": question, "start": start, "stop": stop, "appraisal_end": appraisal_end, "save": save,
             "save_every": save_every, "draws": draws, "design": design, "seed": seed, "noise_seed": noise_seed,
-            "baseline": baseline, "correlations": correlations, "ensemble": ensemble, "sweep": sweep, "name": name,
+            "baseline": baseline, "correlations": correlations, "ensemble": ensemble, "sweep": sweep, "paper": paper,
+            "name": name,
         }  # fmt: skip
         if not checked:
             if fields:
@@ -186,6 +192,7 @@ class Experiment(Manual):
         correlations: Sequence[object] | None = None,
         ensemble: str | Sequence[str] | Ensemble | None = None,
         sweep: object = None,
+        paper: object = None,
         **keys: Any,
     ) -> Experiment:
         """The experiment with some of it changed, checked again: `exp.with_(draws=500, scenario="shift")`.
@@ -216,6 +223,7 @@ class Experiment(Manual):
             "correlations": self.correlations if correlations is None else correlations,
             "ensemble": _asked_ensemble(self) if ensemble is None else ensemble,
             "sweep": self.sweep if sweep is None else sweep,
+            "paper": still(self.paper, kept, self.kpis if kpis is None else kpis) if paper is None else paper,
         }  # fmt: skip
         if uncertainties is not None and correlations is None:
             names = set(names_of(uncertainties, self.case.uncertainties if self.case else {}))
@@ -257,8 +265,8 @@ class Experiment(Manual):
 
 
 _DEFAULTS: dict[str, Callable[[], object]] = {
-    "correlations": tuple, "charts": tuple, "origins": dict, "sweep": SweepTable, "sha256": str, "findings": tuple,
-    "checked": lambda: True,
+    "correlations": tuple, "charts": tuple, "origins": dict, "sweep": SweepTable, "paper": PaperTable, "sha256": str,
+    "findings": tuple, "checked": lambda: True,
 }  # fmt: skip
 
 
@@ -335,6 +343,7 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
             "kpis": list(experiment.kpis),
         },
         "sweep": plain(experiment.sweep),
+        "paper": plain(experiment.paper) if experiment.paper != PaperTable() else {},
         "scenarios": {name: scenario_table(scenario) for name, scenario in experiment.scenarios.items()},
         "correlations": [item.model_dump(mode="json") for item in experiment.correlations],
     }
@@ -417,6 +426,7 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
         ensemble=ensemble,
         origins=MappingProxyType(origins),
         sweep=source.parse(SweepTable, source.table("sweep"), ("sweep",)) or SweepTable(),
+        paper=paper_of(source, model, scenarios, kpis),
         path=path,
         sha256=source.document.sha256,
         findings=source.warnings,

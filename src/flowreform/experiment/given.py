@@ -64,6 +64,8 @@ def as_table(given: Mapping[str, Any], model: Model, case: Case | None) -> dict[
         table["correlations"] = [plain(item) for item in given["correlations"]]
     if given["sweep"] is not None:
         table["sweep"] = plain(given["sweep"])
+    if given["paper"] is not None:
+        table["paper"] = plain(given["paper"])
     return table
 
 

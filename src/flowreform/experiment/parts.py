@@ -18,7 +18,7 @@ from flowreform.case.uncertainty import Uncertainty
 from flowreform.checks.values import CONTROLS
 from flowreform.errors import did_you_mean
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
-from flowreform.experiment.tables import MAX_STEPS, ExperimentTable, Origin
+from flowreform.experiment.tables import MAX_STEPS, ExperimentTable, Origin, PaperTable
 from flowreform.model import Model, Role
 from flowreform.names import RESERVED, Unknown, find, join, split
 from flowreform.toml import Loc, Source
@@ -322,6 +322,39 @@ def _merged(raw: Mapping[str, Any], base: Mapping[str, Any] | None, source: Sour
         reason = f"a new unit needs all numbers again: {', '.join(missing)} is missing"
         source.fault("distribution", (*loc, "unit"), reason, f"{kind} takes {', '.join(needs)}")
     return {key: value for key, value in base.items() if key not in NUMBERS} | dict(raw)
+
+
+# --- the paper of an experiment --------------------------------------------------------------------------------------
+
+
+def paper_of(source: Source, model: Model, scenarios: Iterable[str], kpis: Iterable[str]) -> PaperTable:
+    """What the experiment's paper names, checked: scenarios, KPIs, one series that is saved, parameters."""
+    table = source.parse(PaperTable, source.table("paper"), ("paper",)) or PaperTable()
+    for key, names, known in (("options", table.options, tuple(scenarios)), ("outcomes", table.outcomes, tuple(kpis))):
+        for at, name in enumerate(names):
+            if name not in known:
+                hint = did_you_mean(name, known) or f"known are {', '.join(known) or 'none'}"
+                source.fault("unknown-name", ("paper", key, at), "the experiment has no such name", hint, element=name)
+    for at, text in enumerate(table.levers):
+        named = find(model, text, parameter=True)
+        if isinstance(named, Unknown):
+            source.fault("unknown-parameter", ("paper", "levers", at), named.reason, named.repair, element=text)
+    if table.decides:
+        named = find(model, table.decides)
+        if isinstance(named, Unknown):
+            source.fault("unknown-variable", ("paper", "decides"), named.reason, named.repair, element=table.decides)
+        elif named.variable.role is Role.LOOKUP or (named.variable.dimensions and not named.elements):
+            reason = "one series is needed: a variable without dimensions, or one element"
+            source.fault("unknown-variable", ("paper", "decides"), reason, "write name[element]", element=table.decides)
+    return table.model_copy(update={"levers": tuple(map(canonical_name, table.levers))})
+
+
+def still(table: PaperTable, scenarios: Iterable[str], kpis: object) -> PaperTable:
+    """A paper without the scenarios and KPIs that are no longer there."""
+    kept = set(scenarios)
+    names = set(kpis) if isinstance(kpis, Mapping | list | tuple) else set(table.outcomes)
+    options = tuple(name for name in table.options if name in kept)
+    return table.model_copy(update={"options": options, "outcomes": tuple(name for name in table.outcomes if name in names)})
 
 
 # --- the correlations of an experiment file --------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, Strict
 
 from flowreform.toml import Table
 
@@ -111,6 +111,24 @@ class SweepTable(Table):
     """Draws that are written together, each with all its scenarios; chosen by the size of the model when missing."""
     seconds_per_run: Annotated[float, Field(gt=0)] | None = None
     """A run that takes longer counts as failed; no limit when missing."""
+
+
+Names = Annotated[tuple[str, ...], Strict(False)]
+
+
+class PaperTable(Table):
+    """`[paper]`: what the decision paper of an experiment says and shows; what is missing is chosen by the order of the files."""
+
+    answer: str = ""
+    """The author's answer, in three sentences at most; the case's conclusions that hold in the draws when missing."""
+    options: Annotated[Names, Field(max_length=4)] = ()
+    """Up to four scenarios, side by side; the baseline and those after it when missing."""
+    outcomes: Annotated[Names, Field(max_length=7)] = ()
+    """Up to seven KPIs, a row each, the one that decides first; those with a better direction when missing."""
+    decides: str = ""
+    """The variable, or one element of it, whose course is charted; that of the first outcome when missing."""
+    levers: Annotated[Names, Field(max_length=8)] = ()
+    """Up to eight parameters with a slider; those that the options set when missing."""
 
 
 @dataclass(frozen=True, slots=True)
