@@ -62,6 +62,7 @@ def bad_inputs_folder() -> Path:
 # name -> why it is missing, or None where it is there
 TOOLS: dict[str, Callable[[], str | None]] = {
     "pysimlin": lambda: _module("simlin"),
+    "playwright": lambda: _module("playwright"),
     "gcc": lambda: _command("gcc"),
     "mount": _mount,
     "node": lambda: _command("node"),

@@ -287,6 +287,27 @@ def report(
 
 
 @app.command(
+    short_help="The assurance log of an experiment, to be signed.",
+    epilog="Examples: flowreform qa va_beds_to_community -o qa.md; flowreform qa my_system.toml -o qa.md --quick",
+)
+@command
+def qa(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT|MODEL", help="A bundled name, or a path.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to, a name that ends in .md.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Do not assess the model; the log says that it was not run.")] = False,
+    json: Json = False,
+) -> int | None:
+    """Write an assurance log: the STRESS-SD checklist, what was verified and validated, what those who decide ask for.
+
+    It checks the model and assesses it against its targets, its gates and two other simulators. What no machine can say reads
+    "for a person: ..."; nothing is claimed that was not run.
+    """
+    from flowreform.commands.assurance import qa
+
+    return qa(name, output, quick=quick, as_json=json)
+
+
+@app.command(
     short_help="Write a model or its results as a file for other programs.",
     epilog="Examples: flowreform export va_beds_to_community -o results.csv; "
     "flowreform export va_beds_to_community -o results.kpis.csv; "

@@ -232,17 +232,12 @@ def swarm(rows: Sequence[tuple[str, Floats]], shown: Callable[[float], str], tit
     for number, (name, values) in enumerate(known):
         middle = 4 + row * (number + 0.5)
         body.append(text(0, middle + 4, _cut(name, 24), size=11.5))
-        placed: list[tuple[float, float]] = []
-        for value in values:
-            x = across(float(value))
-            near = [y for other, y in placed[-60:] if x - other < 2 * radius]
-            offset = next(
-                (y for step in range(40) for y in (step * radius, -step * radius) if all(abs(y - o) >= 2 * radius for o in near)),
-                0.0,
-            )
-            offset = max(-row / 2 + radius, min(row / 2 - radius, offset))
-            placed.append((x, offset))
-            body.append(f'<circle cx="{n(x)}" cy="{n(middle + offset)}" r="{n(radius)}" fill="{BLUE}" fill-opacity="0.7"/>')
+        placed = _apart([across(float(value)) for value in values], radius)
+        most = max((abs(offset) for _, offset in placed), default=0.0)
+        squeezed = min(1.0, (row / 2 - radius) / most) if most else 1.0
+        for x, offset in placed:
+            y = middle + offset * squeezed
+            body.append(f'<circle cx="{n(x)}" cy="{n(y)}" r="{n(radius)}" fill="{BLUE}" fill-opacity="0.7"/>')
     return svg(width, height, title, body, "swarm")
 
 
