@@ -22,7 +22,6 @@ from flowreform.errors import ExperimentError, FlowreformError, visible
 from flowreform.experiment import Experiment, Subject, as_experiment
 from flowreform.export.structure import structure
 from flowreform.export.summary import distribution
-from flowreform.export.tables import shown_unit
 from flowreform.files import put, write_file
 from flowreform.model import Role
 from flowreform.names import base_values, element_names
@@ -30,7 +29,7 @@ from flowreform.page.found import Found, find
 from flowreform.page.live import live
 from flowreform.page.paper import paper_of, picture, series_label, series_scale
 from flowreform.page.words import sentence, with_unit
-from flowreform.text import number
+from flowreform.text import number, shown_unit
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
