@@ -137,7 +137,7 @@ def _touched(model: Any, rows: dict[str, int], name: str) -> list[int]:
 
 
 def _series(found: Found, name: str, kept: int) -> dict[str, Any]:
-    shown = series_scale(found, name)
+    shown = series_scale(found, name, 3)
     values = [found.values(name, option) for option in found.options]
     known = np.concatenate([part[np.isfinite(part)] for part in values])
     low, high = np.quantile(known, (0.01, 0.99)) if known.size else (0.0, 1.0)

@@ -254,14 +254,14 @@ def course(found: Found, name: str, option: str) -> figures.Median:
     return figures.Median(label, middle, low, high)
 
 
-def series_scale(found: Found, name: str) -> UnitScale:
+def series_scale(found: Found, name: str, digits: int = 2) -> UnitScale:
     """How a series is written on its axis."""
     variable = found.experiment.model[split(name)[0]]
     unit = variable.units or ""
     values = np.concatenate([found.values(name, option).ravel() for option in found.options])
     known = values[np.isfinite(values)]
     sample = (float(known.min()), float(known.max())) if known.size else (0.0,)
-    return scale_of(unit, sample, is_share(unit, *variable.range, sample), 2)
+    return scale_of(unit, sample, is_share(unit, *variable.range, sample), digits)
 
 
 def series_label(found: Found, name: str) -> str:
