@@ -41,9 +41,9 @@ def write_file(path: Path, writer: Writer, *, size: int = 0) -> None:
     where that is known. Raises ExperimentError where the file cannot be written; whatever `writer` raises leaves an older file
     untouched."""
     try:
-        target = path.resolve() if path.is_symlink() else path
-    except (OSError, RuntimeError) as fault:
-        raise _cannot_write(path, OSError(errno.ELOOP, "it is a symbolic link that leads to itself")) from fault
+        target = resolved(path) if path.is_symlink() else path
+    except OSError as fault:
+        raise _cannot_write(path, fault) from fault
     if target.exists() and not target.is_file() and not target.is_dir():  # a rename would take the device's place
         raise _cannot_write(path, OSError(errno.EINVAL, "it is not an ordinary file"))
     write_files(target.parent, {target.name: writer}, size=size)
@@ -180,13 +180,21 @@ def _lock(folder: Path) -> int | None:
 # --- files in a folder that somebody else may have made -----------------------------------------------------------------
 
 
+def resolved(path: Path) -> Path:
+    """The path with every link followed. Raises OSError for links that lead round in a circle too."""
+    try:
+        return path.resolve()
+    except RuntimeError as fault:
+        raise OSError(errno.ELOOP, "a symbolic link on the way to it leads to itself") from fault
+
+
 def inside(folder: Path, path: str) -> Path:
     """The place of a file that a list in `folder` names. Raises OSError where it lies elsewhere, by its name or by a link."""
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts or any(mark in path for mark in "\\:\0"):
         raise OSError(errno.EINVAL, "its name leads out of the folder")
     place = folder.joinpath(*parts)
-    if place.parent.resolve() != folder.resolve().joinpath(*parts[:-1]):
+    if resolved(place.parent) != resolved(folder).joinpath(*parts[:-1]):
         raise OSError(errno.ELOOP, "a symbolic link on the way to it leads elsewhere")
     return place
 

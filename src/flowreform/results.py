@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.errors import ExperimentError, FlowreformError, ModelError, error, shorten
+from flowreform.errors import ExperimentError, FlowreformError, ModelError, error, shorten, visible
 from flowreform.experiment import Experiment
 from flowreform.files import Unfailing, is_file, write_file
 from flowreform.model import Dimension, Model, Variable
@@ -181,7 +181,8 @@ def provenance(source: Experiment | Model, *, engine: str, command: str = "") ->
 
 
 def command_text(arguments: Sequence[str]) -> str:
-    """A command line without absolute paths: a path inside the present folder is made relative, any other loses its folders."""
+    """A command line without absolute paths: a path inside the present folder is made relative, any other loses its folders.
+    What no text can hold, as in a name that is not UTF-8, is escaped."""
     here = Path.cwd()
     words = ["flowreform"]
     for word in arguments[1:]:
@@ -192,7 +193,7 @@ def command_text(arguments: Sequence[str]) -> str:
             value = path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
         word = f"{head}={value}" if equals and head.startswith("-") else value
         words.append(f"'{word}'" if any(mark.isspace() for mark in word) else word)
-    return " ".join(words)
+    return visible(" ".join(words))
 
 
 def _version(package: str) -> str:

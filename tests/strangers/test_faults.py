@@ -33,6 +33,7 @@ from flowreform.text import cell
 
 ROOT = Path(__file__).resolve().parents[2]
 WARD = ROOT / "tests" / "fixtures" / "ward"
+TIMES = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src")}
 
 
@@ -573,6 +574,28 @@ def test_a_layout_that_is_not_the_experiments_is_damage_wherever_it_is_read(chan
         fr.sweep(experiment, tmp_path / "out", engine="python")
     with pytest.raises(ExperimentError, match=r"damaged|draws"):
         fr.open_sweep(tmp_path / "out")
+
+
+def test_links_that_lead_round_are_one_line(ward_copy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "runs.zarr").symlink_to(out / "runs.zarr")
+    with pytest.raises(ExperimentError, match="symbolic link"):
+        fr.sweep(fr.read_experiment(ward_copy / "pace.toml"), out, engine="python")
+    round_about = ward_copy / "data.csv"
+    round_about.symlink_to(round_about)
+    model = ward_copy / "m.mdl"
+    model.write_text("{UTF-8}\nx = GET DIRECT CONSTANTS('data.csv', ',', 'B1') ~~|\n" + TIMES, encoding="utf-8")
+    with pytest.raises(fr.ModelError, match="leads to itself"):
+        fr.read_model(model)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+def test_a_folder_whose_name_is_no_text(ward_copy: Path) -> None:
+    """The command stands in the ledger, and no text there can hold a byte that is not UTF-8."""
+    done = flowreform("sweep", "pace.toml", "-o", os.fsdecode(b"odd\xff"), cwd=ward_copy)
+    assert done.returncode == 0, done.stderr
+    assert (ward_copy / os.fsdecode(b"odd\xff") / "ledger.sqlite").is_file()
 
 
 @pytest.mark.parametrize("linked", [False, True])

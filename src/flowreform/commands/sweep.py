@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowreform.commands.terminal import DONE, SOME_RUNS_FAILED, complain, print_json, say, show
+from flowreform.files import resolved
 
 if TYPE_CHECKING:
     from flowreform.experiment import Experiment
@@ -81,6 +82,13 @@ def sweep(name: str, asked: SweepOptions) -> int:
     return SOME_RUNS_FAILED if done.failed else DONE
 
 
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return resolved(one) == resolved(other)
+    except OSError:  # links that lead round in a circle
+        return False
+
+
 def _experiment(name: str, asked: SweepOptions) -> tuple[Experiment, Path]:
     """What is run and where to; the name of a sweep's folder goes on with that sweep."""
     from flowreform.commands.reading import read_experiment
@@ -89,7 +97,7 @@ def _experiment(name: str, asked: SweepOptions) -> tuple[Experiment, Path]:
     from flowreform.sweeps import experiment_of, is_sweep
 
     if is_sweep(Path(name)):
-        if asked.settings or (asked.output is not None and asked.output.resolve() != Path(name).resolve()):
+        if asked.settings or (asked.output is not None and not _same(asked.output, Path(name))):
             raise ExperimentError(
                 error("sweep-folder", "a sweep's folder goes on as it was begun", "name the experiment instead", file=name)
             )

@@ -187,7 +187,7 @@ def _tidy(path: Path, ds: Dataset, lines: tuple[TidySeries, ...], calendar: Cale
     def dictionary(indices: Any, values: list[str]) -> Any:
         return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(values, pa.string()))
 
-    with pq.ParquetWriter(path, schema, compression=COMPRESSION) as out:
+    with open(path, "xb") as file, pq.ParquetWriter(file, schema, compression=COMPRESSION) as out:  # a name may be an address
         for block in blocks(ds):
             many, steps, width = block.values.shape
             rows = many * steps * width
@@ -226,7 +226,8 @@ def _kpis(path: Path, kpis: Dataset) -> None:
     fields += [pa.field(name, pa.float64(), metadata={"unit": str(data.attrs.get("units") or "")}) for name, data in found]
     parts = [pa.array(names, pa.string()), pa.array(np.tile(kpis["draw"].values.astype(np.int64), kpis.sizes["scenario"]))]
     parts += [pa.array(np.asarray(data.values, dtype=np.float64).reshape(-1)) for _, data in found]
-    pq.write_table(pa.Table.from_arrays(parts, schema=pa.schema(fields, _metadata(kpis))), path, compression=COMPRESSION)
+    with open(path, "xb") as file:
+        pq.write_table(pa.Table.from_arrays(parts, schema=pa.schema(fields, _metadata(kpis))), file, compression=COMPRESSION)
 
 
 def _metadata(ds: Dataset) -> dict[str, str]:

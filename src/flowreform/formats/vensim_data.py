@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from flowreform.errors import shorten
+from flowreform.files import resolved
 from flowreform.formats.limits import Limits, how_to_raise
 from flowreform.formats.vensim_equations import Unreadable, make_lookup
 from flowreform.formats.vensim_expr import VensimReference
@@ -238,9 +239,9 @@ def locate(folder: Path, text: str) -> Path:
         raise Unreadable(f"the data file '{text}' has an absolute path", repair)
     if ".." in PurePosixPath(plain).parts:
         raise Unreadable(f"the data file '{text}' is outside the model's folder", repair)
-    root = folder.resolve()
     try:
-        path = (root / plain).resolve()
+        root = resolved(folder)
+        path = resolved(root / plain)
         there = path.is_file()
     except OSError as fault:  # a name that is too long, a folder that may not be looked into
         raise Unreadable(f"the data file '{shorten(text)}' cannot be read: {fault.strerror or fault}", repair) from fault

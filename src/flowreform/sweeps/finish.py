@@ -120,7 +120,10 @@ def write_parquet(path: Path, root: Arrays, layout: Layout, pause: Pause) -> Non
     fields = [("scenario", pa.string()), ("draw", pa.int64()), ("status", pa.string())]
     schema = pa.schema([*fields, *((name, pa.float64()) for name in _columns(layout))])
     count = len(layout.scenarios)
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=["scenario", "status"]) as writer:
+    with (  # pyarrow would take a name for an address, and refuse one that is no UTF-8
+        open(path, "xb") as file,
+        pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=["scenario", "status"]) as writer,
+    ):
         for part in range(layout.parts):
             pause()
             values, status = kpi_table(root, layout, part)
