@@ -21,7 +21,7 @@ from flowreform.diagrams.drawing import Box, Drawing, Pipe, text_width, wrapped
 from flowreform.diagrams.overview import overview
 from flowreform.diagrams.plumbing import columns, plumbing
 from flowreform.diagrams.score import score
-from flowreform.diagrams.sheets import sheets
+from flowreform.diagrams.sheets import CROWD, sheets
 from flowreform.diagrams.svg import page, svg
 from flowreform.export.structure import structure
 from flowreform.formats.writer import plain
@@ -171,6 +171,21 @@ def test_a_label_of_a_megabyte_is_cut_and_as_long_as_fits() -> None:
     for letters in ("y" * 1_000_000, "Wi" * 300_000, "名" * 1_000_000):
         (line,) = wrapped(letters, 118.0, 1)
         assert text_width(line) <= 118.0 < text_width(letters[: len(line) - 2] + "..."), line
+
+
+def test_a_crowd_stands_in_rows() -> None:
+    """Weighing places for each of many took minutes to write a model of a thousand variables."""
+    count = 3 * CROWD
+    texts = ("level" if i == 0 else f"level*{i} + a_quantity_number_{max(0, i - 7)}" for i in range(count))
+    chain = [auxiliary(f"a quantity number {i}", text) for i, text in enumerate(texts)]
+    crowded = model([stock("level", "1", ("rising",)), flow("rising", f"a_quantity_number_{count - 1}"), *chain])
+    (sheet,) = sheets(crowded, whole=True)
+    boxes = [box for box in sheet.boxes if box.kind == "auxiliary"]
+    assert len(boxes) == count
+    rows = sorted(boxes, key=lambda box: (box.top, box.left))
+    for one, other in pairwise(rows):
+        assert one.right <= other.left or one.bottom <= other.top
+    assert sheet.height < 3 * sheet.width
 
 
 def test_the_same_model_gives_the_same_bytes() -> None:

@@ -27,6 +27,9 @@ STEP = (74.0, 34.0)
 PASSES = 2
 TRIED = 30
 """Free slots that are weighed for an auxiliary, those nearest to the middle of its neighbours first."""
+CROWD, CROWD_GAP = 300, 24.0
+"""More auxiliaries than this on a sheet stand in rows, so far apart: weighing places grows with the cube of their number, and
+nobody reads such a sheet as a drawing."""
 ROUNDS = 3
 MOST_NOTES = 5
 """Causes from elsewhere that are named under a reader; more are counted."""
@@ -183,8 +186,9 @@ def _awkward(base: Drawing, sheet: SheetPlan) -> list[Link]:
     stays unless it is too long: without it nothing would say where it belongs."""
     degree = Counter(name for link in sheet.links for name in link)
     boxes = {box.name: box for box in base.boxes if box.kind != "cloud"}
-    rooms = [(box, CROSSED_BOX if box.kind in ("stock", "valve") else CROSSED_BOX / 2) for box in boxes.values()]
-    rooms += [(name_box(box), CROSSED_BOX / 2) for box in boxes.values() if box.kind == "valve"]
+    in_the_way = list(boxes.values()) if len(boxes) <= CROWD else []  # through a crowd nobody follows a line: its length counts
+    rooms = [(box, CROSSED_BOX if box.kind in ("stock", "valve") else CROSSED_BOX / 2) for box in in_the_way]
+    rooms += [(name_box(box), CROSSED_BOX / 2) for box in in_the_way if box.kind == "valve"]
     found = []
     for cause, reader in sheet.links:
         arrow = arrow_between(boxes[cause], boxes[reader], 0)
@@ -237,8 +241,9 @@ class _Slots:
                 self.beside[b].append(a)
         self.at: dict[str, Box] = {}
         self.foot = base.height + 40.0
-        self.slots = np.array(self._grid(base))
-        self.clear = {name: ~self._hit(shape, self.walls) for name, shape in self.shape.items()}
+        if len(self.free) <= CROWD:
+            self.slots = np.array(self._grid(base))
+            self.clear = {name: ~self._hit(shape, self.walls) for name, shape in self.shape.items()}
 
     def _grid(self, base: Drawing) -> list[Point]:
         """Points of a grid around and within the plumbing, more rows below where there are many to place."""
@@ -263,7 +268,9 @@ class _Slots:
         return (near_x & (abs(ys - np.array([box.y for box, _ in walls])) * 2 < high)).any(axis=1)
 
     def placed(self) -> list[Box]:
-        """Every auxiliary in its place."""
+        """Every auxiliary in its place; those of a crowd in rows under what stands, in the order of the file."""
+        if len(self.free) > CROWD:
+            return self._in_rows()
         order = self._order()
         for name in order:
             self._settle(name)
@@ -272,6 +279,19 @@ class _Slots:
             if not any(moved):
                 break
         return [self.at[name] for name in self.free]
+
+    def _in_rows(self) -> list[Box]:
+        widths = [self.shape[name].width + CROWD_GAP for name in self.free]
+        breadth = max(1000.0, (sum(widths) * 40.0) ** 0.5)
+        found: list[Box] = []
+        x, y, deepest = 0.0, self.foot + CROWD_GAP, 0.0
+        for name, width in zip(self.free, widths, strict=True):
+            shape = self.shape[name]
+            if x and x + width > breadth:
+                x, y, deepest = 0.0, y + deepest + CROWD_GAP, 0.0
+            found.append(shape.at(x + shape.width / 2, y + shape.height / 2))
+            x, deepest = x + width, max(deepest, shape.height)
+        return found
 
     def _order(self) -> list[str]:
         """Those with most neighbours that stand already come first; else as in the file."""
