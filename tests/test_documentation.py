@@ -62,6 +62,9 @@ LONG = (
     "diagram care_shift --sheet beds",
     "loops care_shift open_staffed_beds --scenario build_first",
     "loops mental_health_shift site_beds",
+    "report va_beds_to_community -o report.html",
+    "report stroke_northumbria -o report.html",
+    "qa va_beds_to_community -o qa.md",
 )
 """Commands that take more than ten seconds: only with -m slow."""
 
@@ -94,7 +97,7 @@ def run_command(line: str) -> None:
     """A command line of ours, in this process; it must end with 0, or with 4 where it compares."""
     words = shlex.split(small(line))
     assert words[0] == "flowreform", line
-    if words[1] in ("run", "export") and words[2] in bundled("experiments") and "--draws" not in words:
+    if words[1] in ("run", "export", "report") and words[2] in bundled("experiments") and "--draws" not in words:
         words += ["--draws", "8"]
     if words[1] == "sensitivity" and "--samples" not in words:
         words += ["--samples", "64" if "pawn" in words else "4"]

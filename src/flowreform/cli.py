@@ -263,7 +263,7 @@ def assess(
 @app.command(
     short_help="A decision paper with a live model, as one HTML file.",
     epilog="Examples: flowreform report va_beds_to_community -o report.html; "
-    "flowreform report my_system.toml -o report.html --draws 100; flowreform report out/sweep -o report.html",
+    "flowreform report stroke_northumbria -o report.html --draws 100",
 )
 @command
 def report(
@@ -288,7 +288,7 @@ def report(
 
 @app.command(
     short_help="The assurance log of an experiment, to be signed.",
-    epilog="Examples: flowreform qa va_beds_to_community -o qa.md; flowreform qa my_system.toml -o qa.md --quick",
+    epilog="Examples: flowreform qa va_beds_to_community -o qa.md; flowreform qa stroke_northumbria -o qa.md --quick",
 )
 @command
 def qa(

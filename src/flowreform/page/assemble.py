@@ -142,7 +142,15 @@ def _drawings(experiment: Experiment) -> list[tuple[str, str, str, tuple[str, ..
     from dataclasses import replace
 
     made = structure(experiment.model, experiment.case)
-    return [(item.kind, item.title, svg(replace(item, title=""), label=item.title), item.twin) for item in made.drawings]
+    return [
+        (
+            item.kind,
+            sentence(item.title.removeprefix(f"{experiment.model.name}: ")),
+            svg(replace(item, title=""), label=item.title),
+            item.twin,
+        )
+        for item in made.drawings
+    ]
 
 
 def _stocks(experiment: Experiment) -> Iterator[tuple[str, str, str, str, str]]:

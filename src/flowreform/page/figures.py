@@ -122,7 +122,7 @@ def multiples(
     """Small multiples on the same axes: one option each, median and band; the baseline's median dashed in each."""
     every = np.concatenate([part for item in courses for part in (item.middle, item.low, item.high) if part is not None])
     y_axis = axis(every, most=most)
-    width, height, left, gap, top, bottom = 720.0, 200.0, 44.0, 14.0, 24.0, 22.0
+    width, height, left, gap, top, bottom = 720.0, 220.0, 44.0, 14.0, 24.0, 22.0
     each = (width - left - 4 - gap * (len(courses) - 1)) / len(courses)
     body: list[str] = []
     for number, course in enumerate(courses):
@@ -140,7 +140,7 @@ def multiples(
             body.append(line([(x0, up(value)), (x1, up(value))], GRID, 1))
             if not number:
                 body.append(text(left - 6, up(value) + 4, shown(value), anchor="end", fill=GREY))
-        for at, (time, word) in enumerate(_thinned(ticks, each / 52)):
+        for at, (time, word) in enumerate(_thinned(ticks, each / 64)):
             if across(time) + 24 < x1 + gap:
                 anchor = "middle" if at else "start"
                 body.append(text(across(time), height - 6, word, anchor=anchor, size=10.5, fill=GREY))
@@ -207,7 +207,9 @@ def stacks(
                     f'height="{n(abs(y1 - y0))}" fill="{STACK[part % len(STACK)]}"/>'
                 )
             if year % max(1, ceil(len(years) / max(1.0, each / 46))) == 0:
-                body.append(text(x0 + (year + 0.5) * bar, height - 5, years[year], anchor="middle", size=10, fill=GREY))
+                middle = x0 + (year + 0.5) * bar
+                if middle + 20 < x0 + each + gap / 2:
+                    body.append(text(middle, height - 5, years[year], anchor="middle", size=10, fill=GREY))
         dots = [(x0 + (year + 0.5) * bar, up(float(value))) for year, value in enumerate(net[number])]
         body.append(line(dots, INK, 1.6))
         body += [f'<circle cx="{n(x)}" cy="{n(y)}" r="2.6" fill="#fff" stroke="{INK}" stroke-width="1.4"/>' for x, y in dots]

@@ -16,7 +16,7 @@ from flowreform.formats import is_bundled
 from flowreform.names import element_names, split
 from flowreform.page.found import Found
 from flowreform.page.paper import series_label, series_scale, ticks_of
-from flowreform.page.words import is_share, scale_of, sentence, short
+from flowreform.page.words import is_share, scale_of, sentence, short, with_unit
 from flowreform.sampling import samples
 
 DRAGGED = 20
@@ -143,6 +143,7 @@ def _series(found: Found, name: str, kept: int) -> dict[str, Any]:
     low, high = np.quantile(known, (0.01, 0.99)) if known.size else (0.0, 1.0)
     return {
         "label": series_label(found, name),
+        "heading": with_unit(series_label(found, name), shown.head),
         "unit": shown.head,
         "prefix": shown.prefix,
         "suffix": shown.suffix,
@@ -157,7 +158,7 @@ def _series(found: Found, name: str, kept: int) -> dict[str, Any]:
 def _lever(found: Found, rows: dict[str, int], own: Any, name: str) -> dict[str, Any] | None:
     """A slider; None where some option moves the parameter over time."""
     experiment = found.experiment
-    base, _ = split(name)
+    base, elements = split(name)
     variable = experiment.model[base]
     if any(split(key)[0] == base for option in found.options for key in found.scenario(option).moving):
         return None
@@ -171,10 +172,11 @@ def _lever(found: Found, rows: dict[str, int], own: Any, name: str) -> dict[str,
         return None
     unit = variable.units or ""
     shown = scale_of(unit, (low, high), is_share(unit, low, high, (low, high)))
-    lever = experiment.levers.get(name)
+    lever = experiment.levers.get(name) or experiment.levers.get(base)
     return {
         "name": name,
-        "label": sentence((lever.label if lever else "") or variable.label),
+        "label": sentence((lever.label if lever else "") or variable.label)
+        + (f": {', '.join(elements).replace('_', ' ')}" if elements else ""),
         "rows": touched,
         "low": low,
         "high": high,

@@ -406,7 +406,8 @@ def _turn(found: Found) -> Turn | None:
         f"{label}: each option less {base}, a dot for each run",
     )
     better = "left of the line is better" if kpi.better == "lower" else "right of the line is better"
-    headline = f"{label}: each option less {base}{unit_words}. A dot for each run; {better}."
+    told = f"Beside it: what moves {short(found.scenario(found.focus).label)} most, with its rank correlation"
+    headline = f"{label}: each option less {base}{unit_words}. A dot for each run; {better}. {told}."
     return Turn(headline, picture, tuple(movers(found, values[found.focus], kpi.better)))
 
 
@@ -440,11 +441,11 @@ def movers(found: Found, difference: Floats, better: str, most: int = 5) -> list
         variable = found.experiment.model[split(name)[0]]
         unit = variable.units or ""
         shown = scale_of(unit, values.tolist(), is_share(unit, *variable.range, values.tolist()), 2)
-        way = "more of it raises the difference" if strength > 0 else "more of it lowers the difference"
+        way = "the more, the higher" if strength > 0 else "the more, the lower"
         label = sentence(item.label or variable.label)
         status = "an assumption" if item.status == "assumption" else item.status
         size = f"{strength:+.2f}".replace("-", "−")
-        lines.append((label, f"{way} (rank correlation {size}; {status}). {_cut(values, flips[known], shown, count)}"))
+        lines.append((label, f"{way} ({size}; {status}). {_cut(values, flips[known], shown, count)}"))
     return lines
 
 

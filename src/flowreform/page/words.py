@@ -88,7 +88,7 @@ def is_share(unit: str, low: float | None, high: float | None, values: Iterable[
     if unit.strip().lower() not in ("", "1", "dimensionless", "dmnl"):
         return False
     if low is not None and high is not None:
-        return low >= 0 and high <= MOST_OF_A_SHARE
+        return low >= -1.0 and high <= MOST_OF_A_SHARE
     found = [value for value in values if isfinite(value)]
     return bool(found) and min(found) >= -MOST_OF_A_SHARE and max(found) <= MOST_OF_A_SHARE
 

@@ -39,7 +39,10 @@
     const number = (Math.round(Math.abs(value / item.factor) * by) / by).toLocaleString("en-GB", {
       minimumFractionDigits: places, maximumFractionDigits: places,
     });
-    return (value < 0 && Number(number.replace(/,/g, "")) !== 0 ? "−" : "") + item.prefix + number + item.suffix;
+    if (!/[1-9]/.test(number)) {
+      return item.prefix + "0" + (item.suffix === "%" ? "%" : "");
+    }
+    return (value < 0 ? "−" : "") + item.prefix + number + item.suffix;
   }
 
   function worded(item, value) {
@@ -159,7 +162,7 @@
 
   const charts = data.series.map((item) => {
     const figure = el("figure");
-    figure.append(el("figcaption", {}, item.unit && item.unit !== "%" ? item.label + ", " + item.unit : item.label));
+    figure.append(el("figcaption", {}, item.heading));
     const picture = mark("svg", { viewBox: "0 0 " + width + " " + height, role: "img", class: "chart" });
     figure.append(picture);
     document.getElementById("charts").append(figure);
@@ -255,7 +258,7 @@
     const last = data.times.length - 1;
     data.series.forEach((item, at) => {
       const line = el("tr");
-      line.append(el("th", { scope: "row" }, item.unit && item.unit !== "%" ? item.label + ", " + item.unit : item.label));
+      line.append(el("th", { scope: "row" }, item.heading));
       const cell = (row) => shown(item, row[1]) + (data.draws > 1 ? " (" + shown(item, row[0]) + " to " + shown(item, row[2]) + ")" : "");
       line.append(el("td", {}, cell(spreads[at][last])), el("td", {}, cell(base[at][last])));
       line.append(el("td", {}, shown(item, Math.max(...spreads[at].map((row) => row[1])))));
@@ -412,7 +415,7 @@
   const ok = worst < 1e-9;
   const line = document.getElementById("selfcheck");
   line.textContent = ok
-    ? "The model in this page gives the results made by flowreform (largest difference " + worst.toExponential(0) + ")."
+    ? "The model in this page gives the results made by flowreform (largest difference " + (worst ? worst.toExponential(0) : "0") + ")."
     : "The model in this page does not give the stored results in this browser (difference " + worst.toExponential(0) + "). The levers are switched off; the paper above is not affected.";
   line.classList.add(ok ? "pass" : "alarm");
   document.getElementById("needs").remove();
