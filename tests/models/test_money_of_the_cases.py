@@ -86,7 +86,9 @@ HARM = {
     "va_transformation": (
         ("waiting_for_admission", "waiting_for_community"), "total_delayed_discharges", ("missed_visits", "cost_per_visit"),
     ),
-    "canterbury": (("waiting_for_admission", "waiting_for_elective", "waiting_for_community"), "delayed_discharges", ()),
+    "canterbury": (
+        ("waiting_for_admission", "waiting_for_elective", "waiting_unlisted", "waiting_for_community"), "delayed_discharges", (),
+    ),
     "mental_health_shift": (
         ("waiting_for_admission", "waiting_for_community", "living_without_support"), "delayed_discharges", (),
     ),
