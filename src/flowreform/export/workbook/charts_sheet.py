@@ -27,6 +27,7 @@ from flowreform.export.workbook.book import (
 from flowreform.export.workbook.engine_sheet import describe
 from flowreform.export.workbook.series_sheet import FIRST, Series, baseline_column, baseline_range
 from flowreform.export.workbook.source import Shown, WorkbookSource
+from flowreform.text import short
 
 COLOURS = (BLUE, "#DA291C", "#009639", "#330072", "#ED8B00", "#00A9CE", "#7C2855", "#768692")
 WIDTH, HEIGHT = 700, 340
@@ -34,6 +35,8 @@ WIDTH, HEIGHT = 700, 340
 ROWS, COLUMNS = 19, 11
 """Cells that one chart takes."""
 MOST_COMPARED = 3
+FEW = 8
+"""Scenarios whose names have room below a chart; more stand beside it."""
 
 
 def charts_of(source: WorkbookSource) -> tuple[LineChart, ...]:
@@ -149,9 +152,12 @@ def _comparison(book: Book, series: Series, name: str) -> Any:
     item = source.shown_as(name)
     at = source.shown.index(item)
     chart = book.chart("line")
-    for number, label in enumerate(source.labels):
+    heads = [short(label) for label in source.labels]
+    labels = heads if len(set(heads)) == len(heads) else list(source.labels)
+    for number, label in enumerate(labels):
         cells = baseline_range(source, at, number)
-        chart.add_series(_series(series, label, cells, COLOURS[(number + 1) % len(COLOURS)], 1.25))
+        dash = "solid" if number < len(COLOURS) else "dash"
+        chart.add_series(_series(series, label, cells, COLOURS[(number + 1) % len(COLOURS)], 1.25, dash=dash))
     chart.add_series(_series(series, "Now", series.range(series.position(name)), "#000000", 2.75))
     top = float(np.abs(source.values[item.slot]).max())
     unit = item.variable.units or ""
@@ -162,6 +168,7 @@ def _comparison(book: Book, series: Series, name: str) -> Any:
         f"{describe(source, item.slot)[1]} by scenario",
         "" if percent else unit,
         "0%" if percent else "#,##0" if top >= 10 else "0.00",
+        legend="bottom" if len(labels) <= FEW else "right",
     )
     return chart
 
@@ -185,7 +192,7 @@ def _series(series: Series, name: str, cells: str, colour: str, width: float, da
     }
 
 
-def _finish(series: Series, chart: Any, title: str, unit: str, look: str) -> None:
+def _finish(series: Series, chart: Any, title: str, unit: str, look: str, legend: str = "bottom") -> None:
     font = {"name": FONT, "size": 9, "color": GREY}
     chart.set_title(
         {
@@ -213,7 +220,7 @@ def _finish(series: Series, chart: Any, title: str, unit: str, look: str) -> Non
             "line": {"none": True},
         }
     )
-    chart.set_legend({"position": "bottom", "font": font})
+    chart.set_legend({"position": legend, "font": font})
     chart.set_chartarea({"border": {"color": LINE}})
 
 
