@@ -49,6 +49,8 @@ def readme_command(name: str) -> str:
 def test_wheel_holds_models_and_experiments(tmp_path: Path) -> None:
     with zipfile.ZipFile(build("wheel", tmp_path)) as wheel:
         names = set(wheel.namelist())
+    for name in ("engine/host.js", "page/template/report.html", "page/template/report.css", "page/template/live.js"):
+        assert f"flowreform/{name}" in names
     assert shipped() <= names
     assert {f"flowreform/{path.relative_to(ROOT / 'src' / 'flowreform').as_posix()}" for path in SOURCES} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]

@@ -122,7 +122,8 @@ def multiples(
     """Small multiples on the same axes: one option each, median and band; the baseline's median dashed in each."""
     every = np.concatenate([part for item in courses for part in (item.middle, item.low, item.high) if part is not None])
     y_axis = axis(every, most=most)
-    width, height, left, gap, top, bottom = 720.0, 220.0, 44.0, 14.0, 24.0, 22.0
+    width, height, gap, top, bottom = 720.0, 220.0, 14.0, 24.0, 22.0
+    left = _room(y_axis, shown)
     each = (width - left - 4 - gap * (len(courses) - 1)) / len(courses)
     body: list[str] = []
     for number, course in enumerate(courses):
@@ -135,12 +136,12 @@ def multiples(
         def up(value: float) -> float:
             return y_axis.at(value, height - bottom, top)
 
-        body.append(text(x0, 14, _cut(course.name, each / 6.2), size=12, weight="bold"))
+        body.append(text(x0, 14, _cut(course.name, each / 7.2), size=12, weight="bold"))
         for value in y_axis.ticks:
             body.append(line([(x0, up(value)), (x1, up(value))], GRID, 1))
             if not number:
                 body.append(text(left - 6, up(value) + 4, shown(value), anchor="end", fill=GREY))
-        for at, (time, word) in enumerate(_thinned(ticks, each / 64)):
+        for at, (time, word) in enumerate(_thinned(ticks, each / (16 + 6.4 * max((len(word) for _, word in ticks), default=4)))):
             if across(time) + 24 < x1 + gap:
                 anchor = "middle" if at else "start"
                 body.append(text(across(time), height - 6, word, anchor=anchor, size=10.5, fill=GREY))
@@ -155,6 +156,11 @@ def multiples(
             line(list(zip(x, (up(float(v)) for v in course.middle), strict=True)), own, 2.5, "5 3" if own == GREY else "")
         )
     return svg(width, height, title, body, "chart")
+
+
+def _room(ticks: Span, shown: Callable[[float], str]) -> float:
+    """Room for the longest number beside an axis."""
+    return 12.0 + 6.4 * max(len(shown(value)) for value in ticks.ticks)
 
 
 def _thinned(ticks: Sequence[tuple[float, str]], most: float) -> Sequence[tuple[float, str]]:
@@ -178,7 +184,8 @@ def stacks(
     ups = [np.where(v > 0, v, 0).sum(axis=0) for v in values]
     downs = [np.where(v < 0, v, 0).sum(axis=0) for v in values]
     y_axis = axis(np.concatenate([*ups, *downs, *net, np.zeros(1)]))
-    width, height, left, gap, top, bottom = 720.0, 190.0, 48.0, 16.0, 22.0, 20.0
+    width, height, gap, top, bottom = 720.0, 190.0, 16.0, 22.0, 20.0
+    left = _room(y_axis, shown)
     each = (width - left - 4 - gap * (len(names) - 1)) / len(names)
     body: list[str] = []
 
@@ -188,7 +195,7 @@ def stacks(
     for number, name in enumerate(names):
         x0 = left + number * (each + gap)
         bar = each / len(years)
-        body.append(text(x0, 13, _cut(name, each / 6.2), size=12, weight="bold"))
+        body.append(text(x0, 13, _cut(name, each / 7.2), size=12, weight="bold"))
         for value in y_axis.ticks:
             body.append(line([(x0, up(value)), (x0 + each, up(value))], INK if value == 0 else GRID, 1))
             if not number:
@@ -206,9 +213,9 @@ def stacks(
                     f'<rect x="{n(x0 + year * bar + bar * 0.12)}" y="{n(min(y0, y1))}" width="{n(bar * 0.76)}" '
                     f'height="{n(abs(y1 - y0))}" fill="{STACK[part % len(STACK)]}"/>'
                 )
-            if year % max(1, ceil(len(years) / max(1.0, each / 46))) == 0:
+            if year % max(1, ceil(len(years) / max(1.0, each / (10 + 6 * max(map(len, years)))))) == 0:
                 middle = x0 + (year + 0.5) * bar
-                if middle + 20 < x0 + each + gap / 2:
+                if middle + 3 * len(years[year]) < x0 + each + gap / 2:
                     body.append(text(middle, height - 5, years[year], anchor="middle", size=10, fill=GREY))
         dots = [(x0 + (year + 0.5) * bar, up(float(value))) for year, value in enumerate(net[number])]
         body.append(line(dots, INK, 1.6))
@@ -225,7 +232,7 @@ def swarm(rows: Sequence[tuple[str, Floats]], shown: Callable[[float], str], tit
     body = []
 
     def across(value: float) -> float:
-        return x_axis.at(value, left, width - 14)
+        return x_axis.at(value, left, width - 30)
 
     for tick in x_axis.ticks:
         x = across(tick)
