@@ -229,7 +229,13 @@ def _dataset(
         provenance=provenance,
     )
     outer = ("run",) if labels is None else ("scenario", "draw")
-    for name, counts in found.strays.items():
-        attributes = {"long_name": f"reads of lookup {name} outside its points", "units": "1"}
-        ds[f"reads_outside_{name}"] = (outer, counts.reshape(ds["failed"].shape), attributes)
-    return ds
+    shape = ds["failed"].shape
+    strays = {
+        f"reads_outside_{name}": (
+            outer,
+            counts.reshape(shape),
+            {"long_name": f"reads of lookup {name} outside its points", "units": "1"},
+        )
+        for name, counts in found.strays.items()
+    }
+    return ds.assign(strays)  # at once: xarray looks at all that is there for each assignment

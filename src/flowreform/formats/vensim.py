@@ -102,9 +102,15 @@ def _without_data(built: dict[str, Built], section: VensimSection) -> dict[str, 
     missing = dict.fromkeys(section.without_data)
     if not missing:
         return built
-    reads = {name: _names_read(item) for name, item in built.items()}
-    while more := [name for name, names in reads.items() if name not in missing and not names.isdisjoint(missing)]:
+    readers: dict[str, list[str]] = {}
+    for name, item in built.items():
+        for read in _names_read(item):
+            readers.setdefault(read, []).append(name)
+    waiting = list(missing)
+    for name in waiting:  # it grows by what reads what is missing
+        more = [reader for reader in readers.get(name, ()) if reader not in missing]
         missing.update(dict.fromkeys(more))
+        waiting += more
     needed = [name for name in missing if name in built and (built[name].variable.role is Role.STOCK or name in CONTROLS)]
     for name, entry in section.without_data.items():
         reason = "a data variable without data"
@@ -112,7 +118,7 @@ def _without_data(built: dict[str, Built], section: VensimSection) -> dict[str, 
             repair = f"{built[needed[0]].variable.label} needs it: give it a constant, a lookup of Time, or GET DIRECT DATA"
             section.fault(entry, name, reason, repair)
         else:
-            others = [item for item in missing if item in built and name in reads[item]]
+            others = readers.get(name, [])
             reason += (
                 f"; left out of the run, as is what reads it ({', '.join(others[:5])})" if others else "; left out of the run"
             )

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from flowreform import builtins
 from flowreform.builtins import Builtin, Kind
-from flowreform.errors import did_you_mean
 from flowreform.lower import forms, macros, noise, state, subscripts, vectors
 from flowreform.lower.known import clock
 from flowreform.lower.missing import COMPARISONS, compared
@@ -85,7 +84,7 @@ def _reference(builder: Builder, scope: Scope, ref: Ref) -> Code:
     owner, _, inner = ref.name.rpartition(".")
     if owner in builder.model.dimensions and inner in builder.model.dimensions[owner].elements:
         return Const(float(builder.model.dimensions[owner].elements.index(inner) + 1))
-    near = did_you_mean(ref.name, (*builder.places, *builder.table_of))
+    near = builder.near(ref.name, (*builder.places, *builder.table_of))
     raise Fault(f"{ref.name} is not defined", near or "define it, or correct the name", ref.column)
 
 
@@ -113,7 +112,7 @@ def _call(builder: Builder, scope: Scope, call: Call) -> Code:
         return forms.look_up(builder, scope, Ref(call.function, (), call.column), call.args)
     row = builtins.find(call.function)
     if row is None:
-        hint = did_you_mean(call.function, (*builtins.BUILTINS, *builder.table_of))
+        hint = builder.near(call.function, (*builtins.BUILTINS, *builder.table_of))
         raise Fault(f"there is no function {call.function.upper()}", hint or "use a function that there is", call.column)
     if row.kind is Kind.REFUSED:
         raise Fault(f"{call.function.upper()} is not done here: {row.note}", column=call.column)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
+from flowreform.errors import did_you_mean
 from flowreform.model import Dimension, Expr, LookupKind, Method, Model, Ref, Role, fold, rebuilt
 from flowreform.program import Assign, Code, LookupTable, Loop, Place, Read, Stock, Term
+
+MOST_GUESSES = 200
+"""So many unknown names of a model are compared with those that there are."""
 
 
 class Fault(Exception):
@@ -95,6 +99,12 @@ class Builder:
         self.random: dict[str, int] = {}  # how many random functions a variable has called so far
         self.room: dict[str, Read] = {}  # flows out of queues into conveyors: how much the belt takes this step
         self._loops = 0
+        self._guesses = 0
+
+    def near(self, name: str, known: Iterable[str]) -> str:
+        """What an unknown name may have been meant to be; for the first of them only, since every guess looks at all names."""
+        self._guesses += 1
+        return did_you_mean(name, known) if self._guesses <= MOST_GUESSES else ""
 
     def value(self, scope: Scope, expr: Expr) -> Code:
         """The code of an expression. Raises `Fault` for anything that has no meaning here."""

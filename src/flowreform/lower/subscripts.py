@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flowreform.builtins import find
-from flowreform.errors import did_you_mean
 from flowreform.lower.scope import Builder, Fault, Running, Scope
 from flowreform.model import Dimension, Expr, Number, Ref, Star
 from flowreform.program import Code, Pick, Place, Term
@@ -94,7 +93,7 @@ def star_dimension(builder: Builder, star: Star, axis: Dimension) -> Dimension:
         return axis
     found = builder.model.dimensions.get(star.dimension)
     if found is None:
-        hint = did_you_mean(star.dimension, builder.model.dimensions)
+        hint = builder.near(star.dimension, builder.model.dimensions)
         raise Fault(f"there is no dimension {star.dimension}", hint)
     return found
 
@@ -169,6 +168,6 @@ def _starred(builder: Builder, scope: Scope, star: Star, axis: Dimension, stride
 
 def _index(builder: Builder, scope: Scope, axis: Dimension, subscript: Expr) -> Code:
     if isinstance(subscript, Ref) and subscript.name not in builder.places and find(subscript.name) is None:
-        hint = did_you_mean(subscript.name, (*axis.elements, *builder.model.dimensions))
+        hint = builder.near(subscript.name, (*axis.elements, *builder.model.dimensions))
         raise Fault(f"{subscript.name} is no element of dimension {axis.label} and no variable", hint, subscript.column)
     return builder.value(scope, subscript)
