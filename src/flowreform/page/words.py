@@ -60,7 +60,7 @@ def scale_of(unit: str, values: Iterable[float], share: bool = False, digits: in
         factor, word = next(((by, word) for by, word in steps if largest >= by), (1.0, ""))
         mark = CURRENCIES[first]
         return UnitScale(f"{mark}{word}" + _per(others), mark, word, factor, _decimals(largest / factor, digits, 2))
-    factor, word = (1e6, "m") if largest >= 1e7 else (1.0, "")
+    factor, word = (1e6, "m") if largest >= 1e6 else (1.0, "")
     words = f"{'million ' if word else ''}{_words(first)}{_per(others)}"
     return UnitScale(words.strip(), "", word, factor, _decimals(largest / factor, digits, 3))
 
