@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import xarray as xr
 
 import flowreform as fr
 from flowreform.analyse.assessment import in_settings
@@ -100,3 +102,46 @@ def test_practice_is_of_people_who_are_taught() -> None:
     ds = fr.simulate(model, inputs, save=["practising_staff"], save_every=1.0, engine="python").sel(time=72)
     assert float(ds["practising_staff"][0]) == 0
     assert float(ds["practising_staff"][1]) > 50
+
+
+def runs_of(place: str, rows: list[dict[str, float]], save: list[str]) -> xr.Dataset:
+    """One run for each row of inputs, in a place, at whole months."""
+    model, values = fr.read_model("stroke_centralisation"), case_of().settings[place].values
+    names = set(values) | {name for row in rows for name in row}
+    stands = {name: float(model.parameters[name].text) for name in names}
+    inputs = {name: [float(row.get(name, values.get(name, stands[name]))) for row in rows] for name in names}
+    return fr.simulate(model, inputs, save=save, save_every=1.0, engine="python")
+
+
+def test_a_wider_rule_changes_nothing_at_the_door_before_its_date() -> None:
+    """Beds ordered for it wait: no unit counts as less open, and no bed opens for patients who are not sent yet."""
+    ds = runs_of("manchester", [{}, {"rule_change_date": 200.0}], ["units_open", "hyperacute_beds", "readiness_of_units"])
+    planned, never = (ds.isel(run=at).sel(time=slice(60, 86)) for at in (0, 1))
+    assert float((planned["hyperacute_beds"] - never["hyperacute_beds"]).max()) < 2
+    for name in ("units_open", "readiness_of_units"):
+        assert float((planned[name] - never[name]).min()) >= 0
+
+
+def test_a_single_unit_takes_nobody_while_it_is_closed() -> None:
+    """Half of the week open, half of the patients: hours that no unit covers are not free."""
+    ds = runs_of("northumbria", [{}, {"share_of_week_open": 0.5}], ["share_admitted_to_hyperacute"]).sel(time=120)
+    whole, half = (float(ds["share_admitted_to_hyperacute"][at]) for at in (0, 1))
+    assert half == pytest.approx(whole / 2, rel=0.05)
+
+
+def test_closing_a_ward_leaves_the_staffing_of_the_others_as_it_is() -> None:
+    """Its staff move with it: where nobody else comes or goes, a bed fewer is a bed's staff fewer."""
+    still = {"annual_turnover": 0.02, "poaching_rate": 0.0, "recruits_limit": 0.01}
+    names = ["stroke_unit_beds", "stroke_unit_staff"]
+    ds = runs_of("northumbria", [still, {**still, "share_of_freed_beds_closed": 0.0}], names).sel(time=108)
+    beds, staff = (float(ds[name][0] / ds[name][1]) for name in names)
+    assert beds < 0.97
+    assert staff == pytest.approx(beds, rel=0.01)
+
+
+def test_deaths_of_the_stocks_are_those_of_the_share() -> None:
+    """The share of arrivals who will die, added up, is what the places count, but for those still in care at either end."""
+    ds = runs_of("manchester", [{}, {}], ["deaths_share", "deaths_within_90_days", "arrivals"]).isel(run=0)
+    share = ds["deaths_share"].values * ds["arrivals"].values
+    expected = float(((share[1:] + share[:-1]) / 2 * np.diff(ds["time"].values)).sum())
+    assert float(ds["deaths_within_90_days"][-1]) == pytest.approx(expected, rel=2e-3)
