@@ -33,6 +33,8 @@ class Story:
     first: str
     second: str
     switched: tuple[tuple[str, float, float], ...]
+    worlds: Mapping[str, str]
+    """Scenarios in a world of their own, and business as usual there: what they are compared with."""
 
 
 STORIES = {
@@ -49,6 +51,7 @@ STORIES = {
             ("staff_follow_work", 0.0, 1.0),
             ("cost_of_last_days", 0.2, 0.9),
         ),
+        {"cannot_recruit": "keep_up_too_few", "council_squeeze": "keep_up_squeezed"},
     ),
 }
 CASES = {
@@ -103,7 +106,12 @@ def section(story: Story) -> str:
         "| --- |" + " ---: |" * len(story.values),
     ]
     for name in by_value[0]:
-        lines.append(f"| {labels[name]} | " + " | ".join(_cell(found[name]) for found in by_value) + " |")
+        if name not in story.worlds.values():
+            usual = story.worlds.get(name)
+            there = [found[name] - (found[usual] if usual else 0.0) for found in by_value]
+            lines.append(f"| {labels[name]} | " + " | ".join(_cell(values) for values in there) + " |")
+    worlds = " and ".join(f'"{labels[name]}"' for name in story.worlds)
+    lines += ["", f"{worlds} are compared with business as usual in the same world."] if worlds else []
     lines += ["", f"{labels[story.second]} less {labels[story.first].lower()}, draw by draw:", ""]
     lines += [
         "| | " + " | ".join(f"{100 * value:g} %" for value in story.values) + " |",
