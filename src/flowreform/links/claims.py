@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FEW, MOST = 2, 12
 """Runs along which claims are checked: the model as it stands, then its settings and gates in the order of the file; the first
-few, and more only for loops that have not acted yet."""
+few, and more only for loops that have not acted yet and whose equations alone give no sign."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def check_claims(model: Model, case: Case) -> tuple[Finding, ...]:
     """What is wrong with the loops that a case names: there is no such loop, or it does not act as claimed.
 
     The sign is that of the product of the partial derivatives around the loop, by central differences along the model as it
-    stands and its first settings and gates, and along more of them where it acts in none of those; where it acts in none at all,
-    the sign that the equations alone give."""
+    stands and its first settings and gates. Where it acts in none of those its sign is the one that the equations alone give, and
+    where they give none, it is looked for along more settings and gates."""
     if not case.loops:
         return ()
     try:
@@ -66,7 +66,9 @@ def check_claims(model: Model, case: Case) -> tuple[Finding, ...]:
         claims = claimed(case, model, runs[0])
         seen = {claim.name: _acts(claim.path, runs) for claim in claims if claim.path}
         for first in range(FEW, MOST, FEW):
-            silent = [claim for claim in claims if not any(seen.get(claim.name, (True, True)))]
+            silent = [
+                claim for claim in claims if not any(seen.get(claim.name, (True, True))) and not by_structure(claim.path, runs[0])
+            ]
             more = courses(model, case, first, first + FEW) if silent else []
             if not more:
                 break
