@@ -85,6 +85,7 @@ def test_ranks_are_uniform_and_bands_hold_the_truth(name: str) -> None:
     assert min(covered(found)) > LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["acceptance", "drift", "data twice", "no prior"])
 def test_a_sampler_that_is_wrong_in_one_place_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row left out is none of these: such draws are honest about the rows they have seen. The closed form of the likelihood, in

@@ -68,6 +68,9 @@ LONG = (
 )
 """Commands that take more than ten seconds: only with -m slow."""
 
+LONG_FUNCTIONS = ("bands", "open_sweep", "report", "sensitivity", "to_xlsx")
+"""Functions whose examples do: their commands are examples of --help or the README, and run."""
+
 
 # --- the folder of an example ----------------------------------------------------------------------------------------
 
@@ -149,7 +152,13 @@ def test_every_public_function_says_what_it_raises_and_shows_an_example(name: st
     assert "Raises" in text, f"{name} does not say what it raises"
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, "Experiment", "flowreform"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in LONG_FUNCTIONS else ())
+        for name in (*FUNCTIONS, "Experiment", "flowreform")
+    ],
+)
 def test_the_example_in_the_docstring_runs(name: str, folder: Path) -> None:
     thing = fr if name == "flowreform" else getattr(fr, name)
     run_python(docstring_example(thing), {"fr": fr})
@@ -203,6 +212,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_of_a_page_runs(page: Path, folder: Path) -> None:
     names: dict[str, Any] = {"fr": fr}
+    in_help = set(help_examples())
     for language, text in blocks(page):
         if language == "python":
             for earlier in earlier_than(text):
@@ -210,8 +220,8 @@ def test_every_block_of_a_page_runs(page: Path, folder: Path) -> None:
             run_python(text, names)
         elif language in ("bash", "") and "flowreform " in text:
             for line in commands(text):
-                if line.endswith(LONG):
-                    continue  # the same command is an example of --help, run there with -m slow
+                if line in in_help or line.endswith(LONG):
+                    continue  # run as an example of --help
                 for earlier in earlier_than(line):
                     run_command(earlier)
                 run_command(line)
