@@ -90,6 +90,14 @@ def test_the_paper_says_what_came_out(page: str, pace: Experiment) -> None:
     assert row.cells[1].better == "worse in 20 of 20"
 
 
+def test_the_detail_says_which_loop_leads_when(page: str, pace: Experiment) -> None:
+    said = fr.loops(pace, scenario="slower").sentences()
+    assert said
+    detail = page[page.index("Which feedback loop leads when: slower") :]
+    assert html.unescape(detail[: detail.index("</details>")]).count("<li>") == len(said)
+    assert all(line in html.unescape(detail) for line in said)
+
+
 def test_an_answer_that_was_written_is_the_answer(pace: Experiment) -> None:
     text = fr.report(pace.with_(paper={"answer": "Keep the pace."}))
     assert "Keep the pace." in text

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flowreform import __version__
+from flowreform.analyse.dominance import loops
 from flowreform.diagrams.svg import svg
 from flowreform.engine import Progress
 from flowreform.engine.javascript import host
@@ -116,6 +117,7 @@ def page_of(found: Found, conclusions: tuple[tuple[str, bool, str], ...] = ()) -
         more=[(series_label(found, name), _with_unit(found, name), picture(found, name, series_label(found, name)))
               for name in found.series[1:]],
         drawings=drawn,
+        leading=(found.scenario(found.focus).label, _leading(found)),
         stocks=list(_stocks(experiment)),
         inputs=list(_inputs(experiment)),
         made=list(_made(found)),
@@ -151,6 +153,15 @@ def _drawings(experiment: Experiment) -> list[tuple[str, str, str, tuple[str, ..
         )
         for item in made.drawings
     ]
+
+
+def _leading(found: Found) -> tuple[str, ...]:
+    """Which feedback loop leads when, in the option that the paper is about, with base values; nothing where that cannot be said
+    (a model without loops, or with random functions)."""
+    try:
+        return loops(found.experiment, scenario=found.focus).sentences()
+    except FlowreformError:
+        return ()
 
 
 def _stocks(experiment: Experiment) -> Iterator[tuple[str, str, str, str, str]]:
