@@ -117,7 +117,8 @@ def write_checks(
     page.put(6, 2, Live(f"=MAX({block})", 0.0), CELL, style(num_format="0.0E+00", align="center"))
     _own_dt(writer, source)
     rows = writer.statuses
-    count = f'COUNTIF({reference(rows[0], 4)}:{reference(rows[-1], 4)},"{FAILED}")'
+    statuses = f"{reference(rows[0], 4)}:{reference(rows[-1], 4)}"
+    count = f'({len(rows)}-COUNTIF({statuses},"{OK}")-COUNTIF({statuses},"{CHANGED}"))'  # an error is a failure, too
     page.put(
         *OVERALL, Live(f'=IF({count}=0,"{OK}",{count}&" failed")', OK), style(bold=True, align="center", border=1, font_size=12)
     )

@@ -17,7 +17,7 @@ from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean
 from flowreform.experiment import Experiment, Points, Setting
 from flowreform.export.workbook.printer import EngineColumns, Flat, SlotKind, choose, flatten, without_form
 from flowreform.lower import lower
-from flowreform.lower.stages import Unstageable
+from flowreform.lower.stages import WEIGHTS, Unstageable
 from flowreform.model import Model, Role, Variable, deep
 from flowreform.names import element_names, split
 from flowreform.program import Program
@@ -31,6 +31,8 @@ ROOM = 550_000
 """Formulas of the Engine sheet up to which a model is shown whole; a larger one is folded until it fits, or cannot be."""
 MOST_RECONCILED = 8
 """So many stocks are reconciled with their flows where the case file names none."""
+LABEL = 120
+"""Characters of a scenario's name in the selector."""
 WARN, REFUSE = 500_000, 2_000_000
 """Formulas from which a workbook is slow, and from which it is not written."""
 
@@ -96,6 +98,17 @@ class WorkbookSource:
         return next(item for item in self.shown if item.name == name)
 
 
+def within_a_step(flat: Flat, item: Shown) -> list[tuple[int, float]]:
+    """The slots that say what a flow carries in a step, with their weights: one by Euler's method, one for each look by a
+    Runge-Kutta method. What is no flow, or does not move within a step, has the one."""
+    if not flat.looks or item.variable.role is not Role.FLOW:
+        return [(item.slot, 1.0)]
+    looks = {look.number: slot for slot, look in flat.looks.items() if look.of == item.slot and not look.rate}
+    count = max(look.number for look in flat.looks.values())
+    weights = next(one for one in WEIGHTS.values() if len(one) == count)
+    return [(looks.get(number, item.slot), weight / sum(weights)) for number, weight in enumerate(weights, start=1)]
+
+
 @deep()
 def read_source(
     experiment: Experiment,
@@ -129,7 +142,8 @@ def read_source(
     reconciled = _reconciled(model, experiment, table)
     shown = _shown(flat, model, experiment, table, laws, reconciled)
     rows = flat.program.steps + 1
-    columns = choose(flat, [item.slot for item in shown if moving(flat, item.slot)], max(1, room // rows))
+    needed = [slot for item in shown if moving(flat, item.slot) for slot, _ in within_a_step(flat, item)]
+    columns = choose(flat, needed, max(1, room // rows))
     _refuse(flat, columns, model)
     if columns.count * rows > REFUSE:
         raise ModelError(
@@ -217,7 +231,7 @@ def _labels(experiment: Experiment) -> tuple[str, ...]:
     found: list[str] = []
     for scenario in experiment.scenarios.values():
         text = " ".join("".join(" " if mark in "*?~" or not mark.isprintable() else mark for mark in scenario.label).split())
-        text = text[:90] or scenario.name[:90]
+        text = text[:LABEL] or scenario.name[:LABEL]
         label, number = text, 2
         while label.casefold() in {other.casefold() for other in found}:
             label, number = f"{text} ({number})", number + 1

@@ -35,7 +35,7 @@ from flowreform.export.workbook.book import (
 )
 from flowreform.export.workbook.engine_sheet import describe, spoken
 from flowreform.export.workbook.series_sheet import Series
-from flowreform.export.workbook.source import Floats, Shown, WorkbookSource, moving
+from flowreform.export.workbook.source import Floats, Shown, WorkbookSource, moving, within_a_step
 from flowreform.kpi import kpi_unit
 from flowreform.measure import Grid, Measure, evaluate, window
 from flowreform.names import element_names, split
@@ -180,7 +180,7 @@ def formula(
         "max": f"MAX({whole})",
         "min": f"MIN({whole})",
         "increase": f"({end}-{start})",
-        "total": f"SUM({steps})*Engine!$B$4",
+        "total": f"{_sum_of_steps(source, layout, item, year)}*Engine!$B$4",
     }[statistic]
     return f"={text}{times}"
 
@@ -191,7 +191,17 @@ def value(
     """What the formula gives at the engine's values, in the scenario that the workbook opens with unless another is named."""
     number = source.chosen if scenario is None else scenario
     values = source.values[item.slot, year.first : year.last + 1, number]
+    if statistic == "total" and moving(source.flat, item.slot):
+        parts = within_a_step(source.flat, item)
+        values = sum(weight * source.values[slot, year.first : year.last + 1, number] for slot, weight in parts)  # type: ignore[assignment]
     return float(_taken(values, statistic, source.program.dt) * scale)
+
+
+def _sum_of_steps(source: WorkbookSource, layout: SheetLayout, item: Shown, year: Year) -> str:
+    """The sum over the steps of a year of what a flow is in each; by a Runge-Kutta method the weighted mean of its looks."""
+    parts = within_a_step(source.flat, item)
+    sums = [(f"SUM({layout.engine_range(slot, year.first, year.last - 1)})", weight) for slot, weight in parts]
+    return sums[0][0] if len(sums) == 1 else "(" + "+".join(f"{text}*{weight!r}" for text, weight in sums) + ")"
 
 
 def _taken(values: Floats, statistic: YearStatistic, dt: float) -> float:
