@@ -20,7 +20,7 @@ SHOCKS: list[tuple[str, str, str, Settings, Settings, Settings]] = [
      {"earthquake_date": 67.75}, {"hospital_beds_lost": 53.0}, {"hospital_beds_lost": 0.0}),
     ("canterbury", "capital charge", "new_building_charge",
      {"rebuild_opening_start": 132.0}, {"rebuilt_hospital_value": 5e8}, {"share_of_rebuild_charged": 0.0}),
-    ("canterbury", "home rehabilitation", "home_rehabilitation_place_opening",
+    ("canterbury", "home rehabilitation", "home_rehabilitation_places",
      {"home_rehabilitation_start": 69.0}, {"home_rehabilitation_places_at_once": 60.0},
      {"home_rehabilitation_places_at_once": 0.0}),
     ("va_transformation", "eligibility law", "joining",

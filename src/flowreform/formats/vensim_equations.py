@@ -262,7 +262,7 @@ _TOKEN = re.compile(
 )
 _BLANKS = re.compile(r"[\s\\\u00a0]*")
 _POINTS = re.compile(
-    rf"[\s\\\u00a0]*(\((?:\s*\[[^\[\]]*\]\s*,?)?\s*(?:(?:{_PAIR}\s*,?\s*)+|{_SIGNED}(?:\s*,\s*{_SIGNED})*\s*)\))"
+    rf"[\s\\\u00a0]*(\((?:\s*\[[^\[\]]*\]\s*,?)?\s*(?:(?:{_PAIR}\s*(?:,\s*)?)+|{_SIGNED}(?:\s*,\s*{_SIGNED})*\s*)\))"
 )
 _STRENGTH = {
     **dict.fromkeys(["or"], 1),
