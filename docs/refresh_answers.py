@@ -62,7 +62,8 @@ def answer(question: str, told: str, folder: Path) -> tuple[str, str, str]:
     drawn = fr.draws(experiment)
     values = {kpi: {name: _of(found[kpi].sel(scenario=name)) for name in experiment.scenarios} for kpi in SHOWN}
     labels = {name: scenario.label.partition(":")[0] for name, scenario in experiment.scenarios.items()}
-    picture(values[OBJECTIVE], labels, told, folder / f"{question}.png")
+    currency = experiment.case.about.currency if experiment.case else ""
+    picture(values[OBJECTIVE], labels, told, currency, folder / f"{question}.png")
     inputs = {str(name): _of(drawn[name]) for name in drawn}
     said = sentences(values[OBJECTIVE], labels, inputs)
     lines = ["| | " + " | ".join(label for label, _, _ in SHOWN.values()) + " |", "| --- |" + " ---: |" * len(SHOWN)]
@@ -113,12 +114,12 @@ def splitting(holds: NDArray[np.bool_], inputs: Mapping[str, Floats]) -> tuple[s
     return found
 
 
-def picture(cost: Mapping[str, Floats], labels: Mapping[str, str], told: str, path: Path) -> None:
+def picture(cost: Mapping[str, Floats], labels: Mapping[str, str], told: str, currency: str, path: Path) -> None:
     """What each scenario costs against what was done: median, and from the tenth to the ninetieth percentile of the draws."""
     from matplotlib.figure import Figure
 
     names = [name for name in cost if name != told]
-    figure = Figure(figsize=(7.2, 0.8 + 0.32 * len(names)), layout="constrained")
+    figure = Figure(figsize=(7.6, 1.2 + 0.32 * len(names)), layout="constrained")
     axes = figure.subplots()
     for row, name in enumerate(reversed(names)):
         more = (cost[name] - cost[told]) / 1e6
@@ -128,7 +129,8 @@ def picture(cost: Mapping[str, Floats], labels: Mapping[str, str], told: str, pa
     axes.axvline(0, color="#999999", linewidth=0.8)
     axes.set_yticks(range(len(names)), [labels[name] for name in reversed(names)], fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel(f"net present cost against {_lower(labels[told])}, million: median, 10 to 90 per cent of draws", fontsize=8)
+    figure.suptitle(f"Net present cost less that of “{labels[told]}”", x=0.01, ha="left", fontsize=10, weight="bold")
+    axes.set_xlabel(f"{currency} million; dot: median, line: 8 in 10 draws", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 

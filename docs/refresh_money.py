@@ -56,7 +56,6 @@ STORIES = {
 }
 CASES = {
     "va_transformation": ("va_beds_to_community", "as_was"),
-    "canterbury": ("canterbury_no_transformation", "as_was"),
     "mental_health_shift": ("mental_health_double_running", "as_planned"),
 }
 """Of each case the experiment, and the scenario that the others are compared with."""

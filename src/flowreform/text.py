@@ -10,6 +10,7 @@ import html
 import re
 import textwrap
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import floor, isinf, log10
@@ -160,14 +161,14 @@ Shown = str | Columns
 """A part of what an object shows of itself: a line of text, or a table."""
 
 
-class Manual:
+class Manual(ABC):
     """The base of objects whose `repr` is their manual: lines and tables, as plain text and, in notebooks, as HTML."""
 
     __slots__ = ()
 
+    @abstractmethod
     def manual(self) -> Iterable[Shown]:
         """What the object shows of itself, part by part."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return plain_text(self.manual())

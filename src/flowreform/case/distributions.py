@@ -7,6 +7,7 @@ A class is the whole of a distribution: its fields are the numbers that a file g
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp
@@ -24,7 +25,7 @@ TAIL = 4.753424308822899
 
 
 @dataclass(frozen=True)
-class Distribution:
+class Distribution(ABC):
     """The base: numbers in the unit of the input, but for those in `pure`.
 
     `endless`: a tail without end, of which `support` gives one in a million. `stepped`: a few values only, so no derivatives and
@@ -54,13 +55,13 @@ class Distribution:
                 yield name, f"{name} must be above 0, not {getattr(self, name):g}", ""
 
     @property
+    @abstractmethod
     def support(self) -> tuple[float, float]:
         """The smallest and the largest sample; endless tails reach to one in a million."""
-        raise NotImplementedError
 
+    @abstractmethod
     def quantile(self, u: Floats) -> Floats:
         """The inverse distribution function at `u`, strictly between 0 and 1."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

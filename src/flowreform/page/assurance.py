@@ -17,8 +17,7 @@ from flowreform.experiment import Experiment
 from flowreform.export.summary import distribution
 from flowreform.model import Role
 from flowreform.page.found import money_of
-from flowreform.page.words import short
-from flowreform.text import cell, markdown
+from flowreform.text import cell, markdown, short
 
 PERSON = "for a person: "
 

@@ -16,8 +16,9 @@ from flowreform.formats import is_bundled
 from flowreform.names import element_names, split
 from flowreform.page.found import Found
 from flowreform.page.paper import series_label, series_scale, ticks_of
-from flowreform.page.words import is_share, scale_of, sentence, short, with_unit
+from flowreform.page.words import is_share, scale_of, sentence, with_unit
 from flowreform.sampling import samples
+from flowreform.text import short
 
 DRAGGED = 20
 """Runs that are drawn while a lever moves."""

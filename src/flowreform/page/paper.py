@@ -17,8 +17,9 @@ from flowreform.kpi import KpiRow, summary
 from flowreform.names import split
 from flowreform.page import figures
 from flowreform.page.found import Floats, Found, balances_of
-from flowreform.page.words import UnitScale, is_share, listed, month, runs, scale_of, sentence, short, with_unit
+from flowreform.page.words import UnitScale, is_share, listed, month, runs, scale_of, sentence, with_unit
 from flowreform.statistics import quantiles
+from flowreform.text import short
 
 if TYPE_CHECKING:
     from flowreform.calendar import Calendar

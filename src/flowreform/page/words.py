@@ -101,11 +101,6 @@ def sentence(label: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def short(label: str) -> str:
-    """A scenario's label as far as its colon."""
-    return label.partition(":")[0].strip() or label
-
-
 def listed(parts: Iterable[str]) -> str:
     """`a, b and c`."""
     found = list(parts)

@@ -189,10 +189,10 @@ class _Folder(Store):
         return key in self._described or f"{ZARR}/{key}" in self._files
 
     async def set(self, key: str, value: Buffer) -> None:
-        raise NotImplementedError
+        self._check_writable()  # never: zarr's own error
 
     async def delete(self, key: str) -> None:
-        raise NotImplementedError
+        self._check_writable()
 
     async def list(self) -> AsyncIterator[str]:
         for key in self._described:

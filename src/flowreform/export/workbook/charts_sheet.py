@@ -36,7 +36,7 @@ ROWS, COLUMNS = 19, 11
 """Cells that one chart takes."""
 MOST_COMPARED = 3
 FEW = 8
-"""Scenarios whose names have room below a chart; more stand beside it."""
+"""Lines that an eye can tell apart in one chart."""
 
 
 def charts_of(source: WorkbookSource) -> tuple[LineChart, ...]:
@@ -154,10 +154,9 @@ def _comparison(book: Book, series: Series, name: str) -> Any:
     chart = book.chart("line")
     heads = [short(label) for label in source.labels]
     labels = heads if len(set(heads)) == len(heads) else list(source.labels)
-    for number, label in enumerate(labels):
+    for place, number in enumerate(_told_apart(source)):
         cells = baseline_range(source, at, number)
-        dash = "solid" if number < len(COLOURS) else "dash"
-        chart.add_series(_series(series, label, cells, COLOURS[(number + 1) % len(COLOURS)], 1.25, dash=dash))
+        chart.add_series(_series(series, labels[number], cells, COLOURS[(place + 1) % len(COLOURS)], 1.25))
     chart.add_series(_series(series, "Now", series.range(series.position(name)), "#000000", 2.75))
     top = float(np.abs(source.values[item.slot]).max())
     unit = item.variable.units or ""
@@ -168,9 +167,18 @@ def _comparison(book: Book, series: Series, name: str) -> Any:
         f"{describe(source, item.slot)[1]} by scenario",
         "" if percent else unit,
         "0%" if percent else "#,##0" if top >= 10 else "0.00",
-        legend="bottom" if len(labels) <= FEW else "right",
     )
     return chart
+
+
+def _told_apart(source: WorkbookSource) -> list[int]:
+    """The scenarios of a comparison: all where an eye can follow them, else the baseline and those that the paper names, or
+    the first."""
+    every = range(len(source.scenarios))
+    if len(every) <= FEW:
+        return list(every)
+    wanted = {source.experiment.baseline, *(source.experiment.paper.options or source.scenarios[: FEW - 1])}
+    return [number for number in every if source.scenarios[number] in wanted][:FEW]
 
 
 def _year(series: Series) -> float:
@@ -192,7 +200,7 @@ def _series(series: Series, name: str, cells: str, colour: str, width: float, da
     }
 
 
-def _finish(series: Series, chart: Any, title: str, unit: str, look: str, legend: str = "bottom") -> None:
+def _finish(series: Series, chart: Any, title: str, unit: str, look: str) -> None:
     font = {"name": FONT, "size": 9, "color": GREY}
     chart.set_title(
         {
@@ -220,7 +228,7 @@ def _finish(series: Series, chart: Any, title: str, unit: str, look: str, legend
             "line": {"none": True},
         }
     )
-    chart.set_legend({"position": legend, "font": font})
+    chart.set_legend({"position": "bottom", "font": font})
     chart.set_chartarea({"border": {"color": LINE}})
 
 

@@ -30,6 +30,7 @@ from flowreform.export.workbook.book import (
 from flowreform.export.workbook.checks_sheet import CHANGED_CELL, OK, OVERALL, colour_status
 from flowreform.export.workbook.series_sheet import Series
 from flowreform.export.workbook.yearly_sheets import key_number, kpi_values, unit_of
+from flowreform.text import shown_unit
 
 KEY_FIRST = 12
 """The first row of key numbers."""
@@ -100,7 +101,7 @@ def _key_numbers(page: Page, series: Series) -> None:
         look = style(num_format=number_format(unit, percent=percent, size=max(sizes, default=0.0)), align="right")
         better = {"lower": ", lower is better", "higher": ", higher is better"}.get(kpi.better, "")
         page.put(row, 0, (kpi.label or name.replace("_", " ")) + better, WRAPPED)
-        page.put(row, 1, "" if percent else unit, CELL, style(font_color=GREY))
+        page.put(row, 1, "" if percent else shown_unit(unit), CELL, style(font_color=GREY))
         page.put(row, 2, live, CELL, look, style(bold=True, font_color=DARK))
         for k, value in enumerate(frozen):
             page.put(row, 7 + k, value, SMALL, style(num_format="General"))
