@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from flowreform.formats import bundled
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -146,3 +148,9 @@ def test_no_module_has_the_name_of_a_public_function() -> None:
     package = ROOT / "src" / "flowreform"
     modules = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/__init__.py")}
     assert not modules & set(public)
+
+
+def test_every_bundled_experiment_has_its_answers() -> None:
+    """Those of `flowreform experiments --write experiments/README.md`."""
+    headings = re.findall(r"^## (\S+)$", (ROOT / "experiments" / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert sorted(headings) == sorted(bundled("experiments"))
