@@ -16,13 +16,14 @@ from flowreform.links.ways import Path, shortest_loop, spoken
 from flowreform.lower import lower
 from flowreform.model import Model
 from flowreform.names import split
+from flowreform.program import Program
 
 if TYPE_CHECKING:
     import numpy as np
 
 FEW, MOST = 2, 12
 """Runs along which claims are checked: the model as it stands, then its settings and gates in the order of the file; the first
-few, and more only for loops that have not acted yet and whose equations alone give no sign."""
+few, and more only for loops that have not acted yet."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,18 @@ def check_claims(model: Model, case: Case) -> tuple[Finding, ...]:
     """What is wrong with the loops that a case names: there is no such loop, or it does not act as claimed.
 
     The sign is that of the product of the partial derivatives around the loop, by central differences along the model as it
-    stands and its first settings and gates. Where it acts in none of those its sign is the one that the equations alone give, and
-    where they give none, it is looked for along more settings and gates."""
+    stands and its first settings and gates, and along more of them where it acts in none of those; where it acts in none at all,
+    the sign that the equations alone give."""
     if not case.loops:
         return ()
     try:
-        runs = courses(model, case, 0, FEW)
+        program = euler(lower(model))
+        runs = courses(program, model, case, 0, FEW)
         claims = claimed(case, model, runs[0])
         seen = {claim.name: _acts(claim.path, runs) for claim in claims if claim.path}
         for first in range(FEW, MOST, FEW):
-            silent = [
-                claim for claim in claims if not any(seen.get(claim.name, (True, True))) and not by_structure(claim.path, runs[0])
-            ]
-            more = courses(model, case, first, first + FEW) if silent else []
+            silent = [claim for claim in claims if not any(seen.get(claim.name, (True, True)))]
+            more = courses(program, model, case, first, first + FEW) if silent else []
             if not more:
                 break
             seen.update({claim.name: _acts(claim.path, more) for claim in silent})
@@ -78,12 +78,11 @@ def check_claims(model: Model, case: Case) -> tuple[Finding, ...]:
     return tuple(finding for claim in claims for finding in _check(claim, case, runs[0], seen.get(claim.name, (False, False))))
 
 
-def courses(model: Model, case: Case | None, first: int, last: int) -> list[Course]:
+def courses(program: Program, model: Model, case: Case | None, first: int, last: int) -> list[Course]:
     """Runs that tell which way things act, those numbered from `first` to before `last`: the model as it stands, its settings,
     its gates. Raises ModelError where the model cannot be run."""
     import numpy as np
 
-    program = euler(lower(model))
     places: list[Mapping[str, float]] = [{}]
     if case is not None:
         places += [item.values for item in case.settings.values()]

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from flowreform.case import Case
 from flowreform.errors import FlowreformError
 from flowreform.links.claims import claimed, courses, pairs
-from flowreform.links.course import Course, slot_names
+from flowreform.links.course import Course, euler, slot_names
 from flowreform.links.signs import constant_signs, equation, signs, structural_sign
+from flowreform.lower import lower
 from flowreform.model import Model
 from flowreform.names import split
 from flowreform.program import Program
@@ -25,7 +26,7 @@ def link_signs(model: Model, case: Case | None) -> dict[tuple[str, str], int]:
     By central differences along a few runs; where a link never acts there, by its equation alone. A model that does not run has
     no signs."""
     try:
-        runs = courses(model, case, 0, RUNS)
+        runs = courses(euler(lower(model)), model, case, 0, RUNS)
     except FlowreformError:
         return {}
     first = runs[0]
@@ -45,7 +46,7 @@ def link_signs(model: Model, case: Case | None) -> dict[tuple[str, str], int]:
 def loop_links(model: Model, case: Case) -> Iterable[tuple[str, str, str, tuple[str, ...], tuple[int, ...]]]:
     """Of each loop that a case names: name, label, kind, the variables along it, and the sign of each link to the next, 0 where
     it is not the same throughout."""
-    runs = courses(model, case, 0, RUNS)
+    runs = courses(euler(lower(model)), model, case, 0, RUNS)
     names = slot_names(runs[0].program, model)
     for claim in claimed(case, model, runs[0]):
         if claim.path:
