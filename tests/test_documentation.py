@@ -63,8 +63,13 @@ LONG = (
     "loops care_shift open_staffed_beds --scenario build_first",
     "loops mental_health_shift site_beds",
     "report va_beds_to_community -o report.html",
-    "report stroke_northumbria -o report.html",
+    "report stroke_northumbria -o report.html --draws 100",
     "qa va_beds_to_community -o qa.md",
+    "sensitivity va_beds_to_community --samples 256 -o out",
+    "sensitivity care_shift_build_or_close_first --contrast build_first close_first -o out",
+    'sensitivity care_shift_build_or_close_first --target "monthly_mean_occupancy < 0.92 throughout" --target "payback <= 60"',
+    "sweep care_shift_build_or_close_first --draws 150000 -o out/care",
+    "export care_shift_build_or_close_first -o results.xlsx --values",
 )
 """Commands that take more than ten seconds: only with -m slow."""
 
@@ -83,8 +88,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ward: Path) -> Path:
     for name in ("model.xmile", "model.toml", "reference.csv", "pace.toml"):
         (tmp_path / "ward").mkdir(exist_ok=True)
         shutil.copy(ward / name, tmp_path / "ward" / name)
-        if (ROOT / "models" / "canterbury" / name).is_file():
-            shutil.copy(ROOT / "models" / "canterbury" / name, tmp_path / name.replace("model", "my_model"))
+        if (ROOT / "models" / "mental_health_shift" / name).is_file():
+            shutil.copy(ROOT / "models" / "mental_health_shift" / name, tmp_path / name.replace("model", "my_model"))
     shutil.copy(ROOT / "tests" / "fixtures" / "mdl" / "care.mdl", tmp_path / "old_model.mdl")
     return tmp_path
 
@@ -221,12 +226,21 @@ def test_every_block_of_a_page_runs(page: Path, folder: Path) -> None:
         elif language in ("bash", "") and "flowreform " in text:
             for line in commands(text):
                 if line in in_help or line.endswith(LONG):
-                    continue  # run as an example of --help
+                    continue  # run by another test
                 for earlier in earlier_than(line):
                     run_command(earlier)
                 run_command(line)
         elif language == "toml":
             tomllib.loads(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", sorted({f"flowreform {line}" for line in LONG} - set(help_examples())))
+def test_a_long_command_of_a_page_runs(line: str, folder: Path) -> None:
+    """Those that no help shows."""
+    for earlier in earlier_than(line):
+        run_command(earlier)
+    run_command(line)
 
 
 @pytest.mark.parametrize("name", OWN_TEST)
@@ -244,6 +258,6 @@ def test_what_is_run_elsewhere_is_still_there(mark: str) -> None:
 
 
 @pytest.mark.parametrize("line", LONG)
-def test_what_takes_long_is_an_example_of_the_help_or_the_readme(line: str) -> None:
-    text = "\n".join([*help_examples(), (ROOT / "README.md").read_text(encoding="utf-8")])
+def test_what_takes_long_is_an_example_of_the_help_or_a_page(line: str) -> None:
+    text = "\n".join([*help_examples(), *(page.read_text(encoding="utf-8") for page in PAGES)])
     assert f"flowreform {line}" in text

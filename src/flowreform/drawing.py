@@ -25,4 +25,8 @@ def save_picture(path: Path, make: Picture, *, form: str = "png", dpi: int) -> N
     with warnings.catch_warnings(), matplotlib.rc_context(defaults | {"text.parse_math": False, "svg.hashsalt": "flowreform"}):
         metadata = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a script that the font does not have: boxes, and no fault
-        make().savefig(path, format=form, dpi=dpi, metadata=metadata)
+        figure = make()
+        if (layout := figure.get_layout_engine()) is not None:  # worked out once, not again for every format of a figure
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        figure.savefig(path, format=form, dpi=dpi, metadata=metadata)

@@ -114,7 +114,13 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return book
 
 
-@pytest.mark.parametrize("model", CASES)
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, marks=pytest.mark.slow if model in ("stroke_centralisation", "va_transformation") else ())
+        for model in CASES
+    ],
+)
 def test_ironcalc_agrees_with_the_engine(model: str, books: Callable[[str], Path]) -> None:
     experiment, scenario, changes = case_of(model)
     assert len(changes) >= 5

@@ -66,7 +66,13 @@ def test_the_values_are_a_best_fit(name: str) -> None:
     assert max(map(abs, found(name).moves.values())) < 0.25, str(found(name))
 
 
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("mental_health_shift", "va_transformation") else pytest.mark.slow)
+        for name in FITTED
+    ],
+)
 def test_a_value_changed_by_hand_is_noticed(name: str, tmp_path: Path) -> None:
     model, _, question = opened(name)
     first = question.parameters[0]

@@ -57,7 +57,13 @@ def outcomes(model: Model, case: Case, laws: Laws, batch: Sequence[Shares]) -> I
     yield from rules.steady(model, laws, still)
 
 
-@pytest.mark.parametrize("name", bundled("models"))
+LONG = ("canterbury", "reform_levers")
+"""Models of which a few runs take a quarter of a minute."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in bundled("models")]
+)
 def test_no_inputs_in_range_break_a_law(name: str) -> None:
     """A few inputs, the same each time; the slow test looks for new ones."""
     model, case, laws = opened(name)

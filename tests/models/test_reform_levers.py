@@ -64,6 +64,7 @@ def test_pysimlin_agrees_while_the_model_moves(setting: str, tmp_path: Path) -> 
     assert max(found.values()) <= AGREEMENT, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["infections"])
 def test_pysd_agrees_while_the_model_moves(setting: str, tmp_path: Path) -> None:
     model = moving(setting, tmp_path, earlier=EARLY[setting])
@@ -91,6 +92,7 @@ SERIES = {
 """The settings that are fitted, with the month from which plain decay begins."""
 
 
+@pytest.mark.slow
 def test_one_set_of_values_does_better_than_plain_decay() -> None:
     """Exponential decay with a half-life of its own for each measure in each setting has a larger error over the same rows."""
     model = fr.read_model(bundled("models")[MODEL])

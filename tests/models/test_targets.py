@@ -98,12 +98,16 @@ def test_a_mutant_is_caught_by_its_target(model: str, item: dict[str, str], tmp_
     assert not all(low <= value <= high for (low, high), value in found), f"the mutant lives: {found}"
 
 
+LONG_WITNESSES = {(name, "pysd") for name in MODELS if name != "mental_health_shift"} | {("canterbury", "pysimlin")}
+"""Those that take ten seconds to half a minute; every model has one witness that is always run, canterbury's a workbook."""
+
+
 @pytest.mark.requires("pysimlin")
 @pytest.mark.parametrize(
     ("name", "witness"),
     [
-        pytest.param(name, witness, marks=pytest.mark.slow if (name, witness) == ("care_shift", "pysd") else ())
-        for name in MODELS  # PySD takes half a minute over the steps of the largest model
+        pytest.param(name, witness, marks=pytest.mark.slow if (name, witness) in LONG_WITNESSES else ())
+        for name in MODELS
         for witness in ("pysimlin", "pysd")
     ],
 )
