@@ -27,6 +27,7 @@ def save_picture(path: Path, make: Picture, *, form: str = "png", dpi: int) -> N
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a script that the font does not have: boxes, and no fault
         figure = make()
         if (layout := figure.get_layout_engine()) is not None:  # worked out once, not again for every format of a figure
+            figure.set_dpi(dpi)
             layout.execute(figure)
             figure.set_layout_engine("none")
         figure.savefig(path, format=form, dpi=dpi, metadata=metadata)
