@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowreform.text import as_number, exact, number
+from flowreform.text import as_number, as_whole, exact, number
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,17 @@ def test_a_number_as_people_write_it(text: str, value: float) -> None:
 )
 def test_what_only_python_takes_for_a_number_is_none(text: str) -> None:
     assert as_number(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("5", 5), (" -07 ", -7), ("+3\n", 3), ("0" * 5000 + "3", 3), ("9" * 300, 10**300 - 1)]
+)
+def test_a_whole_number_as_people_write_it(text: str, value: int) -> None:
+    assert as_whole(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "1.0", "1e3", "\u00b2", "\uff15", "\u0665", "1_0", "9" * 301, "9" * 5000, "0x1", "5\v"]
+)
+def test_what_only_looks_like_a_whole_number_is_none(text: str) -> None:
+    assert as_whole(text) is None

@@ -57,6 +57,7 @@ def text_row(texts: Iterable[str]) -> str:
 NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 """A number without its sign, as a part of a pattern."""
 _WRITTEN = re.compile(rf"[-+]?{NUMBER}")
+_WHOLE = re.compile(r"([-+]?)0*([0-9]{1,300})")
 
 
 def as_number(text: str) -> float | None:
@@ -68,6 +69,13 @@ def as_number(text: str) -> float | None:
         return None
     value = float(plain)
     return value if value - value == 0 else None
+
+
+def as_whole(text: str) -> int | None:
+    """The whole number that a text spells: a sign or none, digits 0 to 9; None for all else, and for one of more digits than any
+    number here has. `int` takes `1_0` and digits of other scripts, `isdigit` those and `²`, and `int` stops at 4,300 digits."""
+    found = _WHOLE.fullmatch(text.strip(" \t\r\n"))
+    return int(found[1] + found[2]) if found else None
 
 
 # --- numbers and tables ----------------------------------------------------------------------------------------------

@@ -30,6 +30,16 @@ from flowreform.formats.limits import Limits
 from office import recalculated
 
 BEDS = 100.0
+WARDS = """<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
+<header><vendor>v</vendor><product version="1">p</product><name>m</name></header>
+<sim_specs method="RK4" time_units="day"><start>0</start><stop>4</stop><dt>0.5</dt></sim_specs>
+<dimensions><dim name="W"><elem name="a"/><elem name="b"/></dim></dimensions><model><variables>
+<stock name="s"><dimensions><dim name="W"/></dimensions><eqn>j</eqn><outflow>f</outflow></stock>
+<flow name="f"><dimensions><dim name="W"/></dimensions><eqn>s * k</eqn></flow>
+<aux name="k"><dimensions><dim name="W"/></dimensions><eqn>0.1</eqn></aux>
+<aux name="j"><dimensions><dim name="W"/></dimensions>
+<element subscript="a"><eqn>1</eqn></element><element subscript="b"><eqn>2</eqn></element></aux>
+</variables></model></xmile>"""
 CELLS = {"closure_rate": "Inputs!C8", "share_in_use": "Inputs!C9"}
 
 
@@ -369,6 +379,34 @@ def test_a_plain_simulation_is_verified_by_its_inputs(plan: Path, tmp_path: Path
     assert (found.same, found.runs, found.rule) == (True, 2, EXACT)
 
 
+@pytest.mark.parametrize("inputs", [{"closure_rate": [0.01, 0.02]}, {"closure_rate": 0.02, "share_in_use": [0.8, 0.9, 1.0]}, {}])
+def test_inputs_that_are_saved_as_variables_are_inputs(plan: Path, tmp_path: Path, inputs: dict[str, Any]) -> None:
+    shutil.copytree(plan.parent, tmp_path / "ward")
+    fr.write_netcdf(fr.simulate(fr.read_model(tmp_path / "ward" / "model.xmile"), inputs), tmp_path / "ward" / "s.nc")
+    found = check_netcdf(tmp_path / "ward" / "s.nc")
+    assert (found.faults, found.rule) == ((), EXACT)
+
+
+@pytest.mark.parametrize("inputs", [{"k": [0.1, 0.2]}, {"k[a]": [0.1, 0.2]}, {"k": [0.3, 0.4], "k[b]": 0.1}, {"j": [3, 4]}, {}])
+def test_elements_of_inputs_are_told_apart(tmp_path: Path, inputs: dict[str, Any]) -> None:
+    (tmp_path / "m.xmile").write_text(WARDS, encoding="utf-8")
+    fr.write_netcdf(fr.simulate(fr.read_model(tmp_path / "m.xmile"), inputs), tmp_path / "s.nc")
+    assert check_netcdf(tmp_path / "s.nc").faults == ()
+
+
+@pytest.mark.parametrize("command", ["", "flowreform run pace.toml --noise-seed 5"])
+def test_random_functions_are_drawn_again_from_the_seed_of_the_result(plan: Path, tmp_path: Path, command: str) -> None:
+    folder = tmp_path / "ward"
+    shutil.copytree(plan.parent, folder)
+    path = folder / "model.xmile"
+    path.write_text(path.read_text(encoding="utf-8").replace("<eqn>0.05<", "<eqn>0.05 + 0 * RANDOM(0, 1)<"), encoding="utf-8")
+    (folder / "model.toml").unlink()
+    fr.write_netcdf(fr.simulate(fr.read_model(path), noise_seed=5, command=command), folder / "s.nc")
+    assert check_netcdf(folder / "s.nc").faults == ()
+    fr.write_netcdf(fr.read_netcdf(folder / "s.nc").assign_attrs(noise_seed=6, command=""), folder / "s.nc")
+    assert check_netcdf(folder / "s.nc").same
+
+
 def test_the_command_a_result_carries_is_data() -> None:
     found = told(
         "flowreform run x.toml --set 'closure_rate=0.02 1/month' --draws 5 --save open_beds --save-every 3 --engine numba"
@@ -376,6 +414,8 @@ def test_the_command_a_result_carries_is_data() -> None:
     assert found.settings == ("closure_rate=0.02 1/month",)
     assert found.options == {"draws": 5, "save": ["open_beds"], "save_every": 3.0}
     assert found.engine == "numba"
+    assert told("flowreform run x --draws " + "9" * 5000 + " --noise-seed \u00b2 --save-every nan").options == {}
+    assert told("flowreform run x --noise-seed 7 --save-every 1e1").options == {"noise_seed": 7, "save_every": 10.0}
     assert told("flowreform run 'x --draws; rm -rf / `id` $(id) --draws x --engine sh").options == {}
 
 

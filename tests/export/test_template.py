@@ -397,6 +397,22 @@ def test_cells_and_rows_are_put_in_order(filled: Fill, template: Path, tmp_path:
     assert found == SHEET.format(after)
 
 
+@pytest.mark.parametrize("digits", ["\u00b2", "\u0665", "9" * 5000])
+def test_numbers_of_a_sheet_that_are_none_are_left_aside(filled: Fill, template: Path, tmp_path: Path, digits: str) -> None:
+    rows = (
+        f'<cols><col min="1" max="{digits}" style="3"/></cols><sheetData><row r="3" spans="1:{digits}"><c r="B3" s="{digits}"/>'
+    )
+
+    def change(name: str, content: bytes) -> bytes:
+        if name == "xl/workbook.xml":
+            return content.replace(b"<definedName ", f'<definedName localSheetId="{digits}" '.encode(), 1)
+        return SHEET.format(rows + "</row></sheetData>").encode() if name == "xl/worksheets/sheet1.xml" else content
+
+    text = "\n".join(MAP.splitlines()[:9]).replace("beds_by_year", "Plan!B3:C3")
+    out, _ = filled(text, remade(template, tmp_path / "changed.xlsx", change))
+    assert re.search('<c r="B3"><v>[0-9.]{8,}</v></c><c r="C3"><v>', member(out, "xl/worksheets/sheet1.xml"))
+
+
 def test_prefixes_and_a_byte_order_mark_are_kept(filled: Fill, template: Path, tmp_path: Path) -> None:
     sheet = (
         "\ufeff<?xml version='1.0' encoding='utf-8'?>"
@@ -482,6 +498,7 @@ def test_a_file_cut_short_is_refused(filled: Fill, template: Path, tmp_path: Pat
         ("xl/worksheets/sheet1.xml", b"<sheetData>", b"<sheetData>" + b"<a>" * 300, "nested more than"),
         ("xl/worksheets/sheet1.xml", b'r="B3"', b'r="A1B3"', "is no cell"),
         ("xl/worksheets/sheet1.xml", b'<row r="3"', b'<row r="1"', "out of order"),
+        ("xl/worksheets/sheet1.xml", b'<row r="3"', b'<row r="' + b"9" * 5000 + b'"', "out of order"),
         ("[Content_Types].xml", b"sheet.main+xml", b"template.main+xml", "no .xlsx or .xlsm workbook inside"),
     ],
 )

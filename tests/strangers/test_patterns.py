@@ -51,6 +51,7 @@ PIECES = (
 HEADS = ("", "1", "a = 1", "TABBED ARRAY(", '"', "'", "(", "[", "<", ":MACRO: ", "{")
 DIGIT = re.compile(r"(?<!\[\^\\W)(?<!\[\^\\s)(?<!\\)\\d")
 """`\\d` in a pattern, but for `[^\\W\\d]`, a letter of any script."""
+SIMPLE = re.compile(r"\.is(?:digit|numeric|decimal)\(")
 ENOUGH = 0.02
 """Seconds: a text of forty pieces is matched or refused in a thousandth of that."""
 
@@ -88,6 +89,13 @@ def test_no_pattern_takes_digits_of_other_scripts() -> None:
     r"""`\d` matches full-width and Arabic digits, and `float` reads them: a number was another to a person than to us."""
     text = {path: path.read_text(encoding="utf-8") for path in Path(flowreform.__file__).parent.rglob("*.py")}
     lines = [f"{path.name}: {line.strip()}" for path, whole in text.items() for line in whole.splitlines() if DIGIT.search(line)]
+    assert not lines
+
+
+def test_no_text_is_taken_for_a_number_by_isdigit() -> None:
+    """It says yes to `²`, which `int` refuses, and to five thousand digits, which it refuses as well: see `text.as_whole`."""
+    text = {path: path.read_text(encoding="utf-8") for path in Path(flowreform.__file__).parent.rglob("*.py")}
+    lines = [f"{path.name}: {line}" for path, whole in text.items() for line in whole.splitlines() if SIMPLE.search(line)]
     assert not lines
 
 

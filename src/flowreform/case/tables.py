@@ -24,6 +24,7 @@ from flowreform.case.uncertainty import Sourced, Status, Uncertainty
 from flowreform.errors import Finding
 from flowreform.measure import Measure
 from flowreform.names import join, split
+from flowreform.text import as_number
 from flowreform.toml import Document, Table
 
 Strings = Annotated[tuple[str, ...], Strict(False)]
@@ -498,8 +499,8 @@ def written_settings(text: str) -> dict[str, float] | None:
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
             return None
-        try:
-            found[join(*split(name))] = float(value)
-        except ValueError:
+        number = as_number(value)
+        if number is None:
             return None
+        found[join(*split(name))] = number
     return found

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from flowreform.errors import shorten
-from flowreform.text import as_number
+from flowreform.text import as_number, as_whole
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str | int], int]:
@@ -15,9 +15,9 @@ def whole(least: int, most: int | None = None) -> Callable[[str | int], int]:
 
     def read(given: str | int) -> int:
         text = str(given).strip()
-        if as_number(text) is None or not text.lstrip("+-").isdigit():
+        value = as_whole(text)
+        if value is None:
             raise typer.BadParameter(f"'{shorten(str(given), 40)}' is not a whole number.")
-        value = int(text)
         if value < least or (most is not None and value > most):
             limits = f"at least {least}" if most is None else f"from {least} to {most:,}"
             raise typer.BadParameter(f"{shorten(text, 40)} is out of range: {limits}.")

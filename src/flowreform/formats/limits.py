@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from flowreform.errors import Finding, ModelError, error
+from flowreform.text import as_whole
 
 _PREFIX = "FLOWREFORM_MAX_"
 
@@ -46,8 +47,9 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Limits:
         text = settings.get(_variable(field.name), "").strip()
         if not text:
             continue
-        if text.isascii() and text.isdigit() and 0 < len(text) <= 18 and int(text) > 0:
-            values[field.name] = int(text)
+        value = as_whole(text) or 0
+        if 0 < value < 10**18:
+            values[field.name] = value
         else:
             repair = f"write a whole number, as in {_variable(field.name)}={getattr(DEFAULT, field.name)}, or unset it"
             faults.append(error("limit-setting", f'"{text}" is not a limit', repair, element=_variable(field.name)))

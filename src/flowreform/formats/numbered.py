@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from string import digits
 from types import MappingProxyType
 
 from flowreform.builtins import find
@@ -32,7 +33,7 @@ def numbered(model: Model) -> Numbered:
         {name: f"v{at}" for at, name in enumerate(model.variables)},
         {name: f"d{at}" for at, name in enumerate(model.dimensions)},
         {
-            name: name if name.isdigit() else f"e{at}"
+            name: name if set(name) <= set(digits) else f"e{at}"
             for at, name in enumerate(dict.fromkeys(e for dimension in model.dimensions.values() for e in dimension.elements))
         },
     )

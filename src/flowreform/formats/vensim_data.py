@@ -27,7 +27,7 @@ from flowreform.formats.vensim_equations import Unreadable, make_lookup
 from flowreform.formats.vensim_expr import VensimReference
 from flowreform.formats.workbook_cells import UnreadableBook, sheet_cells
 from flowreform.model import Lookup, LookupKind, Number
-from flowreform.text import as_number
+from flowreform.text import as_number, as_whole
 
 _SHEETS = {".xls", ".xlsx", ".xlsm", ".xlsb", ".ods"}
 _CELL = re.compile(r"^\s*([A-Za-z]{1,3})([1-9][0-9]{0,6})\s*(\*?)\s*$")
@@ -76,7 +76,7 @@ class Loader:
         cells = self._texts(self.place(file), tab)
         if end is not None:
             bottom, right = end.top + 1, end.left + 1
-        elif last.strip().isdigit():
+        elif as_whole(last) is not None:
             bottom, right = begin.top + 1, max((len(row) for row in cells), default=0)
         else:
             bottom, right = len(cells), begin.left + 1
@@ -144,8 +144,8 @@ class Loader:
             if len(head) == 1:
                 head, body = [list(row) for row in zip(*head, strict=True)], [list(row) for row in zip(*body, strict=True)]
             x, rows = [row[0] for row in head], body
-        elif across.strip().isdigit() and 0 < int(across) < 10**7:
-            number = int(across) - 1
+        elif 0 < (as_whole(across) or 0) < 10**7:
+            number = (as_whole(across) or 0) - 1
             x = self._cut(path, tab, DataBlock(number, corner.left, number + 1))[0]
             rows = [
                 list(row)

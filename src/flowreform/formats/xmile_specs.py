@@ -11,6 +11,7 @@ from flowreform.errors import shorten
 from flowreform.formats.limits import how_to_raise
 from flowreform.formats.xmile_document import Node, Reading, attribute, line_of, text_of, truth
 from flowreform.model import Dimension, Method, SimSpecs, UnitAlias, canonical
+from flowreform.text import as_whole
 
 _METHODS = {
     "euler": Method.EULER,
@@ -199,16 +200,17 @@ def _elements(node: Node, room: int, reading: Reading) -> dict[str, str]:
     label = node.get("name")
     written = node.findall("elem")
     if not written:
-        size = (node.get("size") or "").strip()
-        if not (size.isascii() and size.isdigit() and len(size) <= 18 and int(size) > 0):
-            reason = f'its size is "{shorten(size, 40)}"' if size else "it has neither size nor elements"
+        written_size = (node.get("size") or "").strip()
+        size = as_whole(written_size) or 0
+        if size <= 0:
+            reason = f'its size is "{shorten(written_size, 40)}"' if written_size else "it has neither size nor elements"
             reading.fault("bad-dimension", reason, "write <elem> elements or a size above zero", at=node, element=label)
             return {}
-        if int(size) > room:
-            reason = f"it has {int(size):,} elements, the limit for all dimensions together is {reading.limits.elements:,}"
+        if size > room:
+            reason = f"it has {size:,} elements, the limit for all dimensions together is {reading.limits.elements:,}"
             reading.fault("too-many-elements", reason, how_to_raise("elements"), at=node, element=label)
             return {}
-        return {str(number): str(number) for number in range(1, int(size) + 1)}
+        return {str(number): str(number) for number in range(1, size + 1)}
     elements: dict[str, str] = {}
     for child in written:
         name = reading.name(child, f"element of {shorten(label)}")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from math import isclose, isfinite
 from pathlib import Path
+from string import digits
 
 from flowreform.model import Model, UnitAlias
 
@@ -54,7 +55,7 @@ class Unit:
         return Unit(self.factor**exponent, _raise(self.powers, exponent), _raise(self.names, exponent))
 
     def __str__(self) -> str:
-        names = sorted(self.names, key=lambda item: not (item[0] in COUNTS or item[0][0].isdigit()))
+        names = sorted(self.names, key=lambda item: not (item[0] in COUNTS or item[0][0] in digits))
         above = [_spell(name, power) for name, power in names if power > 0]
         below = [_spell(name, -power) for name, power in names if power < 0]
         top = "*".join(above) or ("1" if below else "dimensionless")

@@ -18,6 +18,7 @@ from flowreform.export.template.archive import Archive, read_archive
 from flowreform.export.template.sheet import Tag, address, column_number, walk
 from flowreform.export.template.workbook import Workbook, read_workbook
 from flowreform.formats.limits import from_environment
+from flowreform.text import as_whole
 
 MOST_BYTES = 400_000_000
 """Bytes that the largest part of a live workbook may unpack to: what 2,000,000 formulas take."""
@@ -111,7 +112,8 @@ def _walked(content: bytes, file: str, part: str) -> tuple[dict[Cell, Formula], 
         nonlocal row, column, begin, deepest, widest
         if tag.name == "row" and depth == 3:
             text = tag.attributes.get("r", "")
-            row, column = int(text) if text.isascii() and text.isdigit() and len(text) <= 7 else row + 1, 0
+            number = as_whole(text) or 0
+            row, column = number if 0 < number < 10**7 else row + 1, 0
         elif tag.name == "c" and depth == 4:
             reference = tag.attributes.get("r")
             column = column_number(reference.rstrip("0123456789")) if reference else column + 1
@@ -134,7 +136,8 @@ def _walked(content: bytes, file: str, part: str) -> tuple[dict[Cell, Formula], 
 def _row_number(reference: str) -> int:
     """The row of `B12`; 0 where there is none."""
     digits = reference.lstrip(ascii_letters)
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 7 else 0
+    number = as_whole(digits) or 0
+    return number if 0 < number < 10**7 else 0
 
 
 def _plain(text: str) -> str:

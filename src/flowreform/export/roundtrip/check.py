@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import digits
 from typing import Any
 
 import numpy as np
@@ -265,7 +266,7 @@ def _tokens(formula: str) -> list[object]:
     for token in _TOKEN.findall(formula.lstrip("=")):
         if token.isspace():
             continue
-        if token[0].isdigit() or (token[0] == "." and len(token) > 1):
+        if token[0] in digits or (token[0] == "." and len(token) > 1):
             previous = found[-1] if found else ""
             joined = isinstance(previous, str) and (previous.isalpha() or previous in ("$", "_"))
             found.append(token if joined else float(token))

@@ -26,6 +26,7 @@ from flowreform.files import open_plain
 from flowreform.formats import VENSIM_SUFFIXES, XMILE_SUFFIXES, Kind, bundled, read_model
 from flowreform.model import Model
 from flowreform.names import Named, base_values, element_names, split
+from flowreform.text import as_number, as_whole
 from flowreform.toml import MAX_BYTES
 
 INPUTS, SCENARIOS, CONTROL, PROVENANCE = "Inputs", "Scenarios", "Control", "Provenance"
@@ -254,7 +255,7 @@ def _number(cell: Raw, name: str, model: Model, findings: list[Finding], file: s
         return refuse("empty", "the value is missing", f"write a number; the model has {bases(model)[name]:g}")
     if isinstance(content, bool) or not isinstance(content, int | float):
         shown = shorten(str(content), 40)
-        comma = isinstance(content, str) and content.replace(",", ".", 1).replace(".", "", 1).strip("-+ ").isdigit()
+        comma = isinstance(content, str) and as_number(content.replace(",", ".", 1)) is not None
         return refuse("text", f'"{shown}" is not a number', "write a decimal point, as a number" if comma else "write a number")
     number = float(content)
     low, high = model.variables[split(name)[0]].range
@@ -310,7 +311,11 @@ def find_origin(facts: Mapping[str, Any], file: Path) -> ResultOrigin:
     if found.model.sha256 != model_hash:
         raise ExperimentError(_changed("model", found.model.name, model_hash, found.model.sha256, file))
     case_hash = str(facts.get("case_sha256") or "")
-    return ResultOrigin(found, told(str(facts.get("command", ""))), (found.case.sha256 if found.case else "") == case_hash)
+    said = told(str(facts.get("command", "")))
+    seed = as_whole(str(facts.get("noise_seed", "")))
+    if seed is not None:  # a call from Python leaves no command
+        said = replace(said, options={**said.options, "noise_seed": seed})
+    return ResultOrigin(found, said, (found.case.sha256 if found.case else "") == case_hash)
 
 
 def _wanted(digest: str, name: str, kind: Kind, file: Path, suffixes: Sequence[str], most: int) -> Path:
@@ -380,13 +385,10 @@ def told(command: str) -> Told:
                 settings.append(value)
             case "--save":
                 save.append(value)
-            case "--draws" if value.isascii() and value.isdigit():
-                options["draws"] = int(value)
-            case "--save-every":
-                try:
-                    options["save_every"] = float(value)
-                except ValueError:
-                    continue
+            case "--draws" | "--noise-seed" if (count := as_whole(value)) is not None:
+                options[word[2:].replace("-", "_")] = count
+            case "--save-every" if (number := as_number(value)) is not None:
+                options["save_every"] = number
             case "--engine" if value in ("auto", "python", "numba", "pysd"):
                 engine = value
     if save:

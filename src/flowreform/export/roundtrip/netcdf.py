@@ -8,7 +8,7 @@ gives; elsewhere within 1e-9 of the largest value of each series (rule 6).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,14 @@ from flowreform.errors import ExperimentError, error
 from flowreform.experiment.options import with_options
 from flowreform.export.roundtrip.inputs import ResultOrigin, find_origin
 from flowreform.formats import is_bundled
-from flowreform.names import RESERVED
+from flowreform.names import RESERVED, element_names
 from flowreform.results import read_netcdf
 from flowreform.runs import simulated
 
 if TYPE_CHECKING:
     from xarray import Dataset
+
+    from flowreform.model import Model
 
 TOLERANCE = 1e-9
 EXACT = "equal to the last bit"
@@ -80,14 +82,29 @@ def _again(ds: Dataset, origin: ResultOrigin, progress: Progress | None) -> Data
             str(name): np.asarray(data.values).tolist()
             for name, data in ds.data_vars.items()
             if data.dims == ("run",) and name not in RESERVED and not str(name).startswith("reads_outside_")
-        }
-        model = origin.experiment.model
+        } | _parameters(ds, origin.experiment.model)
+        model = replace(origin.experiment.model, noise_seed=origin.told.options.get("noise_seed"))
         return simulated(model, inputs, engine=engine, save=saved, save_every=every, progress=progress)
     options: dict[str, Any] = dict(origin.told.options) | {"save": saved, "draws": int(ds.sizes["draw"])}
     if every is not None:
         options["save_every"] = every
     experiment = with_options(origin.experiment, options, origin.told.settings)
     return fr.run(experiment, engine=engine, progress=progress)
+
+
+def _parameters(ds: Dataset, model: Model) -> dict[str, list[float]]:
+    """The value in each run of every parameter that was saved as a variable: an input that is saved stands there alone. Elements
+    that were set one by one stand in the file by their own names."""
+    found: dict[str, list[float]] = {}
+    for name, variable in model.parameters.items():
+        if name not in ds or ds[name].dims[:2] != ("run", "time"):
+            continue
+        rows = np.asarray(ds[name].values, dtype=np.float64)[:, :1].reshape(ds.sizes["run"], -1)
+        elements = element_names(model, variable)
+        rest = [at for at, element in enumerate(elements) if element == name or element not in ds]
+        if rows.shape[1] == len(elements) and rest and (rows[:, rest] == rows[:, rest[:1]]).all():
+            found[name] = rows[:, rest[0]].tolist()
+    return found
 
 
 def _compared(ds: Dataset, again: Dataset) -> Compared:

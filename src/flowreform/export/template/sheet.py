@@ -14,7 +14,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from flowreform.errors import ExperimentError, error
-from flowreform.text import exact
+from flowreform.text import as_whole, exact
 
 MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384
 _CELL = re.compile(r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})")
@@ -49,8 +49,10 @@ class Area:
 
 
 def column_number(letters: str) -> int:
-    """`A` is 1, `AA` is 27."""
+    """`A` is 1, `AA` is 27; 0 for more letters than any column has."""
     found = 0
+    if len(letters) > 3:
+        return found
     for letter in letters.upper():
         found = found * 26 + ord(letter) - 64
     return found
@@ -298,9 +300,9 @@ class _SheetScanner:
             if block is not None:
                 self.scan.merged.append(block)
         elif depth == 3 and tag.name == "col" and "style" in tag.attributes:
-            first, last = tag.attributes.get("min", ""), tag.attributes.get("max", "")
-            if first.isdigit() and last.isdigit():
-                self.columns.append((int(first), int(last), tag.attributes["style"]))
+            first, last = (as_whole(tag.attributes.get(key, "")) for key in ("min", "max"))
+            if first is not None and last is not None:
+                self.columns.append((first, last, tag.attributes["style"]))
 
     def closed(self, name: str, depth: int, inside: int, stop: int) -> None:
         """An end tag of the sheet."""
@@ -329,7 +331,7 @@ class _SheetScanner:
     def _row(self, tag: Tag) -> None:
         assert self.scan is not None
         text_ = tag.attributes.get("r")
-        number = self.row_number + 1 if text_ is None else int(text_) if text_.isascii() and text_.isdigit() else 0
+        number = self.row_number + 1 if text_ is None else as_whole(text_) or 0
         if number <= self.row_number:
             raise self.fail(f"its rows are out of order at row {self.row_number}")
         self.row_number, self.column = number, 0
@@ -388,7 +390,7 @@ def patched(content: bytes, found: Scan, values: Mapping[Cell, Value]) -> bytes:
 
 def _cell(prefix: str, row: int, column: int, style: str | None, value: Value) -> bytes:
     """A cell's XML: a number in full, text inside the cell itself, or nothing but the style."""
-    head = f'<{prefix}c r="{address(row, column)}"' + (f' s="{int(style)}"' if style and style.isdigit() else "")
+    head = f'<{prefix}c r="{address(row, column)}"' + (f' s="{number}"' if (number := as_whole(style or "")) is not None else "")
     if value is None:
         return f"{head}/>".encode()
     if isinstance(value, str):
@@ -409,7 +411,8 @@ def _into_row(found: Scan, row: SheetRow, values: Mapping[Cell, Value]) -> list[
     }
     changes: dict[str, str | None] = {}
     if "spans" in row.tag.attributes:
-        numbers = [int(part) for part in row.tag.attributes["spans"].replace(":", " ").split() if part.isdigit()]
+        words = row.tag.attributes["spans"].replace(":", " ").split()
+        numbers = [number for number in map(as_whole, words) if number is not None]
         numbers += list(new)
         changes["spans"] = f"{min(numbers)}:{max(numbers)}"
     if row.tag.closed:

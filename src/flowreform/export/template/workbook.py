@@ -10,6 +10,7 @@ from typing import Any
 from flowreform.errors import ExperimentError, Finding, did_you_mean, error
 from flowreform.export.template.archive import Archive
 from flowreform.export.template.sheet import Area, Edit, Tag, area, edited, split_sheet, start_tag, walk
+from flowreform.text import as_whole
 
 _KINDS = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml": ".xlsx",
@@ -140,7 +141,8 @@ def read_workbook(archive: Archive) -> Workbook:
     names = {}
     for node in root.iterfind("{*}definedNames/{*}definedName"):
         name, local = node.get("name", ""), node.get("localSheetId", "")
-        owner = sheets[int(local)].name.lower() if local.isdigit() and int(local) < len(sheets) else ""
+        place = as_whole(local)
+        owner = sheets[place].name.lower() if place is not None and 0 <= place < len(sheets) else ""
         if not name.lower().startswith("_xlnm."):
             names[owner, name.lower()] = (name, (node.text or "").strip())
     chain = next((place for relation, place in parts.values() if relation == "calcChain"), "")

@@ -21,6 +21,7 @@ from flowreform.export.workbook.printer import Addresses, PointCells
 from flowreform.export.workbook.source import InputCell, WorkbookSource
 from flowreform.files import Unfailing, temporary_folder
 from flowreform.program import Drive, walk
+from flowreform.text import as_whole
 
 LeverAt = tuple[int, int, int]
 """A lever over time: its series, the scenario that sets it, and half steps after the time of the row."""
@@ -446,8 +447,13 @@ def chart_text(text: str, limit: int = 120) -> str:
 def source_date() -> datetime.date | None:
     """The date of SOURCE_DATE_EPOCH, where it is set: a workbook holds no clock. Raises ExperimentError for what is no date."""
     text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    seconds = as_whole(text)
     try:
-        return datetime.datetime.fromtimestamp(int(text), tz=datetime.UTC).date() if text else None
+        if seconds is None:
+            raise ValueError(text)
+        return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC).date()
     except (ValueError, OverflowError, OSError) as fault:
         reason, repair = f"{shorten(text)} is no number of seconds since 1970", "correct it, or unset it"
         raise ExperimentError(error("source-date", reason, repair, element="SOURCE_DATE_EPOCH")) from fault
