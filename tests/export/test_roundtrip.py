@@ -249,6 +249,28 @@ def test_a_far_corner_in_a_row_that_says_another_number(plan: Path, tmp_path: Pa
     assert "its last cell is XFD1048576" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (b'<c r="A99999999999999999999"><v>1</v></c>', '"A99999999999999999999" is no cell'),
+        (b'<c r="ZZZZZZZ1"><v>1</v></c>', '"ZZZZZZZ1" is no cell'),
+        (b'<c r="' + b"A" * 200_000 + b'1"><v>1</v></c>', "is no cell"),
+        (b'<c r="A1048577"><v>1</v></c>', '"A1048577" is no cell'),
+        (b'<other><c r="XFD1048576"><v>1</v></c></other>', "its last cell is XFD1048576"),
+        (b'<c r="XFD1" t="s"><v>99999999</v></c>', "the sheets cannot be read: "),
+    ],
+)
+def test_cells_that_are_none_are_one_line(plan: Path, tmp_path: Path, cell: bytes, words: str) -> None:
+    """calamine asks for as much memory as they say, or raises what is no ValueError."""
+    archive = read_archive(plan, Limits())
+    part = read_workbook(archive).sheet("Inputs").part  # type: ignore[union-attr]
+    content = archive.read(part).replace(b"</row>", cell + b"</row>", 1)
+    (tmp_path / "odd.xlsx").write_bytes(archive.with_members({part: content}))
+    result = run("verify", tmp_path / "odd.xlsx")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert words in result.stderr
+
+
 # --- verify ----------------------------------------------------------------------------------------------------------
 
 

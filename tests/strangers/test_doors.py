@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 BOLTS = {
     "witness": [("analyse/assessment.py", "    if is_bundled(model.path):\n", "    if True:\n")],
     "recorded_engine": [
-        ("export/roundtrip/netcdf.py", 'if ds.attrs.get("engine") == "pysd" and not', "if False and not"),
+        ("export/roundtrip/netcdf.py", 'if str(ds.attrs.get("engine")) == "pysd" and not', "if False and not"),
     ],
     "modules_here": [("processes.py", '"-P", "-m"', '"-m"'), ("processes.py", '"cwd": SOURCE, ', "")],
     "settings_here": [("cli.py", "    leave_settings_unread()\n", "")],
@@ -29,7 +29,7 @@ BOLTS = {
     ],
     "link_for_the_lock": [("sweeps/lock.py", 'getattr(os, "O_NOFOLLOW", 0)', "0")],
     "folder_elsewhere": [
-        ("files.py", "    if place.parent.resolve() != folder.resolve().joinpath(*parts[:-1]):", "    if False:"),
+        ("files.py", "    if resolved(place.parent) != resolved(folder).joinpath(*parts[:-1]):", "    if False:"),
     ],
     "device_in_the_ledger": [
         ("files.py", "    if not stat.S_ISREG(os.fstat(handle).st_mode):", "    if False:"),

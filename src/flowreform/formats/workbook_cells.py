@@ -35,7 +35,12 @@ def sheet_cells(path: Path, sheet: str, most: int) -> list[list[Any]]:
     """The rows of a sheet, from its first cell A1: numbers, and anything else as text; case of its name does not matter.
 
     `most` is how many cells there may be from the first to the last. Raises UnreadableBook."""
-    beside = processes.of_module(__name__, str(path.resolve()), sheet, str(most))
+    return sheets_cells(path, [sheet], most)[0]
+
+
+def sheets_cells(path: Path, sheets: Sequence[str], most: int) -> list[list[list[Any]]]:
+    """The rows of several sheets, in one process. Raises UnreadableBook."""
+    beside = processes.of_module(__name__, str(path.resolve()), str(most), *sheets)
     try:
         done = subprocess.run(**beside, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as fault:
@@ -48,27 +53,30 @@ def sheet_cells(path: Path, sheet: str, most: int) -> list[list[Any]]:
         raise UnreadableBook("it takes more memory than it may, or is damaged") from fault
     if "cells" not in answer:
         raise UnreadableBook(answer["reason"], answer.get("names", ()))
-    cells: list[list[Any]] = answer["cells"]
+    cells: list[list[list[Any]]] = answer["cells"]
     return cells
 
 
-def main(path: str, sheet: str, most: int) -> dict[str, Any]:
+def main(path: str, most: int, sheets: Sequence[str]) -> dict[str, Any]:
     """What the child answers."""
     from python_calamine import CalamineError, CalamineWorkbook
 
+    plain = (str, int, float)
+    cells = []
     try:
         with CalamineWorkbook.from_path(path) as book:
-            name = next((other for other in book.sheet_names if other.lower() == sheet.lower()), None)
-            if name is None:
-                return {"reason": f"it has no sheet {sheet!r}", "names": book.sheet_names[:5]}
-            found = book.get_sheet_by_name(name)
-            if found.end is not None and (found.end[0] + 1) * (found.end[1] + 1) > most:
-                return {"reason": f"sheet {name!r} spans more than {most:,} cells"}
-            rows = found.to_python(skip_empty_area=False)
+            for sheet in sheets:
+                name = next((other for other in book.sheet_names if other.lower() == sheet.lower()), None)
+                if name is None:
+                    return {"reason": f"it has no sheet {sheet!r}", "names": book.sheet_names[:5]}
+                found = book.get_sheet_by_name(name)
+                if found.end is not None and (found.end[0] + 1) * (found.end[1] + 1) > most:
+                    return {"reason": f"sheet {name!r} spans more than {most:,} cells"}
+                rows = found.to_python(skip_empty_area=False)
+                cells.append([[cell if isinstance(cell, plain) else str(cell) for cell in row] for row in rows])
     except (CalamineError, OSError, ValueError, MemoryError) as fault:
         return {"reason": str(fault)[:100]}
-    plain = (str, int, float)
-    return {"cells": [[cell if isinstance(cell, plain) else str(cell) for cell in row] for row in rows]}
+    return {"cells": cells}
 
 
 def _hold_memory(most: int) -> None:
@@ -81,5 +89,5 @@ def _hold_memory(most: int) -> None:
 
 
 if __name__ == "__main__":
-    _hold_memory(int(sys.argv[3]))
-    json.dump(main(sys.argv[1], sys.argv[2], int(sys.argv[3])), sys.stdout)
+    _hold_memory(int(sys.argv[2]))
+    json.dump(main(sys.argv[1], int(sys.argv[2]), sys.argv[3:]), sys.stdout)

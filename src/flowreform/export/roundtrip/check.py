@@ -180,14 +180,16 @@ def _compared(sheets: Sheets, should: Recorded, found: Given, changed: tuple[Any
     different: list[tuple[str, object, object]] = []
     formulas = values = 0
     largest = 0.0
-    for name, cells in should.sheets.items():
-        live = {cell: content for cell, content in cells.items() if isinstance(content, Live)}
-        if not live and name not in FROZEN:
-            continue
+    wanted = {
+        name: live
+        for name, cells in should.sheets.items()
+        if (live := {cell: content for cell, content in cells.items() if isinstance(content, Live)}) or name in FROZEN
+    }
+    for name in wanted:
         if name not in sheets.names:
             reason = "the sheet is missing"
             raise ExperimentError(error("no-sheet", reason, "put it back, or export anew", file=sheets.file, element=name))
-        grid = sheets.grid(name)
+    for (name, live), grid in zip(wanted.items(), sheets.grids(tuple(wanted)), strict=True):
         there, rows = grid.formulas, grid.rows
         formulas += len(live)
         broken = set()
@@ -209,7 +211,9 @@ def _compared(sheets: Sheets, should: Recorded, found: Given, changed: tuple[Any
                 elif cell not in broken:
                     largest = max(largest, away)
         if name in FROZEN:
-            numbers = {cell: c for cell, c in cells.items() if isinstance(c, int | float) and not isinstance(c, bool)}
+            numbers = {
+                cell: c for cell, c in should.sheets[name].items() if isinstance(c, int | float) and not isinstance(c, bool)
+            }
             altered += [place(name, cell) for cell, number in numbers.items() if _value(rows, cell) != number]
     return Checked(found.chosen, formulas, values, largest, changed, tuple(overwritten), tuple(altered), tuple(different))
 

@@ -141,8 +141,8 @@ def read_workbook(archive: Archive) -> Workbook:
     names = {}
     for node in root.iterfind("{*}definedNames/{*}definedName"):
         name, local = node.get("name", ""), node.get("localSheetId", "")
-        place = as_whole(local)
-        owner = sheets[place].name.lower() if place is not None and 0 <= place < len(sheets) else ""
+        at = as_whole(local)
+        owner = sheets[at].name.lower() if at is not None and 0 <= at < len(sheets) else ""
         if not name.lower().startswith("_xlnm."):
             names[owner, name.lower()] = (name, (node.text or "").strip())
     chain = next((place for relation, place in parts.values() if relation == "calcChain"), "")
