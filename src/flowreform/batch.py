@@ -13,7 +13,7 @@ from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Points, Scenario
 from flowreform.lower import lower
 from flowreform.model import Model, Variable
-from flowreform.names import element_names, split
+from flowreform.names import Named, base_values, element_names, split
 from flowreform.program import Program
 from flowreform.streams import noise
 from flowreform.trace import Failure, first_failure
@@ -283,6 +283,21 @@ def _strays(program: Program, found: Trajectories) -> dict[str, np.ndarray]:
     return {name: row for name, row in counts.items() if row.any()}
 
 
+def _not_of_the_file(model: Model) -> Iterator[tuple[str, float]]:
+    """The numbers of parameters that are not those of the model's file: a system that was entered."""
+    from flowreform.formats import read_model
+
+    assert model.path is not None
+    written = read_model(model.path)
+    for name, variable in model.parameters.items():
+        before = written.variables.get(name)
+        if before is None or before.equations == variable.equations:
+            continue
+        values = zip(element_names(model, variable), base_values(model, Named(name, variable)), strict=True)
+        was = base_values(written, Named(name, before))
+        yield from (pair for pair, old in zip(values, was, strict=True) if pair[1] != old)
+
+
 def _pysd(
     model: Model,
     save: Sequence[str],
@@ -303,7 +318,8 @@ def _pysd(
     if model.path is None:
         raise ExperimentError(error("pysd-file", "the engine pysd needs a model read from a file", "use engine='auto'"))
     specs = dataclasses.replace(model.specs, save_every=save_every or model.specs.save_every)
-    found = run_pysd(model.path, columns, save, model=model, specs=specs)
+    own = {name: np.full(runs, value) for name, value in _not_of_the_file(model)}
+    found = run_pysd(model.path, {**own, **columns}, save, model=model, specs=specs)
     values = {name: np.broadcast_to(array, (*array.shape[:-1], runs)) for name, array in found.values.items()}
     bad = np.zeros(runs, dtype=bool)
     for array in values.values():

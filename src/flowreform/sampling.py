@@ -48,7 +48,8 @@ def draws(experiment: Subject) -> Dataset:
     """The samples of an experiment's uncertainties: one variable for each, float64 (draw), in the model's unit.
 
     `experiment` is an Experiment, a bundled name, a path, or a Model. They are the values with which `fr.run` runs every
-    scenario, and those of an arrayed parameter stand under the names of its elements. Raises what reading raises::
+    scenario, and those of an arrayed parameter stand under the names of its elements;
+    numbers of a system that was entered are the same in every draw. Raises what reading raises::
 
         fr.draws("care_shift_build_or_close_first").to_dataframe().describe()
     """
@@ -63,6 +64,12 @@ def draws(experiment: Subject) -> Dataset:
         label = (item.label if item else "") or name.replace("_", " ")
         distribution = "posterior" if name in conditioned else str(item)
         data[name] = ("draw", column, {"units": unit, "long_name": label, "distribution": distribution})
+    for name, value in (experiment.system.values if experiment.system else {}).items():
+        if name not in data and split(name)[0] not in data:
+            unit = experiment.model.variables[split(name)[0]].units or ""
+            label = name.replace("_", " ")
+            about = {"units": unit, "long_name": label, "distribution": "held: of the system"}
+            data[name] = ("draw", np.full(experiment.draws, value), about)
     attributes = {"experiment": experiment.name, "design": experiment.design, "seed": experiment.seed}
     return xr.Dataset(data, {"draw": np.arange(experiment.draws)}, attributes)
 

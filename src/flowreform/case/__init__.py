@@ -14,6 +14,8 @@ from flowreform.case.checks import check_case, check_fit
 from flowreform.case.ensemble import NAME as POSTERIOR
 from flowreform.case.ensemble import Ensemble, misfits, read_ensemble
 from flowreform.case.fingerprint import fingerprint
+from flowreform.case.form import NAME as FORM
+from flowreform.case.form import read_form
 from flowreform.case.observations import Observation, read_observations
 from flowreform.case.periods import settled
 from flowreform.case.series_units import in_units_of
@@ -116,6 +118,7 @@ def read_case(model: Model) -> Case | None:
     case = build_case(source, model, observations, path)
     if case is not None and not source.failed:
         case = _with_ensemble(case, model, path.with_name(POSTERIOR), source.findings)
+        case = replace(case, form=read_form(path.with_name(FORM), model, source.findings))
     if case is None or source.failed:
         raise ModelError(source.findings)
     return case

@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field, Strict
 
 from flowreform.calendar import Calendar, DatedPeriod
 from flowreform.case.ensemble import Ensemble
+from flowreform.case.form import Form
 from flowreform.case.observations import Observation
 from flowreform.case.uncertainty import Sourced, Status, Uncertainty
 from flowreform.errors import Finding
@@ -440,7 +441,8 @@ class WorkbookTable(Table):
 class Case:
     """A case file, checked against its model. All names are canonical; mappings are read-only and in file order.
 
-    `observations` are the rows of `reference.csv` beside it, `ensemble` the draws of `posterior.csv`, if there.
+    `observations` are the rows of `reference.csv` beside it, `ensemble` the draws of `posterior.csv`,
+    `form` what a system can count (`form.csv`), if there.
     `findings` holds the warnings, `document` the file as written.
     """
 
@@ -463,6 +465,7 @@ class Case:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
     ensemble: Ensemble | None = field(default=None, compare=False)
+    form: Form | None = field(default=None, compare=False, repr=False)
     path: Path | None = field(default=None, compare=False)
     sha256: str = ""
     findings: tuple[Finding, ...] = field(default=(), compare=False)

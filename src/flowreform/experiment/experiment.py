@@ -35,9 +35,11 @@ from flowreform.experiment.parts import (
     paper_of,
     saved,
     still,
+    still_drawn,
     uncertainties_of,
 )
 from flowreform.experiment.settings import Scenario, SettingReader
+from flowreform.experiment.system import System, system_of
 from flowreform.experiment.tables import (
     MAX_RUNS,
     MAX_SCENARIOS,
@@ -53,7 +55,7 @@ from flowreform.model import Model
 from flowreform.text import Manual, Shown, columns, number
 from flowreform.toml import Document, Loc, Source
 
-KEYS = ("experiment", "scenarios", "uncertainties", "correlations", "kpis", "sweep", "paper")
+KEYS = ("experiment", "scenarios", "uncertainties", "correlations", "kpis", "sweep", "paper", "system")
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -106,6 +108,7 @@ class Experiment(Manual):
     origins: Mapping[str, Origin] = field(default_factory=dict)
     sweep: SweepTable = field(default_factory=SweepTable)
     paper: PaperTable = field(default_factory=PaperTable)
+    system: System | None = None
     path: Path | None = field(default=None, compare=False)
     sha256: str = ""
     findings: tuple[Finding, ...] = field(default=(), compare=False)
@@ -135,6 +138,7 @@ class Experiment(Manual):
         ensemble: str | Sequence[str] | Ensemble | None = None,
         sweep: object = None,
         paper: object = None,
+        system: Mapping[str, object] | System | None = None,
         name: str | None = None,
         checked: bool = False,
         **fields: Any,
@@ -144,7 +148,7 @@ class Experiment(Manual):
             "question": question, "start": start, "stop": stop, "appraisal_end": appraisal_end, "save": save,
             "save_every": save_every, "draws": draws, "design": design, "seed": seed, "noise_seed": noise_seed,
             "baseline": baseline, "correlations": correlations, "ensemble": ensemble, "sweep": sweep, "paper": paper,
-            "name": name,
+            "system": system, "name": name,
         }  # fmt: skip
         if not checked:
             if fields:
@@ -177,6 +181,11 @@ class Experiment(Manual):
         return saved_times(self.start, self.run_stop, self.save_every)
 
     @property
+    def unfilled(self) -> tuple[Model, Case | None]:
+        """The model and its case before a system was entered: those of the files."""
+        return self.system.unfilled if self.system else (self.model, self.case)
+
+    @property
     def levers(self) -> Mapping[str, Lever]:
         """The levers of the case; empty without one."""
         return self.case.levers if self.case else {}
@@ -193,6 +202,7 @@ class Experiment(Manual):
         ensemble: str | Sequence[str] | Ensemble | None = None,
         sweep: object = None,
         paper: object = None,
+        system: Mapping[str, object] | None = None,
         **keys: Any,
     ) -> Experiment:
         """The experiment with some of it changed, checked again: `exp.with_(draws=500, scenario="shift")`.
@@ -216,7 +226,8 @@ class Experiment(Manual):
             "baseline": self.baseline if self.baseline in kept else next(iter(kept), None),
         }
         given = own | keys | {
-            "model": self.model,
+            "model": self.unfilled[0],
+            "system": (self.system.table if self.system else None) if system is None else system,
             "scenarios": kept,
             "uncertainties": (self.uncertainties or None) if uncertainties is None else uncertainties,
             "kpis": self.kpis if kpis is None else kpis,
@@ -228,7 +239,10 @@ class Experiment(Manual):
         if uncertainties is not None and correlations is None:
             names = set(names_of(uncertainties, self.case.uncertainties if self.case else {}))
             given["correlations"] = [item for item in self.correlations if set(item.between) <= names]
-        fields = _built(given, self.case) | {"charts": self.charts}
+        if self.system:
+            own_pairs = self.system.correlations
+            given["correlations"] = [item for item in given["correlations"] if item not in own_pairs]
+        fields = _built(given, self.unfilled[1]) | {"charts": self.charts}
         was = {f"{key}.{name}": item for key in ("uncertainties", "kpis") for name, item in getattr(self, key).items()}
         now = {f"{key}.{name}": item for key in ("uncertainties", "kpis") for name, item in fields[key].items()}
         kept_origins = {name: self.origins[name] for name, item in now.items() if name in self.origins and was.get(name) == item}
@@ -324,6 +338,7 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
         "uncertainties": case.uncertainties if case and not whole else {},
         "kpis": case.kpis if case and not whole else {},
     }
+    together = experiment.system.correlations if experiment.system else ()
     table: dict[str, Any] = {
         "experiment": {
             "title": experiment.title,
@@ -342,10 +357,11 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
             "uncertainties": list(experiment.uncertainties),
             "kpis": list(experiment.kpis),
         },
+        "system": plain(experiment.system.table) if experiment.system else {},
         "sweep": plain(experiment.sweep),
         "paper": plain(experiment.paper) if experiment.paper != PaperTable() else {},
         "scenarios": {name: scenario_table(scenario) for name, scenario in experiment.scenarios.items()},
-        "correlations": [item.model_dump(mode="json") for item in experiment.correlations],
+        "correlations": [item.model_dump(mode="json") for item in experiment.correlations if item not in together],
     }
     ensemble = _asked_ensemble(experiment)
     if isinstance(ensemble, Ensemble):
@@ -383,16 +399,18 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
     source.only(KEYS)
     raw = source.required("experiment", "title, question and model")
     table = source.parse(ExperimentTable, raw, ("experiment",))
+    model, case, system = system_of(source, model, case)
     scenarios = _scenarios(source, model, case)
     settled = table or _usable(raw)
     if settled.noise_seed is not None:
         model = dataclasses.replace(model, noise_seed=settled.noise_seed)
     start, stop, every = horizon_of(settled, model, source)
     origins: dict[str, Origin] = {}
-    uncertainties = uncertainties_of(settled, source, model, case, origins)
+    uncertainties = uncertainties_of(settled, source, model, case, origins, system.entered if system else {})
     varies = settled.draws > 1 or settled.uncertainties is not None
     ensemble = ensemble_of(settled, source, case, uncertainties) if varies else None
     correlations = correlations_of(source, uncertainties, varies)
+    correlations += still_drawn(system.correlations, uncertainties) if system else ()
     appraisal_end = appraisal_end_of(settled, (start, stop, every), model, source)
     kpis = kpis_of(settled, source, model, case, (start, stop, every), origins)
     baseline = settled.baseline if settled.baseline is not None else next(iter(scenarios))
@@ -427,6 +445,7 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
         origins=MappingProxyType(origins),
         sweep=source.parse(SweepTable, source.table("sweep"), ("sweep",)) or SweepTable(),
         paper=paper_of(source, model, scenarios, kpis),
+        system=system,
         path=path,
         sha256=source.document.sha256,
         findings=source.warnings,

@@ -62,6 +62,8 @@ def as_table(given: Mapping[str, Any], model: Model, case: Case | None) -> dict[
         table["scenarios"] = {str(name): scenario_table(item) for name, item in given["scenarios"].items()}
     if given["correlations"]:
         table["correlations"] = [plain(item) for item in given["correlations"]]
+    if given.get("system"):
+        table["system"] = plain(given["system"])
     if given["sweep"] is not None:
         table["sweep"] = plain(given["sweep"])
     if given["paper"] is not None:

@@ -87,7 +87,7 @@ def _again(found: Experiment, options: Mapping[str, Any]) -> Experiment:
     document = _document(found)
     table = {**document.table, "experiment": {**document.table["experiment"], **options}}
     source = Source(replace(document, table=table))
-    built = build_experiment(source, found.model, found.case, found.path)
+    built = build_experiment(source, *found.unfilled, found.path)
     if built is None or source.failed:
         raise ExperimentError([_of_option(finding, options) for finding in source.findings])
     return built

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -229,6 +230,7 @@ def uncertainties_of(
     model: Model,
     case: Case | None,
     origins: dict[str, Origin],
+    entered: Mapping[str, Uncertainty | None] = MappingProxyType({}),
 ) -> dict[str, Uncertainty]:
     known = case.uncertainties if case else {}
     overrides = overrides_of(source, "uncertainties")
@@ -248,6 +250,9 @@ def uncertainties_of(
             source.fault("unknown-parameter", loc, named.reason, named.repair, element=text)
             continue
         item = source.parse(Uncertainty, _merged(raw, case_table(case, "uncertainties", name), source, loc), loc)
+        if name in entered and item is not None and item != entered[name]:
+            reason = f"[system] says already what {name} is"
+            source.fault("duplicate", loc, reason, "give the range there, or leave it out there")
         if item is not None:
             found[name] = check_uncertainty(item, name, model, source, loc)
             origins[f"uncertainties.{name}"] = Origin(
@@ -385,6 +390,11 @@ def correlations_of(source: Source, uncertainties: Mapping[str, Uncertainty], va
     kept = tuple(found.values())
     _possible(kept, source)
     return kept
+
+
+def still_drawn(correlations: Iterable[Correlation], uncertainties: Mapping[str, Uncertainty]) -> tuple[Correlation, ...]:
+    """Those of which both inputs are drawn."""
+    return tuple(item for item in correlations if set(item.between) <= set(uncertainties))
 
 
 def _known(item: Correlation, uncertainties: Mapping[str, Uncertainty], source: Source, loc: Loc) -> bool:

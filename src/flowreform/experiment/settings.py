@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from flowreform.calendar import Calendar
 from flowreform.case.checks import convert, in_range
 from flowreform.errors import shorten
+from flowreform.experiment.quantities import date_in, is_time, quantity
 from flowreform.model import Model
 from flowreform.names import Named, Unknown, find, split
+from flowreform.text import as_number
 from flowreform.toml import Loc, Source
 
 MAX_POINTS = 10_000
@@ -99,7 +101,7 @@ class SettingReader:
 
     def _one(self, raw: object, named: Named, loc: Loc) -> Setting | None:
         if not isinstance(raw, dict):
-            number = self._number(raw, loc)
+            number = self._number(self._words(raw, named, loc), loc)
             if number is not None:
                 in_range(number, named, self.source, loc)
             return number
@@ -113,6 +115,20 @@ class SettingReader:
             number = number * factor if factor != 1.0 else number
             in_range(number, named, self.source, loc)
         return number
+
+    def _words(self, raw: object, named: Named, loc: Loc) -> object:
+        """A number as people write it ("£20m", "8 %", "April 2028") in the unit of the parameter; what is none, as it is."""
+        unit = named.variable.units
+        if is_time(unit, self.calendar) and self.calendar is not None:
+            date = raw if isinstance(raw, datetime.date) else date_in(raw, self.calendar) if isinstance(raw, str) else None
+            if date is not None:
+                return self._time(date, loc)
+        if not isinstance(raw, str) or as_number(raw) is not None:
+            return raw
+        try:
+            return quantity(raw, "" if unit in (None, "dimensionless") else unit or "", self.model)
+        except ValueError:
+            return raw
 
     def _factor(self, raw: Mapping[str, Any], named: Named, loc: Loc) -> float | None:
         extra = [key for key in raw if key not in ("value", "points", "unit")]

@@ -1,0 +1,264 @@
+"""What a system can count, field by field: `form.csv` beside a model, and the words of other countries in `vocabulary.csv`.
+
+A field is what a planner types in; its row says which parameters of the model it gives a number to, and how: `parameters` are
+those whose sum it is (`split` sum: they keep their proportions) or that are each equal to it (each), after `factor`, times what
+`of` names and over what `over` names. A field without parameters is only compared. A blank keeps the model's own value, scaled
+with another field where `scales_with` says so. `blank` says
+what else it takes. `low`, `high`, `median` and `best_quarter` are of real systems, for one unit of
+what the field scales with.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import get_args
+
+from flowreform.case.uncertainty import Status
+from flowreform.errors import Finding, did_you_mean, error, shorten
+from flowreform.files import read_plain
+from flowreform.model import Model
+from flowreform.names import Unknown, find
+from flowreform.text import as_number
+
+NAME, WORDS = "form.csv", "vocabulary.csv"
+COLUMNS = (
+    "field", "label", "owner", "depth", "unit", "parameters", "split", "factor", "of", "over", "scales_with", "low", "high",
+    "best_quarter", "median", "blank", "choices", "definition", "where_found", "date", "source", "status",
+)  # fmt: skip
+WORD_COLUMNS = ("vocabulary", "word", "field", "factor", "note")
+DEPTHS = ("first", "should", "may")
+STATUSES = (*get_args(Status), "read", "secondary", "gap")
+VALUE = "value"
+"""Stands, in `of` and `over`, for the number typed in."""
+MAX_BYTES = 5_000_000
+
+
+@dataclass(frozen=True)
+class Product:
+    """`factor` times the parameters in `of`, over those in `over`."""
+
+    factor: float = 1.0
+    of: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+
+    def at(self, values: Mapping[str, float]) -> float:
+        """Its number, where parameters have these values; infinite over zero."""
+        found = self.factor
+        for name in self.of:
+            found *= values[name]
+        for name in self.over:
+            if values[name] == 0.0:
+                return float("inf")
+            found /= values[name]
+        return found
+
+
+@dataclass(frozen=True)
+class Blank:
+    """What a field that is left blank takes: the largest or the smallest of some numbers, its own perhaps among them."""
+
+    largest: bool
+    own: bool
+    parts: tuple[Product, ...]
+
+    def at(self, values: Mapping[str, float], own: float) -> float:
+        """The number, where parameters have these values and the field would have `own`."""
+        numbers = [part.at(values) for part in self.parts] + ([own] if self.own else [])
+        return max(numbers) if self.largest else min(numbers)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One row of the form. Shares are fractions here, whatever the unit shown; `scales_with` names a field."""
+
+    name: str
+    label: str
+    owner: str
+    depth: str
+    unit: str
+    parameters: tuple[str, ...]
+    each: bool
+    sum: Product
+    scales_with: str
+    low: float | None
+    high: float | None
+    best_quarter: float | None
+    median: float | None
+    blank: Blank | None
+    choices: Mapping[str, float]
+    definition: str
+    where_found: str
+    date: str
+    source: str
+    status: str
+    line: int = 0
+
+    @property
+    def is_share(self) -> bool:
+        """Whether people write it in per cent."""
+        return self.unit.startswith("%")
+
+    def entered(self, parameters: Mapping[str, float]) -> float | None:
+        """What a person would have counted where the model's parameters have these values; None for what is only compared."""
+        if not self.parameters:
+            return None
+        numbers = [parameters[name] for name in self.parameters]
+        total = sum(numbers) / len(numbers) if self.each else sum(numbers)
+        rest = Product(self.sum.factor, *(tuple(n for n in names if n != VALUE) for names in (self.sum.of, self.sum.over)))
+        base = rest.at({**parameters})
+        if VALUE in self.sum.over:
+            return base / total if total else None
+        return total / base if base else None
+
+
+@dataclass(frozen=True)
+class Form:
+    """All fields by name, in order, and the words of other countries: for each vocabulary, word to field and factor."""
+
+    fields: Mapping[str, Field]
+    words: Mapping[str, Mapping[str, tuple[str, float]]] = field(default_factory=dict)
+    notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Who holds the numbers, in order."""
+        return tuple(dict.fromkeys(item.owner for item in self.fields.values()))
+
+
+def read_form(path: Path, model: Model, findings: list[Finding]) -> Form | None:
+    """The form beside a model, checked against it; None where there is none, or it has faults, which are added."""
+    if not os.path.lexists(path):
+        return None
+    before = len(findings)
+    rows = _rows(path, COLUMNS, findings)
+    fields: dict[str, Field] = {}
+    for line, row in rows:
+        made = _field(row, line, str(path), model, findings)
+        if made is None:
+            continue
+        if made.name in fields:
+            findings.append(
+                error("form", "the field stands there already", "keep one", file=str(path), line=line, element=made.name)
+            )
+        fields[made.name] = made
+    for made in fields.values():
+        if made.scales_with and made.scales_with not in fields:
+            hint = did_you_mean(made.scales_with, fields)
+            findings.append(
+                error("form", "scales_with names no field", hint, file=str(path), line=made.line, element=made.scales_with)
+            )
+    words, notes = _words(path.with_name(WORDS), fields, findings)
+    return Form(MappingProxyType(fields), words, notes) if len(findings) == before else None
+
+
+def _rows(path: Path, columns: tuple[str, ...], findings: list[Finding]) -> list[tuple[int, dict[str, str]]]:
+    def fault(reason: str, line: int = 0, element: str = "") -> None:
+        findings.append(error("form", reason, f"columns are {', '.join(columns)}", file=str(path), line=line, element=element))
+
+    try:
+        text = read_plain(path, MAX_BYTES).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = [cell.strip() for cell in next(reader, [])]
+        found = []
+        for cells in reader:
+            if not any(cells):
+                continue
+            if len(cells) != len(header):
+                fault(f"{len(cells)} cells in a row of {len(header)} columns", reader.line_num)
+                continue
+            found.append((reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+    except (OSError, UnicodeDecodeError, csv.Error) as failed:
+        fault(f"the table cannot be read: {shorten(str(failed), 80)}")
+        return []
+    wrong = [name for name in columns if name not in header] + [name for name in header if name not in columns]
+    for name in wrong:
+        fault("this column is missing or unknown", 1, name)
+    return [] if wrong else found
+
+
+def _field(row: Mapping[str, str], line: int, file: str, model: Model, findings: list[Finding]) -> Field | None:
+    before = len(findings)
+
+    def fault(key: str, reason: str, repair: str = "") -> None:
+        findings.append(error("form", reason, repair, file=file, line=line, element=f"{row['field']} {key}"))
+
+    def amount(key: str) -> float | None:
+        found = as_number(row[key]) if row[key] else None
+        if row[key] and found is None:
+            fault(key, f"a number is needed, not {shorten(row[key], 40)}", "write a decimal point")
+        return found
+
+    def names(key: str, text: str) -> tuple[str, ...]:
+        for name in text.split():
+            found = find(model, name, parameter=True)
+            if name != VALUE and (isinstance(found, Unknown) or found.is_array):
+                reason, repair = (found.reason, found.repair) if isinstance(found, Unknown) else ("one number is needed", "")
+                fault(key, reason, repair or "name an element")
+        return tuple(text.split())
+
+    for key, known in (("depth", DEPTHS), ("split", ("sum", "each")), ("status", STATUSES)):
+        if row[key] not in known:
+            fault(key, f"{row[key]!r} is not one of {', '.join(known)}")
+    for key in ("field", "label", "owner"):
+        if not row[key]:
+            fault(key, "this is empty")
+    over = names("over", row["over"])
+    of = names("of", row["of"]) if row["of"] else () if over else (VALUE,)
+    product = Product((amount("factor") if row["factor"] else None) or 1.0, of, over)
+    choices = {}
+    for part in row["choices"].split():
+        word, _, text = part.partition("=")
+        choices[word] = as_number(text) or 0.0
+    blank = None
+    if row["blank"]:
+        word, _, rest = row["blank"].partition(":")
+        texts = [part.strip() for part in rest.split("|")]
+        if word not in ("min", "max"):
+            fault("blank", "it is min: or max: of some numbers", "write min: own | 0.95 * places / discharges")
+        parts = []
+        for text in texts:
+            if text == "own":
+                continue
+            upper, *lower = (part.split() for part in text.replace("*", " ").split("/"))
+            numbers = [found for part in upper if (found := as_number(part)) is not None]
+            named = " ".join(part for part in upper if as_number(part) is None)
+            parts.append(Product(numbers[0] if numbers else 1.0, names("blank", named),
+                                 names("blank", " ".join(part for one in lower for part in one))))  # fmt: skip
+        blank = Blank(word == "max", "own" in texts, tuple(parts))
+    made = Field(
+        name=row["field"], label=row["label"], owner=row["owner"], depth=row["depth"], unit=row["unit"],
+        parameters=names("parameters", row["parameters"]), each=row["split"] == "each", sum=product,
+        scales_with=row["scales_with"],
+        low=amount("low"), high=amount("high"), best_quarter=amount("best_quarter"), median=amount("median"), blank=blank,
+        choices=MappingProxyType(choices), definition=row["definition"], where_found=row["where_found"], date=row["date"],
+        source=row["source"], status=row["status"], line=line,
+    )  # fmt: skip
+    return made if len(findings) == before else None
+
+
+_PLAIN = re.compile(r"[a-z0-9_.]+")
+
+
+def _words(
+    path: Path, fields: Mapping[str, Field], findings: list[Finding]
+) -> tuple[Mapping[str, Mapping[str, tuple[str, float]]], Mapping[tuple[str, str], str]]:
+    found: dict[str, dict[str, tuple[str, float]]] = {}
+    notes: dict[tuple[str, str], str] = {}
+    for line, row in _rows(path, WORD_COLUMNS, findings) if os.path.lexists(path) else ():
+        factor = as_number(row["factor"])
+        if row["field"] not in fields or factor is None or factor <= 0 or not _PLAIN.fullmatch(row["word"]):
+            reason = "a word needs a field of the form, and a factor above 0"
+            findings.append(
+                error("form", reason, did_you_mean(row["field"], fields), file=str(path), line=line, element=row["word"])
+            )
+            continue
+        found.setdefault(row["vocabulary"], {})[row["word"]] = (row["field"], factor)
+        notes[row["vocabulary"], row["word"]] = row["note"]
+    return MappingProxyType({name: MappingProxyType(words) for name, words in found.items()}), MappingProxyType(notes)
