@@ -250,3 +250,35 @@ def test_dates_as_people_write_them(case: Case) -> None:
         assert str(date_in(text, case.calendar)) == "2028-04-01"
     assert date_in("2028/30", case.calendar) is None
     assert date_in("31 April 2028", case.calendar) is None
+
+
+# --- the start ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_start_is_what_was_counted_and_closes(ours: fr.Experiment) -> None:
+    found = fr.start(ours, movers=False)
+    value = {line.identity.label.partition(":")[0]: line for line in found.lines}
+    assert value["Occupied beds"].value == pytest.approx(1450 * 0.93)
+    assert value["Mean stay"].value == pytest.approx(7.5)
+    assert value["People ready to leave who remain"].value == pytest.approx(261)
+    assert value["Mean days after ready"].value == pytest.approx(261 / (1450 * 0.93 / 7.5))
+    assert not found.open
+    assert value["Occupied beds"].national == pytest.approx(1743 * 0.931)
+
+
+def test_counts_that_contradict_each_other_are_told_with_the_difference(read: Reader) -> None:
+    system = "population = 800000\nbeds_open = 1450\noccupancy = 0.93\nmean_stay = 7.5\n"
+    system += "discharges = { p0 = 100, p1 = 12, p2 = 5, p3 = 2 }\n"
+    found = fr.start(read(system), movers=False)
+    (line,) = found.open
+    assert line.off == pytest.approx(1450 * 0.93 / 119 - 7.5)
+    assert "7.5 days counted, 11.33 days by the other numbers; 3.832 days off. Change discharges a day or beds open." in line.said
+
+
+def test_summary_begins_with_the_start(ours: fr.Experiment) -> None:
+    from flowreform.export.summary import summary_text
+
+    text = summary_text(fr.kpis(fr.run(ours.with_(draws=1)), ours), ours, (), {})
+    assert text.index("## The start of Ours") < text.index("## Scenarios")
+    assert "1,450 beds" in text
+    assert "Everything closes." in text

@@ -50,6 +50,7 @@ _HOMES = {
     "sensitivity": "analyse.sensitivity",
     "sensitivity_of": "analyse.sensitivity",
     "simulate": "runs",
+    "start": "analyse.start",
     "sweep": "sweeps",
     "to_xlsx": "export.workbook.write",
     "write_model": "formats.writer",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from flowreform.analyse.sensitivity import sensitivity as sensitivity
     from flowreform.analyse.sensitivity import sensitivity_of as sensitivity_of
     from flowreform.analyse.sensitivity.chances import bands as bands
+    from flowreform.analyse.start import start as start
     from flowreform.case import read_case as read_case
     from flowreform.errors import ExperimentError as ExperimentError
     from flowreform.errors import Finding as Finding

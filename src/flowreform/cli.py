@@ -438,6 +438,29 @@ def run(
 
 
 @app.command(
+    short_help="What a system's numbers come to, before anything is run.",
+    epilog="Examples: flowreform start care_shift --quick; flowreform start a_system_of_our_own",
+)
+@command
+def start(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT|MODEL", help="A bundled name, or a path.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without the inputs that move the answer most: one step is run.")
+    ] = False,
+    json: Json = False,
+) -> int | None:
+    """The solved start of a system beside what was counted, before anything is run.
+
+    Beds over discharges is the stay, delayed over discharges the wait: what does not close is named, with what to change. Stay
+    and delays stand beside the median and the best quarter of real systems; then the ten inputs that move the answer most, each
+    over its range alone.
+    """
+    from flowreform.commands.start import start
+
+    return start(name, quick=quick, as_json=json)
+
+
+@app.command(
     cls=WithMethods,
     short_help="What matters to an experiment's KPIs, and when.",
     epilog="Examples: flowreform sensitivity va_beds_to_community --scenario as_was; "

@@ -27,12 +27,15 @@ from flowreform.model import Model
 from flowreform.names import Unknown, find
 from flowreform.text import as_number
 
-NAME, WORDS = "form.csv", "vocabulary.csv"
+NAME, WORDS, START = "form.csv", "vocabulary.csv", "start.csv"
 COLUMNS = (
     "field", "label", "owner", "depth", "unit", "parameters", "split", "factor", "of", "over", "scales_with", "low", "high",
     "best_quarter", "median", "blank", "choices", "definition", "where_found", "date", "source", "status",
 )  # fmt: skip
 WORD_COLUMNS = ("vocabulary", "word", "field", "factor", "note")
+START_COLUMNS = (
+    "label", "expression", "unit", "entered", "at_least", "at_most", "low", "high", "best_quarter", "median", "change", "source",
+)  # fmt: skip
 DEPTHS = ("first", "should", "may")
 STATUSES = (*get_args(Status), "read", "secondary", "gap")
 VALUE = "value"
@@ -119,12 +122,34 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """A row of `start.csv`: what the solved start comes to, in a unit of the form, and what it must agree with.
+
+    `expression` is over variables of the model and fields that are only compared; `entered` a field that counts the same;
+    outside `at_least` to `at_most` the start does not close, and `change` says what to look at."""
+
+    label: str
+    expression: Product
+    unit: str
+    entered: str
+    at_least: float | None
+    at_most: float | None
+    low: float | None
+    high: float | None
+    best_quarter: float | None
+    median: float | None
+    change: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Form:
     """All fields by name, in order, and the words of other countries: for each vocabulary, word to field and factor."""
 
     fields: Mapping[str, Field]
     words: Mapping[str, Mapping[str, tuple[str, float]]] = field(default_factory=dict)
     notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    start: tuple[Identity, ...] = ()
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -155,7 +180,8 @@ def read_form(path: Path, model: Model, findings: list[Finding]) -> Form | None:
                 error("form", "scales_with names no field", hint, file=str(path), line=made.line, element=made.scales_with)
             )
     words, notes = _words(path.with_name(WORDS), fields, findings)
-    return Form(MappingProxyType(fields), words, notes) if len(findings) == before else None
+    start = _start(path.with_name(START), fields, model, findings)
+    return Form(MappingProxyType(fields), words, notes, start) if len(findings) == before else None
 
 
 def _rows(path: Path, columns: tuple[str, ...], findings: list[Finding]) -> list[tuple[int, dict[str, str]]]:
@@ -211,7 +237,7 @@ def _field(row: Mapping[str, str], line: int, file: str, model: Model, findings:
             fault(key, "this is empty")
     over = names("over", row["over"])
     of = names("of", row["of"]) if row["of"] else () if over else (VALUE,)
-    product = Product((amount("factor") if row["factor"] else None) or 1.0, of, over)
+    total = Product((amount("factor") if row["factor"] else None) or 1.0, of, over)
     choices = {}
     for part in row["choices"].split():
         word, _, text = part.partition("=")
@@ -222,25 +248,51 @@ def _field(row: Mapping[str, str], line: int, file: str, model: Model, findings:
         texts = [part.strip() for part in rest.split("|")]
         if word not in ("min", "max"):
             fault("blank", "it is min: or max: of some numbers", "write min: own | 0.95 * places / discharges")
-        parts = []
-        for text in texts:
-            if text == "own":
-                continue
-            upper, *lower = (part.split() for part in text.replace("*", " ").split("/"))
-            numbers = [found for part in upper if (found := as_number(part)) is not None]
-            named = " ".join(part for part in upper if as_number(part) is None)
-            parts.append(Product(numbers[0] if numbers else 1.0, names("blank", named),
-                                 names("blank", " ".join(part for one in lower for part in one))))  # fmt: skip
-        blank = Blank(word == "max", "own" in texts, tuple(parts))
+        products = [_product(text) for text in texts if text != "own"]
+        for product in products:
+            names("blank", " ".join((*product.of, *product.over)))
+        blank = Blank(word == "max", "own" in texts, tuple(products))
     made = Field(
         name=row["field"], label=row["label"], owner=row["owner"], depth=row["depth"], unit=row["unit"],
-        parameters=names("parameters", row["parameters"]), each=row["split"] == "each", sum=product,
+        parameters=names("parameters", row["parameters"]), each=row["split"] == "each", sum=total,
         scales_with=row["scales_with"],
         low=amount("low"), high=amount("high"), best_quarter=amount("best_quarter"), median=amount("median"), blank=blank,
         choices=MappingProxyType(choices), definition=row["definition"], where_found=row["where_found"], date=row["date"],
         source=row["source"], status=row["status"], line=line,
     )  # fmt: skip
     return made if len(findings) == before else None
+
+
+def _product(text: str) -> Product:
+    """`0.95 * a * b / c / d`."""
+    upper, *lower = (part.replace("*", " ").split() for part in text.split("/"))
+    numbers = [found for part in upper if (found := as_number(part)) is not None]
+    of = tuple(part for part in upper if as_number(part) is None)
+    return Product(numbers[0] if numbers else 1.0, of, tuple(part for one in lower for part in one))
+
+
+def _start(path: Path, fields: Mapping[str, Field], model: Model, findings: list[Finding]) -> tuple[Identity, ...]:
+    found = []
+    for line, row in _rows(path, START_COLUMNS, findings) if os.path.lexists(path) else ():
+        expression = _product(row["expression"])
+        for name in (*expression.of, *expression.over):
+            named = find(model, name)
+            if name not in fields and (isinstance(named, Unknown) or named.is_array):
+                reason = "a name of the expression is no variable and no field"
+                findings.append(
+                    error("form", reason, did_you_mean(name, model.variables), file=str(path), line=line, element=name)
+                )
+        if row["entered"] and row["entered"] not in fields:
+            hint = did_you_mean(row["entered"], fields)
+            findings.append(error("form", "there is no such field", hint, file=str(path), line=line, element=row["entered"]))
+        low, high, best, median = (as_number(row[key]) for key in ("low", "high", "best_quarter", "median"))
+        found.append(
+            Identity(
+                row["label"], expression, row["unit"], row["entered"], as_number(row["at_least"]), as_number(row["at_most"]),
+                low, high, best, median, row["change"], row["source"],
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 _PLAIN = re.compile(r"[a-z0-9_.]+")

@@ -55,6 +55,7 @@ PROVENANCE = {
 def summary_text(kpis: Dataset, experiment: Experiment, warnings: Iterable[str], attributes: Mapping[str, object]) -> str:
     """The whole summary; `attributes` are the provenance of the results."""
     parts = [f"# {cell(experiment.title or experiment.name)}\n", f"{cell(experiment.question)}\n" if experiment.question else ""]
+    parts += [_start(experiment)] if experiment.system else []
     parts += [_size(experiment), _scenarios(experiment), _results(kpis, experiment)]
     if len(experiment.scenarios) > 1:
         parts.append(_differences(kpis, experiment))
@@ -73,6 +74,23 @@ def warning_lines(findings: Iterable[object]) -> tuple[str, ...]:
         else:
             lines.append(str(finding))
     return tuple(lines)
+
+
+def _start(experiment: Experiment) -> str:
+    """The start of the system that was entered, beside what was counted: what a reader must believe before the rest."""
+    from flowreform.analyse.start import HEADS, start
+
+    found = start(experiment, movers=False)
+    system = found.system
+    assert system is not None
+    rows = [[label, text, source, note] for (_, label, text, note), source in
+            zip(found.entered(), (item.source for item in system.entries.values()), strict=True)]  # fmt: skip
+    text = f"## The start of {cell(system.name or 'the system')}\n\n"
+    text += markdown(["counted", "entered", "source", "note"], rows, right=False) + "\n"
+    text += f"{len(system.blanks)} fields are left blank and take the national value, put to the size of the system.\n\n"
+    text += markdown(["what it comes to", *HEADS[1:-1], "note"], [list(row) for row in found.rows()]) + "\n"
+    return text + "".join(f"- Does not close. {cell(line.said)}\n" for line in found.open) + (
+        "" if found.open else "Everything closes.\n")  # fmt: skip
 
 
 def _size(experiment: Experiment) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flowreform.case.form import NAME as FORM
-from flowreform.case.form import WORDS
+from flowreform.case.form import START, WORDS
 from flowreform.errors import ExperimentError, FlowreformError, error
 from flowreform.experiment import Experiment, read_experiment
 from flowreform.experiment.experiment import toml_text
@@ -97,7 +97,7 @@ def _case(experiment: Experiment) -> dict[str, bytes]:
     if path is None or not path.is_file():
         return {}
     files = {f"{MODEL}/{MODEL}.toml": path.read_bytes()}
-    for name in ("reference.csv", "posterior.csv", FORM, WORDS):
+    for name in ("reference.csv", "posterior.csv", FORM, WORDS, START):
         if path.with_name(name).is_file():
             files[f"{MODEL}/{name}"] = path.with_name(name).read_bytes()
     return files
