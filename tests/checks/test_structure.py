@@ -15,6 +15,7 @@ from flowreform.formats import read_model
 from flowreform.formats.expressions import parse
 from flowreform.lower import lower
 from flowreform.model import Dimension, Equation, Lookup, Macro, Model, Role, SimSpecs, Variable
+from flowreform.runs import simulate
 
 OfParts = Callable[..., tuple[Finding, ...]]
 
@@ -183,3 +184,17 @@ def test_models_that_lower_have_no_fault_of_structure(conformance: Path) -> None
         compared += 1
         assert [item for rule in STRUCTURE for item in rule(built) if item.level is Level.ERROR] == [], path.name
     assert compared > 30
+
+
+@pytest.mark.parametrize("label", ["a", "A"])
+def test_a_subscript_that_may_mean_a_dimension_or_its_element(label: str, tmp_path: Path) -> None:
+    """Names know no capitals: `x[A]` was element a for one reader (20 and 20) and the dimension A for another (20 and 40)."""
+    text = f"D: d1, d2 ~~|\n{label}: a, b -> D ~~|\nx[{label}] = 10, 20 ~~|\nz[D] = x[{label}] * 2 ~~|\n"
+    clock = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
+    (tmp_path / "m.mdl").write_text("{UTF-8}\n" + text + clock, encoding="utf-8")
+    found = read_model(tmp_path / "m.mdl")
+    assert ("two-meanings", "z") in [(item.rule, item.element) for item in check(found)]
+    with pytest.raises(ModelError, match="may mean the dimension"):
+        lower(found)
+    (tmp_path / "m.mdl").write_text("{UTF-8}\n" + text.replace(label + ":", "G:").replace(f"[{label}]", "[G]") + clock, "utf-8")
+    assert simulate(read_model(tmp_path / "m.mdl"))["z"].values[0, 0].tolist() == [20.0, 40.0]

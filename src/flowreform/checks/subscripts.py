@@ -23,7 +23,7 @@ from flowreform.checks.subject import (
     with_taking,
 )
 from flowreform.errors import Finding, shorten
-from flowreform.lower.subscripts import positions
+from flowreform.lower.subscripts import RENAME, also_dimension, positions
 from flowreform.model import Call, Dimension, Equation, Expr, Model, Number, Ref, Star, Variable
 
 Element = tuple[str, ...]
@@ -106,6 +106,9 @@ def _fault(
 def _named(
     model: Model, line: Line, around: list[Dimension], axis: Dimension, name: str, reducing: bool, hints: Hints
 ) -> tuple[str, str, str] | None:
+    unclear = also_dimension(model, axis, name)
+    if unclear:
+        return "two-meanings", unclear, RENAME
     if named_element(axis, name) is not None or name in line.section.visible or name in line.section.arguments:
         return None
     shown = shorten(name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from flowreform.builtins import find
+from flowreform.errors import shorten
 from flowreform.lower.scope import Builder, Fault, Running, Scope
-from flowreform.model import Dimension, Expr, Number, Ref, Star
+from flowreform.model import Dimension, Expr, Model, Number, Ref, Star
 from flowreform.program import Code, Pick, Place, Term
 
 
@@ -87,6 +88,17 @@ def element(axis: Dimension, subscript: Expr) -> int | None:
     return None
 
 
+def also_dimension(model: Model, axis: Dimension, name: str) -> str | None:
+    """Why a subscript cannot be told: it names an element of the axis, and as well a dimension that could run along it."""
+    other = model.dimensions.get(name)
+    if other is None or name not in axis.elements or positions(other, axis) is None:
+        return None
+    return f"{shorten(name)} may mean the dimension {other.label} or the element of that name of {axis.label}"
+
+
+RENAME = "give one of them another name: capitals do not tell names apart"
+
+
 def star_dimension(builder: Builder, star: Star, axis: Dimension) -> Dimension:
     """The dimension a star runs over: the axis, or the subrange named."""
     if star.dimension is None:
@@ -120,6 +132,9 @@ def locate(builder: Builder, scope: Scope, ref: Ref, place: Place) -> tuple[int,
             offset, term = _starred(builder, scope, subscript, axis, stride, named)
         else:
             position = element(axis, subscript)
+            unclear = also_dimension(builder.model, axis, subscript.name) if isinstance(subscript, Ref) else None
+            if unclear:
+                raise Fault(unclear, RENAME, subscript.column)
             if position is not None:
                 base += position * stride
                 continue
