@@ -146,6 +146,7 @@ def test_columns_count_in_the_line_of_the_file() -> None:
         ("a \u00d7 b", 3, "write *"),
         ("a \u2212 b", 3, "hyphen"),
         ("{never closed", 1, "comment"),
+        ("{" * 100_000, 1, "comment"),
         ('"never closed', 1, "quotes is never closed"),
         ("a # b", 3, "no meaning"),
         ("x'", 2, "transposing"),

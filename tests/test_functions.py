@@ -95,8 +95,9 @@ def test_history_is_what_was(tmp_path: Path, engine: str) -> None:
 
 @engines
 def test_derivatives_are_differences_over_dt(tmp_path: Path, engine: str) -> None:
-    found = stella(tmp_path, engine, x="TIME^2", first="DERIVN(x, 1)", second="DERIVN(x, 2)")
+    found = stella(tmp_path, engine, x="TIME^2", first="DERIVN(x, 1)", second="DERIVN(x, 2)", itself="DERIVN(x, 0)")
     x = TIME**2
+    assert found["itself"].tolist() == x.tolist()
     first = np.r_[0.0, np.diff(x) / 0.5]
     assert found["first"] == pytest.approx(first, abs=1e-12)
     assert found["second"] == pytest.approx(np.r_[0.0, np.diff(first) / 0.5], abs=1e-12)

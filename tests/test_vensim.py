@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 import os
 import shutil
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -611,3 +613,23 @@ def test_every_conformance_model_reads(conformance: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         wrong = [text for texts in pool.map(read, files) for text in texts]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "text", ["y=" + "{" * 150_000 + "1", '"a\\"' * 40_000, 'y="' + 'a\\"' * 60_000, "{" * 150_000, "y=1+" + "{a" * 70_000 + "}2"]
+)
+def test_what_is_never_closed_is_looked_for_once(text: str, tmp_path: Path) -> None:
+    """Looked for at each mark, a file of 150 kB took minutes."""
+    clock = "INITIAL TIME=0~~|FINAL TIME=1~~|TIME STEP=1~~|SAVEPER=1~~|"
+    (tmp_path / "m.mdl").write_text("{UTF-8}\n" + text + "~~|\n" + clock, encoding="utf-8")
+    begin = time.process_time()
+    with contextlib.suppress(ModelError):
+        assert read_vensim(tmp_path / "m.mdl").variables["y"]
+    assert time.process_time() - begin < 3.0
+
+
+def test_an_interval_of_saving_beyond_any_number_of_steps(tmp_path: Path) -> None:
+    text = "{UTF-8}\ny=Time~~|\nINITIAL TIME=0~~|\nFINAL TIME=4~~|\nTIME STEP=0.25~~|\nSAVEPER=1e308~~|\n"
+    (tmp_path / "m.mdl").write_text(text, encoding="utf-8")
+    assert read_vensim(tmp_path / "m.mdl").specs.saving == 2.0**53 * 0.25
+    assert simulate(read_vensim(tmp_path / "m.mdl"))["y"].values.tolist() == [[0.0]]

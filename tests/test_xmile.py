@@ -445,6 +445,8 @@ def specs(start: str = "0", stop: str = "10", dt: str = "<dt>1</dt>", attributes
         (specs(start="11"), "bad-time"),
         (specs(start="10"), "bad-time"),
         (specs(dt="<dt>0</dt>"), "bad-time"),
+        (specs(start="0", stop="1e-320", dt="<dt>5e-324</dt>"), "bad-time"),
+        (specs(start="1e16", stop="10000000000000004", dt="<dt>0.25</dt>"), "bad-time"),
         (specs(dt="<dt>-1</dt>"), "bad-time"),
         (specs(dt="<dt>1e-320</dt>"), "too-many-steps"),
         (specs(dt='<dt reciprocal="true">1e-320</dt>'), "bad-time"),

@@ -7,6 +7,7 @@ turns it into a `Program`. Names are canonical (`canonical`); the spelling the m
 from __future__ import annotations
 
 import copyreg
+import math
 import re
 import sys
 import unicodedata
@@ -443,6 +444,9 @@ class UnitAlias:
     line: int = 0
 
 
+_MOST = 2.0**53
+
+
 class Method(StrEnum):
     """The integration method."""
 
@@ -466,7 +470,7 @@ class SimSpecs:
     @property
     def steps(self) -> int:
         """How many steps of `dt` lead from start to stop."""
-        return round((self.stop - self.start) / self.dt)
+        return whole_times(self.stop - self.start, self.dt)
 
     @property
     def end(self) -> float:
@@ -477,12 +481,32 @@ class SimSpecs:
     def saving(self) -> float:
         """The time between saved values: as written, or the nearest multiple of dt, or dt where nothing is written."""
         every = self.save_every or self.dt
-        return every if self.divides(every) else max(1, round(every / self.dt)) * self.dt
+        return every if self.divides(every) else max(1, whole_times(every, self.dt)) * self.dt
 
     def divides(self, length: float) -> bool:
         """Is a length a whole number of steps, to the rounding of decimal fractions?"""
-        count = length / self.dt
-        return round(count) >= 1 and abs(count - round(count)) <= 1e-6 * max(1.0, count)
+        return divides(self.dt, length, 1e-6)
+
+    @property
+    def blurred(self) -> str:
+        """Why the steps of a run cannot be told apart by their times: so far from 0, floating-point numbers are too coarse."""
+        furthest = max(abs(self.start), abs(self.stop))
+        apart = math.ulp(furthest)
+        if apart <= self.dt / 1000:
+            return ""
+        return f"dt {self.dt:g} is lost beside times of {furthest:g}, which are {apart:.2g} apart"
+
+
+def whole_times(length: float, step: float) -> int:
+    """How often a step goes into a length, rounded; no more than 2^53, where floating-point numbers no longer count."""
+    count = length / step
+    return round(count) if abs(count) < _MOST else int(_MOST)
+
+
+def divides(step: float, length: float, share: float) -> bool:
+    """Whether a length is a whole number of steps, at least one, to a share of their number."""
+    count = length / step
+    return 0.5 < count < _MOST and abs(count - round(count)) <= share * max(1.0, count)
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,12 @@ def test_lookups_stocks_and_arrays(tmp_path: Path) -> None:
     assert recalculated(base(*kinds, *arrays, dimensions=[size]), tmp_path) <= 1e-12
 
 
+@pytest.mark.parametrize("length", [3.0, 1e9])
+def test_a_conveyor_without_an_inflow(tmp_path: Path, length: float) -> None:
+    belt = dataclasses.replace(stock("belt", "20", (), ("end_of_belt",)), conveyor=Conveyor(Number(length)))
+    assert recalculated(base(belt, flow("end_of_belt", "0")), tmp_path) <= 1e-12
+
+
 def test_conveyors(tmp_path: Path) -> None:
     belt = dataclasses.replace(stock("belt", "20", ("into_belt",), ("end_of_belt",)), conveyor=Conveyor(Number(2.0)))
     made = base(belt, flow("into_belt", "5 + x"), flow("end_of_belt", "belt/2"))

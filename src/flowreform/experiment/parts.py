@@ -20,7 +20,7 @@ from flowreform.checks.values import CONTROLS
 from flowreform.errors import did_you_mean
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
 from flowreform.experiment.tables import MAX_STEPS, ExperimentTable, Origin, PaperTable
-from flowreform.model import Model, Role
+from flowreform.model import Model, Role, divides, whole_times
 from flowreform.names import RESERVED, Unknown, find, join, split
 from flowreform.toml import Loc, Source
 
@@ -106,7 +106,7 @@ def horizon_of(table: ExperimentTable, model: Model, source: Source) -> tuple[fl
         return start, stop, _interval(start, stop, model)
     loc: Loc = ("experiment", "save_every")
     if every <= 0 or not _multiple(every, specs.dt):
-        nearest = max(1, round(every / specs.dt)) * specs.dt
+        nearest = max(1, whole_times(every, specs.dt)) * specs.dt
         source.fault("save-every", loc, f"{every:g} is not a multiple of dt {specs.dt:g}", f"write {nearest:g}")
         return start, stop, _interval(start, stop, model)
     if not _multiple(stop - start, every):
@@ -148,8 +148,7 @@ def _interval(start: float, stop: float, model: Model) -> float:
 
 
 def _multiple(length: float, step: float) -> bool:
-    count = length / step
-    return round(count) >= 1 and abs(count - round(count)) <= 1e-9 * max(1.0, count)
+    return divides(step, length, 1e-9)
 
 
 # --- KPIs ------------------------------------------------------------------------------------------------------------

@@ -439,6 +439,9 @@ def _tokens(text: str, place: int) -> list[_Token]:
         kind = match.lastgroup or "other"
         if kind == "name" and match[0].lower() in _WORDS:
             kind = "operator" if match[0].lower() in _OPERATOR_WORDS else "word"
+        if match[0] == "{":  # never closed: what follows is a comment, and to look for its end at each { takes a square of time
+            tokens.append(_Token(kind, "{", match.start()))
+            break
         if kind != "skip":
             tokens.append(_Token(kind, match[0], match.start()))
             if len(tokens) > 1 and tokens[-2].start >= place:

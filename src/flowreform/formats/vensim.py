@@ -354,4 +354,6 @@ def _range_faults(values: Mapping[str, float], built: Mapping[str, Built], file:
     if not faults and (stop - start) / dt > limits.steps:
         reason = f"{(stop - start) / dt:.3g} steps from {start:g} to {stop:g} with TIME STEP {dt:g}, of at most {limits.steps:,}"
         faults.append(fault("time_step", reason, f"write a larger TIME STEP, or {bounds.how_to_raise('steps')}"))
+    elif not faults and (blurred := SimSpecs(start, stop, dt).blurred):
+        faults.append(fault("time_step", blurred, "count time from a nearer INITIAL TIME"))
     return faults

@@ -541,7 +541,9 @@ def _depth(expr: Any) -> int:
 def _explained(text: str, place: int) -> Unreadable:
     """What the reader stumbled over, in words."""
     rest = text[place:].strip()
-    bare = re.sub(rf"{_QUOTED}|'[^']*'", "", text)
+    bare = re.sub(rf"({_QUOTED}|'[^']*')|\"[\s\S]*", lambda found: "" if found[1] else '"', text)
+    if '"' in bare:
+        return Unreadable(f"the quotes do not close: cannot read `{(rest or text.strip())[:60]}`", "close the quotes")
     if bare.count("(") != bare.count(")") or bare.count("[") != bare.count("]"):
         kind = "round" if bare.count("(") != bare.count(")") else "square"
         return Unreadable(f"the {kind} brackets do not close: cannot read `{(rest or text.strip())[:60]}`", "close every bracket")

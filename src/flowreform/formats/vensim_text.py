@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from encodings.aliases import aliases
 
@@ -23,11 +24,11 @@ _TEXT_CODECS = re.compile(
     r"big5(hkscs)?|shift_jis(x0213|_2004)?|euc_\w+|iso2022_\w+|johab|tis_620|ptcp154|kz1048"
 )
 _QUOTED = r'"(?:\\[\s\S]|[^"\\\r\n])*"'
-_NOTE = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
+_IN_QUOTES = re.compile(_QUOTED)
+_NOTE = re.compile(r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\{[^}]*\}")
 """A comment, which may hold others."""
-_FIELD = re.compile(rf"(?:{_QUOTED}|{_NOTE}|\{{[^}}]*\}}|[^~|])*+")
 _PLAIN = re.compile(r"[^~|]*+")
-_COMMENT = re.compile(rf"({_QUOTED})|{_NOTE}|\{{[^}}]*\}}")
+_MARK = re.compile(r'[{"~|]')
 _MACRO = re.compile(rf":MACRO:\s*((?:{_QUOTED}|[^()\"|~])+?)\s*\(([^()]*)\)", re.IGNORECASE)
 _MACRO_END = re.compile(r":END OF MACRO:", re.IGNORECASE)
 _HEADING = re.compile(r"\*{3,}\s*([\s\S]*?)\s*\**\s*")
@@ -156,6 +157,7 @@ def split(text: str, file: str) -> Parts:
     groups: dict[str, str] = {}
     findings: list[Finding] = []
     position, group, macro = 0, None, None
+    last = body.rfind("}")
     label = re.match(r"\s*\{[^}]*\}", body)
     if label:
         position = label.end()
@@ -174,7 +176,7 @@ def split(text: str, file: str) -> Parts:
         if end:
             macro, position = None, end.end()
             continue
-        fields, position, closed = _fields(body, position)
+        fields, position, closed = _fields(body, position, last)
         if not closed:
             findings.append(
                 error(
@@ -194,7 +196,7 @@ def split(text: str, file: str) -> Parts:
             if group:
                 groups.setdefault(group, squeeze(fields[1]) if len(fields) > 1 else "")
             continue
-        equation = squeeze(_COMMENT.sub(lambda found: found.group(1) or " ", fields[0]))
+        equation = squeeze(_without_notes(fields[0]))
         if not equation:
             continue
         units, limits, fault = _units(fields[1] if len(fields) > 1 else "")
@@ -227,18 +229,48 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(squeeze(name) for name in text.split(",") if name.strip())
 
 
-def _fields(text: str, position: int) -> tuple[list[str], int, bool]:
+def _fields(text: str, position: int, last: int) -> tuple[list[str], int, bool]:
     """The fields of the entry at `position` up to its `|`, the position behind it, and whether it was well formed."""
     fields: list[str] = []
     while True:
-        found = (_PLAIN if fields else _FIELD).match(text, position)
-        stop = found.end() if found else position
+        found = _PLAIN.match(text, position) if fields else None
+        stop = found.end() if found else next((at for mark, at, _ in _marks(text, position, last) if mark in "~|"), len(text))
         fields.append(text[position:stop])
         if stop >= len(text):
             return fields, len(text), False
         position = stop + 1
         if text[stop] == "|":
             return fields, position, len(fields) > 1
+
+
+def _marks(text: str, position: int, last: int) -> Iterator[tuple[str, int, int]]:
+    """Names in quotes, comments and the ends of fields from a position on: the mark, where it begins and ends.
+
+    One that is never closed is a letter. Whether it is closed is looked up once: at each mark it would take the square of them.
+    `last` is where the last comment of the text closes."""
+    unclosed = -1
+    while found := _MARK.search(text, position):
+        at, position = found.span()
+        whole = None
+        if found[0] == "{" and at < last:
+            whole = _NOTE.match(text, at)
+        elif found[0] == '"' and at > unclosed:
+            whole = _IN_QUOTES.match(text, at)
+            if whole is None:  # no other quote on this line is, since all of them have a backslash
+                unclosed = (text.find("\n", at) + 1 or len(text) + 1) - 1
+        if whole is not None or found[0] in "~|":
+            position = whole.end() if whole else position
+            yield found[0], at, position
+
+
+def _without_notes(text: str) -> str:
+    """The text with a blank for each comment."""
+    pieces, behind = [], 0
+    for mark, at, end in _marks(text, 0, text.rfind("}")):
+        if mark == "{":
+            pieces += [text[behind:at], " "]
+            behind = end
+    return "".join(pieces) + text[behind:]
 
 
 def _units(text: str) -> tuple[str | None, tuple[float | None, float | None], str]:

@@ -140,6 +140,9 @@ def _sound(specs: SimSpecs, fields: Mapping[str, tuple[Node, str]], reading: Rea
         )
         reading.fault("too-many-steps", reason, f"write a larger dt, or {how_to_raise('steps')}", at=at, element="sim_specs")
         return False
+    if specs.blurred:
+        reading.fault("bad-time", specs.blurred, "count time from a nearer start", at=at, element="sim_specs")
+        return False
     if specs.steps < 1:
         reading.fault(
             "bad-time", f"dt ({specs.dt:g}) is longer than the run ({length:g})", "write a smaller dt", at=at, element="sim_specs"

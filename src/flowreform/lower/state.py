@@ -72,10 +72,11 @@ def history(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
 
 
 def derivative(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
-    """Stella's DERIVN(input, order): the difference to the step before over dt, taken `order` times; 0 at the start."""
+    """Stella's DERIVN(input, order): the difference to the step before over dt, taken `order` times; 0 at the start.
+    Of order 0 it is the input."""
     times = known(builder.model, scope.outward(call.args[1]))
-    if times is None or not 0.5 <= times <= 10.0:
-        reason = "the order of DERIVN must be a whole number from 1 to 10, known before the run"
+    if times is None or not 0.0 <= times <= 10.0 or times != round(times):
+        reason = "the order of DERIVN must be a whole number from 0 to 10, known before the run"
         raise Fault(reason, "write a number", call.column)
     value: Code = builder.value(scope, call.args[0])
     for _ in range(round(times)):

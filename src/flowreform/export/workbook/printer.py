@@ -497,8 +497,11 @@ class FormulaPrinter:
             return self.value(before)
         if self.moment is Moment.BEFORE:
             raise Unprintable("a delay of fixed length stands inside a rate")
-        column = self.where.columns[self.flat.program.remembered[number]]
+        slot = self.flat.program.remembered[number]
         steps, first = self.value(lag)[0], self.where.first
+        if slot not in self.where.columns:  # a constant was the same at any time, as is the inflow of a conveyor that has none
+            return f"IF(OR({steps}>{self.where.step}{HERE},{steps}<1),{self.value(before)[0]},{self.slot(slot)[0]})", _ATOM
+        column = self.where.columns[slot]
         past = f"INDEX({column}${first}:{column}{ABOVE},{self.where.step}{HERE}-INT({steps})+1)"
         return f"IF(OR({steps}>{self.where.step}{HERE},{steps}<1),{self.value(before)[0]},{past})", _ATOM
 
