@@ -132,8 +132,7 @@ def locate(builder: Builder, scope: Scope, ref: Ref, place: Place) -> tuple[int,
             offset, term = _starred(builder, scope, subscript, axis, stride, named)
         else:
             position = element(axis, subscript)
-            unclear = also_dimension(builder.model, axis, subscript.name) if isinstance(subscript, Ref) else None
-            if unclear:
+            if isinstance(subscript, Ref) and (unclear := also_dimension(builder.model, axis, subscript.name)):
                 raise Fault(unclear, RENAME, subscript.column)
             if position is not None:
                 base += position * stride
