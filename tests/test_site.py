@@ -1,0 +1,54 @@
+"""The documentation site: every page has its place, and links lead where the site has them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def site() -> ModuleType:
+    """The script that builds it."""
+    spec = importlib.util.spec_from_file_location("build_site", ROOT / "docs" / "build_site.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["build_site"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_page_has_a_place(site: ModuleType) -> None:
+    listed = [*site.START, *site.GUIDES, *site.EVIDENCE]
+    assert sorted(listed) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+
+
+def test_a_link_leads_where_the_site_has_the_page_and_is_text_where_it_has_none(site: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "docs" / "decisions" / "one.md"
+    for file in (page, tmp_path / "models" / "care_shift" / "README.md", tmp_path / "tests" / "test_x.py"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    page.write_text(
+        "[a](../../models/care_shift/README.md#money) [b](../../tests/test_x.py) [c](gone.md) [d](https://example.org) [e](#here)"
+    )
+    site.ROOT, before = tmp_path, site.ROOT
+    try:
+        text = site.relinked(page, tmp_path)
+    finally:
+        site.ROOT = before
+    assert text == "[a](../models/care_shift.md#money) b c [d](https://example.org) [e](#here)"
+
+
+def test_the_example_of_a_docstring_is_code(site: ModuleType) -> None:
+    assert site.docstring("Says this::\n\n    fr.run(x)\n") == "Says this:\n\n```python\nfr.run(x)\n```\n"
+
+
+def test_the_notebook_is_kept_without_results() -> None:
+    cells = json.loads((ROOT / "docs" / "first_steps.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
