@@ -137,10 +137,12 @@ base = TIME BASE(3, 2) ~ ~ |"""
 @engines
 @pytest.mark.parametrize("method", ["Euler", "RK4"])
 def test_the_area_under_a_graph(tmp_path: Path, engine: str, method: str) -> None:
-    """Against the integral of the same straight lines, taken strip by strip; a lookup holds its ends beyond its points."""
+    """Against the integral of the same straight lines, taken strip by strip. Vensim's lookup holds its ends beyond its points,
+    Stella's graph counts for nothing there, and takes its ends in either order."""
     knots, heights = [1.0, 2.0, 5.0, 6.5], [4.0, 0.0, 6.0, 6.0]
     graph = (
         '<gf name="g"><xpts>1,2,5,6.5</xpts><ypts>4,0,6,6</ypts></gf><aux name="up"><eqn>LOOKUPAREA(g, TIME)</eqn></aux>'
+        '<aux name="part"><eqn>LOOKUPAREA(g, 8 - TIME, TIME + 0.25)</eqn></aux><aux name="all"><eqn>LOOKUPAREA(g)</eqn></aux>'
         '<aux name="between"><eqn>LOOKUP_AREA(g, 8 - TIME, TIME + 0.25)</eqn></aux>'
     )
     path = tmp_path / "m.xmile"
@@ -153,8 +155,34 @@ def test_the_area_under_a_graph(tmp_path: Path, engine: str, method: str) -> Non
     def area(low: float, high: float) -> float:
         return float(np.interp(high, fine, whole) - np.interp(low, fine, whole))
 
-    assert ds["up"].values[0] == pytest.approx([area(1.0, max(t, 1.0)) for t in TIME], abs=1e-9)
+    def inside(*ends: float) -> list[float]:
+        return sorted(min(max(end, knots[0]), knots[-1]) for end in ends)
+
+    assert ds["up"].values[0] == pytest.approx([area(*inside(knots[0], t)) for t in TIME], abs=1e-9)
+    assert ds["part"].values[0] == pytest.approx([area(*inside(8.0 - t, t + 0.25)) for t in TIME], abs=1e-9)
+    assert ds["all"].values[0] == pytest.approx([area(knots[0], knots[-1])] * len(TIME), abs=1e-9)
     assert ds["between"].values[0] == pytest.approx([area(8.0 - t, t + 0.25) for t in TIME], abs=1e-9)
+
+
+@engines
+def test_the_slope_of_a_lookup(tmp_path: Path, engine: str) -> None:
+    """Vensim's help: 1 and 0.5 between points, 0.75 where they meet; beyond the points 0, the nearest line, or nothing."""
+    lines = ["f((0,0),(1,1),(3,2)) ~~|", "jump((0,0),(1,1),(1,2),(3,2)) ~~|"]
+    lines += [f"{name} = LOOKUP SLOPE(f, Time - 1, {mode}) ~~|" for name, mode in (("flat", 0), ("on", 1), ("none", -1))]
+    lines += [
+        "at jump = LOOKUP SLOPE(jump, Time - 1, 0) ~~|",
+        "INITIAL TIME = 0 ~~|",
+        "FINAL TIME = 5 ~~|",
+        "TIME STEP = 0.5 ~~|",
+    ]
+    (tmp_path / "m.mdl").write_text("\n".join(["{UTF-8}", *lines, "SAVEPER = TIME STEP ~~|"]), encoding="utf-8")
+    ds = fr.simulate(fr.read_model(tmp_path / "m.mdl"), engine=engine)
+    inside = [1.0, 1.0, 0.75, 0.5, 0.5, 0.5, 0.5]
+    assert ds["flat"].values[0].tolist() == [0.0, 0.0, *inside, 0.0, 0.0]
+    assert ds["on"].values[0].tolist() == [1.0, 1.0, *inside, 0.5, 0.5]
+    assert ds["none"].values[0].tolist() == pytest.approx([np.nan] * 2 + inside + [np.nan] * 2, nan_ok=True)
+    assert ds["at_jump"].values[0].tolist() == pytest.approx([0, 0, 1, 1, np.nan, 0, 0, 0, 0, 0, 0], nan_ok=True)
+    assert not ds["failed"].values.any()
 
 
 def test_an_area_is_taken_under_lines_that_end(tmp_path: Path) -> None:

@@ -333,7 +333,8 @@ _ROWS = (
     builtin("lookup_backward(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.lookup"),
     builtin("lookup_invert(lookup: ?, y: ?) -> ?", Kind.FORM, lowering="forms.lookup", also="lookupinv"),
     builtin("lookup_area(lookup: ?, from: ?, to: ?) -> ?", Kind.FORM, lowering="forms.area_between"),
-    builtin("lookuparea(lookup: ?, x: ?) -> ?", Kind.FORM, lowering="forms.area_up_to"),
+    builtin("lookup_slope(lookup: ?, x: ?, mode: 1) -> ?", Kind.FORM, lowering="forms.slope"),
+    builtin("lookuparea(lookup: ?, [to: ?], [from: ?]) -> ?", Kind.FORM, lowering="forms.area_up_to"),
     builtin("fv(rate: 1, periods: 1, payment: a, present value: a) -> a", Kind.FORM, lowering="forms.future_value"),
     builtin("pv(rate: 1, periods: 1, payment: a, future value: a) -> a", Kind.FORM, lowering="forms.present_value"),
     builtin("pmt(rate: 1, periods: 1, present value: a, future value: a) -> a", Kind.FORM, lowering="forms.payment"),
@@ -422,7 +423,7 @@ _ROWS = (
     ),
     *_refused("find_zero simultaneous internal_rate_of_return irr", "found by iteration in a step; put a stock into the loop"),
     *_refused("depreciate_straightline depreciate_by_schedule", "write the schedule as stocks"),
-    *_refused("lookup_slope lookupmean", "write the slope or the mean as a lookup"),
+    *_refused("lookupmean", "write the mean as LOOKUPAREA over the length"),
     *_refused(
         "get_data_max get_data_min get_data_mean get_data_median get_data_stdv get_data_total_points cumulate cumulatef "
         "time_shift",

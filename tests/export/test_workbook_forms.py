@@ -135,6 +135,9 @@ FORMS = {
     "between": "INTERPOLATE(beds, x / 4)",
     "area": "LOOKUP_AREA(graph, -p, x)",
     "area_so_far": "LOOKUPAREA(graph, x)",
+    "slope_flat": "LOOKUP_SLOPE(graph, x, 0)",
+    "slope_on": "LOOKUP_SLOPE(graph, x, 1)",
+    "area_either_way": "LOOKUPAREA(graph, x, -p)",
 }
 
 

@@ -224,11 +224,46 @@ def area_between(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Co
 
 
 def area_up_to(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
-    """LOOKUPAREA(graph, x): the area from the first point of the graph to x, 0 before it."""
-    area = _area_from_first(builder, scope, _table_of(builder, call), call.args[1])
-    left = look_up(builder, scope, _table_of(builder, call), call.args[1:], "left")
-    inside = Op(">=", (builder.value(scope, call.args[1]), left))
-    return Op("if", (inside, area, Const(0.0)))
+    """Stella's LOOKUPAREA(graph, to, from), either end first: from the first point where `from` is missing, the whole graph where
+    both are. Beyond its points a graph counts for nothing (isee's help, "Graphical builtins")."""
+    table, ends = _table_of(builder, call), call.args[1:]
+
+    def up_to(x: Expr) -> Code:
+        x = Binary("+", x, Number(0.0))
+        left, strips, low, last = (look_up(builder, scope, table, (x,), how) for how in ("left", "area", "backward", "last"))
+        middle = Op("/", (Op("+", (low, look_up(builder, scope, table, (x,)))), Const(2.0)))
+        part = Op("max", (Const(0.0), Op("-", (Op("min", (builder.value(scope, x), last)), left))))
+        return Op("+", (strips, Op("*", (middle, part))))
+
+    if not ends:
+        shape = builder.model.variables[table.name].dimensions
+        if shape:
+            raise Fault(f"LOOKUPAREA of the whole of {table.name}, which has elements, is not done", "name an end", call.column)
+        return up_to(Number(builder.tables[builder.table_of[table.name]].x[-1]))
+    if len(ends) == 1:
+        return up_to(ends[0])
+    to, since = (up_to(x) for x in ends)
+    forwards = Op(">=", (builder.value(scope, ends[0]), builder.value(scope, ends[1])))
+    return Op("if", (forwards, Op("-", (to, since)), Op("-", (since, to))))
+
+
+def slope(builder: Builder, scope: Scope, row: Builtin, call: Call) -> Code:
+    """Vensim's LOOKUP SLOPE(lookup, x, mode): that of the line at x, at a point the mean of the two lines that meet there, and
+    missing where two points have one x. Beyond the points it is 0 (mode 0), that of the nearest line (1) or missing (-1).
+    (Vensim's help, LOOKUP SLOPE; at the first and the last point, of which it says nothing, it is that of the one line there is.)
+    """
+    table, x = _table_of(builder, call), call.args[1]
+    mode = known(builder.model, scope.outward(call.args[2]))
+    if mode not in (0.0, 1.0, -1.0):
+        raise Fault("the mode of LOOKUP SLOPE must be 0, 1 or -1, known before the run", "write one of them", call.column)
+    x = Binary("+", x, Number(0.0))
+    left, last, after, here = (look_up(builder, scope, table, (x,), how) for how in ("left", "last", "slope after", "slope at"))
+    at = builder.value(scope, x)
+    inside = Op("if", (Op("=", (at, left)), here, after))
+    if mode == 1.0:
+        return inside
+    outside = Const(0.0) if mode == 0.0 else Const(math.nan, missing=True)
+    return Op("if", (Op("or", (Op("<", (at, left)), Op(">", (at, last)))), outside, inside))
 
 
 # --- money and growth over periods -----------------------------------------------------------------------------------

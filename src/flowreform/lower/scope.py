@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -162,8 +163,9 @@ class Builder:
 
     def tables_read(self, name: str, how: str, count: int) -> int:
         """The first of the tables of a lookup, or of copies of them that are read another way: `extrapolate` beyond their
-        ends, `backward` (the point before) or `forward` (the point after), `left` (the x of the point before), `area`
-        (the area up to there)."""
+        ends, `backward` (the point before) or `forward` (the point after), `left` (the x of the point before), `last`
+        (the x of the last one), `slope after` and `slope at` (of its lines), `area` (the area up to
+        there)."""
         if not how:
             return self.table_of[name]
         key = f"{name} {how}"
@@ -199,11 +201,29 @@ def _areas(table: LookupTable) -> LookupTable:
     return replace(table, y=tuple(areas), kind=LookupKind.DISCRETE)
 
 
+def _slopes(table: LookupTable, after: bool) -> LookupTable:
+    """The slope of the straight line after each point, or the mean of those that meet there; where there is one, that one. Raises
+    Fault where there are no straight lines."""
+    if table.kind is LookupKind.DISCRETE or len(table.x) < 2:
+        raise Fault(f"lookup {table.name} has no straight lines", "take the slope of a graph that is interpolated")
+    lines = [
+        (b - a) / (right - left) if right - left > 1e-9 * max(1.0, abs(left)) else math.nan  # a jump: two points of one x
+        for left, right, a, b in zip(table.x, table.x[1:], table.y, table.y[1:], strict=False)
+    ]
+    behind, ahead = (lines[0], *lines), (*lines, lines[-1])
+    slopes = ahead if after else tuple((a + b) / 2.0 for a, b in zip(behind, ahead, strict=True))
+    return replace(table, y=slopes, kind=LookupKind.DISCRETE)
+
+
 def _read_as(table: LookupTable, how: str) -> LookupTable:
     if how == "extrapolate":
         return replace(table, kind=LookupKind.EXTRAPOLATE)
     if how == "invert":
         return _inverted(table)
+    if how in ("slope after", "slope at"):
+        return _slopes(table, how == "slope after")
+    if how == "last":
+        return replace(table, y=table.x[-1:] * len(table.x), kind=LookupKind.DISCRETE)
     if how == "backward":
         return replace(table, kind=LookupKind.DISCRETE)
     if how == "left":
