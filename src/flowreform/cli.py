@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 
 from flowreform.commands.arguments import decimal, whole
 from flowreform.commands.kinds import suffixes, taking
-from flowreform.commands.surroundings import leave_settings_unread
+from flowreform.commands.surroundings import leave_settings_unread, require_a_current_folder
 from flowreform.commands.terminal import command, outcome
 
 HELP = """Stock-and-flow models of moving health care out of hospital: run them, check them, compare policies.
@@ -600,5 +600,6 @@ def main() -> None:
 
 
 def _run_app() -> int:
+    require_a_current_folder()
     app(prog_name="flowreform")
     return 0

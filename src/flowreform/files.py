@@ -263,11 +263,14 @@ class Unfailing(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
+    def flush(self) -> None:
+        """Nothing waits here; and a zip file that is thrown away flushes what has been closed before it."""
+
     def seek(self, offset: int, whence: int = 0) -> int:
-        return self.file.seek(offset, whence)
+        return 0 if self.file.closed else self.file.seek(offset, whence)  # who complains once more comes when it is settled
 
     def tell(self) -> int:
-        return self.file.tell()
+        return 0 if self.file.closed else self.file.tell()
 
     def readinto(self, buffer: Any) -> int:
         found = self.file.read(len(buffer)) or b""
@@ -276,7 +279,7 @@ class Unfailing(io.RawIOBase):
 
     def write(self, content: Any) -> int:
         rest = memoryview(content).cast("B")
-        while self.fault is None and len(rest):
+        while self.fault is None and len(rest) and not self.file.closed:
             try:
                 rest = rest[self.file.write(rest) or 0 :]
             except OSError as fault:
@@ -284,6 +287,8 @@ class Unfailing(io.RawIOBase):
         return memoryview(content).nbytes
 
     def truncate(self, size: int | None = None) -> int:
+        if self.file.closed:
+            return size or 0
         try:
             return self.file.truncate(size)
         except OSError as fault:

@@ -6,6 +6,7 @@ import copy
 import errno
 import os
 import pickle
+import re
 import shutil
 import struct
 import subprocess
@@ -23,7 +24,7 @@ import xarray as xr
 import flowreform as fr
 from flowreform import files
 from flowreform.commands import terminal
-from flowreform.commands.surroundings import leave_settings_unread
+from flowreform.commands.surroundings import leave_settings_unread, require_a_current_folder
 from flowreform.errors import ExperimentError, visible
 from flowreform.files import temporary_folder, write_file, write_files
 from flowreform.results import REAL_NAME, read_netcdf, to_netcdf, write_netcdf
@@ -167,6 +168,8 @@ WRITERS = (
     ("export", "va_beds_to_community", "--draws", "20", "-o", "{}/v.xlsx", "--values"),
     ("export", "va_transformation", "-o", "{}/m.xmile"),
     ("sweep", "va_beds_to_community", "--draws", "2000", "-o", "{}/sweep"),
+    ("sensitivity", "va_beds_to_community", "--samples", "32", "-o", "{}/sensitivity"),
+    ("report", "va_beds_to_community", "--draws", "20", "-o", "{}/m.html"),
 )
 
 
@@ -182,6 +185,28 @@ def test_every_writer_ends_in_one_line_on_a_full_disk(words: tuple[str, ...], sm
     assert "No space left" in text or "disk I/O error" in text or "disk is full" in text
     assert "free" in text
     assert not [path.name for path in small_disk.rglob("*") if path.name.startswith((".flowreform", "x.", "v.", "m."))]
+
+
+def test_netcdf_has_one_writer() -> None:
+    """A second one ended the process by a segmentation fault where the disk was full."""
+    source = Path(files.__file__).parent
+    assert [path.name for path in source.rglob("*.py") if re.search(r"[\w)]\.to_netcdf\(", path.read_text("utf-8"))] == [
+        "results.py"
+    ]
+
+
+@pytest.mark.parametrize("words", [("export", "--values", "-o", "v.xlsx"), ("sensitivity", "--samples", "16", "-o", "s")])
+def test_no_byte_more_than_a_file_may_have(words: tuple[str, ...], ward_copy: Path) -> None:
+    """What a full disk is to the writers: one line, no complaint of a library behind it, and no end of the process."""
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048)); from flowreform.cli import main; main()"
+    )
+    name, *more = words
+    done = subprocess.run(
+        [sys.executable, "-c", script, name, "pace.toml", *more], cwd=ward_copy, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert "File too large" in done.stderr
 
 
 def test_hdf5_survives_a_write_that_fails_at_any_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -655,3 +680,14 @@ def test_settings_of_libraries_are_read_where_they_are_needed(monkeypatch: pytes
         monkeypatch.setattr(sys, "argv", ["flowreform", *words])
         leave_settings_unread()
         assert {name for name in os.environ if name.startswith(("ZARR_", "DASK_"))} == left
+
+
+def test_a_current_folder_that_is_gone_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    place.rmdir()
+    with pytest.raises(ExperimentError, match="the current folder is no longer there"):
+        require_a_current_folder()
+    monkeypatch.chdir(tmp_path)
+    require_a_current_folder()

@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+from flowreform.errors import ExperimentError, error
+
 NUMBA, MATPLOTLIB = ".numba_config.yaml", "matplotlibrc"
 """Files that these libraries read in the current folder. numba's can name a module to import and a folder of code to load."""
 
@@ -59,3 +61,11 @@ def leave_settings_unread() -> None:
     finally:
         os.chdir(here)
         os.close(here)
+
+
+def require_a_current_folder() -> None:
+    """Raises ExperimentError where the current folder is gone: no path could be looked up, whatever it says."""
+    try:
+        os.getcwd()
+    except OSError as fault:
+        raise ExperimentError(error("no-folder", "the current folder is no longer there", "go to another one")) from fault

@@ -15,6 +15,7 @@ from flowreform.analyse.sensitivity.columns import STATUS
 from flowreform.analyse.sensitivity.methods import MEANINGS, METHODS
 from flowreform.analyse.sensitivity.rows import better_heads, better_rows, contenders, leading_rows, opponent, target_rows, titles
 from flowreform.files import Writer, write_files
+from flowreform.results import to_netcdf
 from flowreform.text import cell, exact, harmless, markdown, number
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def write_sensitivity(folder: Path, ds: Dataset, experiment: Experiment) -> tupl
     calendar = experiment.case.calendar if experiment.case else None
     axis = axis_of(experiment.start, experiment.stop, experiment.model.specs.time_unit, calendar)
     files: dict[str, Writer] = {
-        "sensitivity.nc": lambda path: _netcdf(ds, path),
+        "sensitivity.nc": lambda path: to_netcdf(ds, path),
         "indices.csv": lambda path: _text(path, indices_csv(ds)),
         **({"bands.csv": lambda path: _text(path, bands_csv(ds))} if "band" in ds else {}),
         "summary.md": lambda path: _text(path, summary_text(ds, experiment)),
@@ -137,10 +138,6 @@ def _convergence(ds: Dataset, scenario: str) -> str:
         parts = np.asarray(one["kpi_convergence"].sel(index=method.leading).isel(parameter=at).values)
         rows.append([kpi, str(ds["parameter"].values[at]), *(number(float(part), 3) for part in parts)])
     return markdown(["KPI", "leading input", "a quarter of the sample", "half", "all"], rows) if rows else ""
-
-
-def _netcdf(ds: Dataset, path: Path) -> None:
-    ds.to_netcdf(path, engine="h5netcdf")
 
 
 def _text(path: Path, text: str) -> None:
