@@ -68,4 +68,6 @@ def require_a_current_folder() -> None:
     try:
         os.getcwd()
     except OSError as fault:
-        raise ExperimentError(error("no-folder", "the current folder is no longer there", "go to another one")) from fault
+        raise ExperimentError(
+            error("no-folder", "the current folder is no longer there", "go to another one", file=".")
+        ) from fault
