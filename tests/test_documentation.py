@@ -27,7 +27,7 @@ from flowreform.formats import bundled
 from planning import planning_workbook
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN_TEST = ("how_to_condition.md",)
+OWN_TEST = ("how_to_condition.md", "how_to_plan.md")
 """Pages that write files of their own as they go: tests/test_<page>.py runs them."""
 
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in OWN_TEST)]
@@ -60,6 +60,8 @@ LONG = (
     "diagram care_shift -o care_shift.html",
     "diagram care_shift -o loops.svg --loops",
     "diagram care_shift --sheet beds",
+    "plan care_shift_plan -o out",
+    "plan care_shift_plan --quick --json",
     "loops care_shift open_staffed_beds --scenario build_first",
     "loops mental_health_shift site_beds",
     "report va_beds_to_community -o report.html",
@@ -73,7 +75,7 @@ LONG = (
 )
 """Commands that take more than ten seconds: only with -m slow."""
 
-LONG_FUNCTIONS = ("bands", "open_sweep", "report", "sensitivity", "to_xlsx")
+LONG_FUNCTIONS = ("bands", "open_sweep", "plan", "report", "sensitivity", "to_xlsx")
 """Functions whose examples do: their commands are examples of --help or the README, and run."""
 
 

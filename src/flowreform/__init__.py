@@ -40,6 +40,7 @@ _HOMES = {
     "kpis": "kpi",
     "loops": "analyse.dominance",
     "open_sweep": "sweeps",
+    "plan": "analyse.planning",
     "probabilities": "analyse.sensitivity",
     "read_case": "case",
     "read_experiment": "experiment",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from flowreform.analyse.assessment import assess as assess
     from flowreform.analyse.dominance import loops as loops
     from flowreform.analyse.fitting.estimate import fit as fit
+    from flowreform.analyse.planning import plan as plan
     from flowreform.analyse.sensitivity import beats as beats
     from flowreform.analyse.sensitivity import probabilities as probabilities
     from flowreform.analyse.sensitivity import sensitivity as sensitivity

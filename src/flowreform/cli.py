@@ -461,6 +461,32 @@ def start(
 
 
 @app.command(
+    short_help="The latest safe start, the least fund, and what would break it.",
+    epilog="Examples: flowreform plan care_shift_plan -o out; flowreform plan care_shift_plan --quick --json",
+)
+@command
+def plan(
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="An experiment with [plan]: a bundled name, or a path.")],
+    full: Annotated[bool, typer.Option("--full", help="Try every plan where there are up to 4,000.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Find and prove the plan, and ask no more.")] = False,
+    set_: Settings = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Write plan.toml, plan.md, plans.csv and pictures there."),
+    ] = None,
+    json: Json = False,
+) -> int | None:
+    """The best plan that keeps its promises in enough runs, found on some draws and proved on others.
+
+    What may be decided, what must be kept and what is wanted stand in [plan] of the experiment: docs/how_to_plan.md. Then what
+    each promise costs, which one binds, when to start at the latest, what would turn the answer, and what breaks the plan.
+    """
+    from flowreform.commands.plan import PlanOptions, plan
+
+    return plan(name, PlanOptions(output, full, quick, json, tuple(set_ or ())))
+
+
+@app.command(
     cls=WithMethods,
     short_help="What matters to an experiment's KPIs, and when.",
     epilog="Examples: flowreform sensitivity va_beds_to_community --scenario as_was; "

@@ -34,6 +34,7 @@ from flowreform.case.tables import (
     Lever,
     LoopClaim,
     Parameter,
+    PlanningTable,
     Reference,
     Setting,
     Target,
@@ -61,6 +62,7 @@ __all__ = [
     "LoopClaim",
     "Observation",
     "Parameter",
+    "PlanningTable",
     "Reference",
     "Setting",
     "Target",
@@ -90,6 +92,7 @@ KEYS = (
     "loops",
     "fit",
     "workbook",
+    "planning",
 )
 
 
@@ -169,6 +172,7 @@ def build_case(source: Source, model: Model, observations: tuple[Observation, ..
         conclusions=source.each(Conclusion, "conclusions"),
         loops=source.each(LoopClaim, "loops"),
         workbook=source.one(WorkbookTable, "workbook") or WorkbookTable(),
+        planning=source.one(PlanningTable, "planning") or PlanningTable(),
         observations=observations,
         path=path,
         sha256=source.document.sha256,

@@ -12,7 +12,18 @@ from typing import TypeVar
 from flowreform.calendar import DAYS, MONTHS, Calendar, unit_of_time
 from flowreform.case.observations import Observation
 from flowreform.case.periods import measure_of
-from flowreform.case.tables import Case, Chart, FitPlan, FitRow, FitSeries, FitTable, Laws, LoopClaim, WorkbookTable
+from flowreform.case.tables import (
+    Case,
+    Chart,
+    FitPlan,
+    FitRow,
+    FitSeries,
+    FitTable,
+    Laws,
+    LoopClaim,
+    PlanningTable,
+    WorkbookTable,
+)
 from flowreform.case.uncertainty import Uncertainty, faults
 from flowreform.errors import did_you_mean, shorten
 from flowreform.measure import Measure, Second, shape_faults, time_faults
@@ -140,6 +151,7 @@ def check_case(case: Case, model: Model, source: Source) -> Case:
         settings=_frozen(settings),
         laws=_check_laws(case.laws, model, source) if case.laws else None,
         workbook=_check_workbook(case.workbook, model, source),
+        planning=_check_planning(case.planning, case, model, source),
         loops=_check_loops(case, model, source),
     )
     _check_conclusions(done, source)
@@ -682,4 +694,41 @@ def _check_workbook(table: WorkbookTable, model: Model, source: Source) -> Workb
         update["discount_rate"] = name(table.discount_rate, ("workbook", "discount_rate"), Role.PARAMETER)
     if table.discount_factor:
         update["discount_factor"] = name(table.discount_factor, ("workbook", "discount_factor"))
+    return table.model_copy(update=update)
+
+
+def _check_planning(table: PlanningTable, case: Case, model: Model, source: Source) -> PlanningTable:
+    """Every name stands for a variable, a parameter or a KPI; those of variables come back canonical."""
+
+    def name(text: str, loc: Loc, *, parameter: bool = False, single: bool = True) -> str:
+        found = find(model, text, parameter=parameter)
+        if isinstance(found, Unknown):
+            source.fault("unknown-variable", loc, found.reason, found.repair, element=text)
+            return text
+        if single and found.is_array:
+            source.fault("not-single", loc, "a single value is needed here", "name one element", element=text)
+        return found.name
+
+    update: dict[str, object] = {}
+    for key in ("fund", "build_date", "closure_date", "harm", "closed", "lead", "fund_size"):
+        if text := str(getattr(table, key)):
+            update[key] = name(text, ("planning", key), parameter=key in ("lead", "fund_size"))
+    for key in ("beds", "patients", "switch", "paths"):
+        texts = getattr(table, key)
+        update[key] = tuple(
+            name(text, ("planning", key, at), parameter=key == "switch", single=key in ("switch", "paths"))
+            for at, text in enumerate(texts)
+        )
+    for key in ("cash", "cost_parts", "lines", "freed"):
+        for at, text in enumerate(getattr(table, key)):
+            if text not in case.kpis:
+                hint = did_you_mean(text, case.kpis) or f"KPIs are {', '.join(case.kpis)}"
+                source.fault("unknown-kpis", ("planning", key, at), "the case has no such KPI", hint, element=text)
+    for key, fields in (("places", ("usable", "staffed", "needed")), ("staff", ("post", "gap"))):
+        update[key] = tuple(
+            row.model_copy(
+                update={item: name(text, ("planning", key, at, item)) for item in fields if (text := str(getattr(row, item)))}
+            )
+            for at, row in enumerate(getattr(table, key))
+        )
     return table.model_copy(update=update)

@@ -437,6 +437,73 @@ class WorkbookTable(Table):
     """The variable that holds the discount factor."""
 
 
+class PlacesRow(Table):
+    """`[[planning.places]]`: one kind of place of the bed-closure page: what there is, and what is needed of it."""
+
+    label: str
+    """The name shown."""
+    usable: str
+    """Places that are open, or one element."""
+    staffed: str = ""
+    """The share of them that is staffed; all when missing."""
+    needed: str
+    """How much of them is needed: the people cared for and those who wait for one."""
+
+
+class StaffRow(Table):
+    """`[[planning.staff]]`: one group of staff of the bed-closure page."""
+
+    label: str
+    """The name shown."""
+    post: str
+    """WTE in post."""
+    gap: str
+    """WTE needed and not in post."""
+
+
+class PlanningTable(Table):
+    """`[planning]`: what `flowreform plan` has to know of a model's variables and KPIs."""
+
+    beds: Strings = ()
+    """Variables that count beds: a limit on one lasts to the end of the run."""
+    patients: Strings = ()
+    """Variables that rise when people are kept waiting or turned away."""
+    cash: Strings = ()
+    """KPIs that count money alone: no objective without a requirement on patients."""
+    cost_parts: Strings = ()
+    """KPIs that are a part of the cost: no objective without requirements on patients and on beds."""
+    fund: str = ""
+    """The stock of money that ends: a plan may not have any in its last months."""
+    fund_left: Annotated[float, Field(ge=0)] = 0.0
+    """How much of it counts as none."""
+    months_without_fund: Annotated[float, Field(ge=0)] = 24.0
+    """How many time units before the end it must be spent."""
+    lead: str = ""
+    """The lever by which building comes before closing: its least value is the latest safe start."""
+    build_date: str = ""
+    """The variable that holds the date on which building starts."""
+    closure_date: str = ""
+    """The variable that holds the date on which closing starts."""
+    fund_size: str = ""
+    """The lever of which the least is wanted beside the objective: the size of a fund."""
+    harm: str = ""
+    """The present value of harm to people that is a part of the objective, for its switching value."""
+    switch: Strings = ()
+    """Inputs whose switching values are always shown."""
+    lines: Strings = ()
+    """KPIs shown of a plan, in order."""
+    freed: Strings = ()
+    """KPIs that count the beds freed by each mechanism; the first by shorter stays alone."""
+    paths: Strings = ()
+    """Series whose expected path is written down, so that they can be compared month by month."""
+    closed: str = ""
+    """Beds closed and released: the other side of the bed-closure page."""
+    places: Annotated[tuple[PlacesRow, ...], Strict(False)] = ()
+    """Kinds of place that are to be there when a bed closes."""
+    staff: Annotated[tuple[StaffRow, ...], Strict(False)] = ()
+    """Groups of staff."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A case file, checked against its model. All names are canonical; mappings are read-only and in file order.
@@ -462,6 +529,7 @@ class Case:
     loops: Mapping[str, LoopClaim] = field(default_factory=dict)
     fit: FitPlan | None = None
     workbook: WorkbookTable = field(default_factory=WorkbookTable)
+    planning: PlanningTable = field(default_factory=PlanningTable)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
     ensemble: Ensemble | None = field(default=None, compare=False)

@@ -38,6 +38,7 @@ from flowreform.experiment.parts import (
     still_drawn,
     uncertainties_of,
 )
+from flowreform.experiment.plans import PlanTable, checked_plan, plan_manual, still_planned
 from flowreform.experiment.settings import Scenario, SettingReader
 from flowreform.experiment.system import System, system_of
 from flowreform.experiment.tables import (
@@ -55,7 +56,7 @@ from flowreform.model import Model
 from flowreform.text import Manual, Shown, columns, number
 from flowreform.toml import Document, Loc, Source
 
-KEYS = ("experiment", "scenarios", "uncertainties", "correlations", "kpis", "sweep", "paper", "system")
+KEYS = ("experiment", "scenarios", "uncertainties", "correlations", "kpis", "sweep", "paper", "system", "plan")
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -80,6 +81,7 @@ class Experiment(Manual):
 
     `ensemble` holds draws of several inputs together that have seen the data (`fit --posterior`); the rest is drawn from
     `uncertainties`. As an argument it is "conditioned", "prior" or a list of inputs, as in a file, or an Ensemble.
+    `plan` is a mapping as a file's `[plan]` holds it, for `fr.plan`.
     `save` names whole variables in model order; a run is saved at `times`, `save_every` apart in the model's time unit. `origins`
     has a key "uncertainties.<name>" or "kpis.<name>" for each. `findings` holds the warnings. `sha256` is of the file's bytes, or
     of what `to_toml` would write. `checked=True` takes the fields as they are (`dataclasses.replace` does).
@@ -109,6 +111,7 @@ class Experiment(Manual):
     sweep: SweepTable = field(default_factory=SweepTable)
     paper: PaperTable = field(default_factory=PaperTable)
     system: System | None = None
+    plan: PlanTable | None = None
     path: Path | None = field(default=None, compare=False)
     sha256: str = ""
     findings: tuple[Finding, ...] = field(default=(), compare=False)
@@ -139,6 +142,7 @@ class Experiment(Manual):
         sweep: object = None,
         paper: object = None,
         system: Mapping[str, object] | System | None = None,
+        plan: object = None,
         name: str | None = None,
         checked: bool = False,
         **fields: Any,
@@ -148,7 +152,7 @@ class Experiment(Manual):
             "question": question, "start": start, "stop": stop, "appraisal_end": appraisal_end, "save": save,
             "save_every": save_every, "draws": draws, "design": design, "seed": seed, "noise_seed": noise_seed,
             "baseline": baseline, "correlations": correlations, "ensemble": ensemble, "sweep": sweep, "paper": paper,
-            "system": system, "name": name,
+            "system": system, "plan": plan, "name": name,
         }  # fmt: skip
         if not checked:
             if fields:
@@ -203,6 +207,7 @@ class Experiment(Manual):
         sweep: object = None,
         paper: object = None,
         system: Mapping[str, object] | None = None,
+        plan: object = None,
         **keys: Any,
     ) -> Experiment:
         """The experiment with some of it changed, checked again: `exp.with_(draws=500, scenario="shift")`.
@@ -235,6 +240,7 @@ class Experiment(Manual):
             "ensemble": _asked_ensemble(self) if ensemble is None else ensemble,
             "sweep": self.sweep if sweep is None else sweep,
             "paper": still(self.paper, kept, self.kpis if kpis is None else kpis) if paper is None else paper,
+            "plan": still_planned(self.plan, kept, self.baseline) if plan is None else plan,
         }  # fmt: skip
         if uncertainties is not None and correlations is None:
             names = set(names_of(uncertainties, self.case.uncertainties if self.case else {}))
@@ -253,7 +259,7 @@ class Experiment(Manual):
 
         With `path` the text is written there too, whole or not at all, and the model is named as seen from that file.
         `fr.read_experiment` of it gives an equal experiment. Raises ExperimentError where the model has no file to name."""
-        text = toml_text(self, _reference(self.model, Path(path).parent if path is not None else Path()))
+        text = toml_text(self, reference(self.model, Path(path).parent if path is not None else Path()))
         if path is not None:
             write_text(Path(path), text)
         return text
@@ -276,6 +282,8 @@ class Experiment(Manual):
         if self.kpis:
             measures = ((name, item.label or name.replace("_", " "), item.better) for name, item in self.kpis.items())
             yield columns("KPIs", ("name", "label", "better"), measures)
+        if self.plan is not None:
+            yield from plan_manual(self.plan, self)
 
 
 _DEFAULTS: dict[str, Callable[[], object]] = {
@@ -313,7 +321,7 @@ def _built(given: Mapping[str, Any], case: Case | None = None) -> dict[str, Any]
         built = dataclasses.replace(built, ensemble=drawn)
     built = dataclasses.replace(built, name=given["name"] or model.name)
     with suppress(ExperimentError):  # a model without a file: the experiment has no text, and so no hash
-        text = toml_text(built, _reference(model, Path()))
+        text = toml_text(built, reference(model, Path()))
         built = dataclasses.replace(built, sha256=hashlib.sha256(text.encode()).hexdigest())
     return {item.name: getattr(built, item.name) for item in dataclasses.fields(built)}
 
@@ -360,6 +368,7 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
         "system": plain(experiment.system.table) if experiment.system else {},
         "sweep": plain(experiment.sweep),
         "paper": plain(experiment.paper) if experiment.paper != PaperTable() else {},
+        "plan": plain(experiment.plan) if experiment.plan is not None else {},
         "scenarios": {name: scenario_table(scenario) for name, scenario in experiment.scenarios.items()},
         "correlations": [item.model_dump(mode="json") for item in experiment.correlations if item not in together],
     }
@@ -377,7 +386,7 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
     return head + tomli_w.dumps({key: value for key, value in table.items() if value})
 
 
-def _reference(model: Model, folder: Path) -> str:
+def reference(model: Model, folder: Path) -> str:
     """How an experiment file in a folder names the model. Raises ExperimentError where the model has no file."""
     from flowreform.formats import bundled
 
@@ -418,9 +427,10 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
         hint = did_you_mean(baseline, scenarios) or f"scenarios are {', '.join(scenarios)}"
         source.fault("baseline", ("experiment", "baseline"), f'there is no scenario "{baseline}"', hint)
     _limits(settled, scenarios, {*uncertainties, *(ensemble.names if ensemble else ())}, source)
+    plan = source.parse(PlanTable, source.document.table.get("plan"), ("plan",))
     if table is None:
         return None
-    return Experiment(
+    built = Experiment(
         checked=True,
         name=path.stem if path else model.name,
         title=table.title,
@@ -446,18 +456,22 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
         sweep=source.parse(SweepTable, source.table("sweep"), ("sweep",)) or SweepTable(),
         paper=paper_of(source, model, scenarios, kpis),
         system=system,
+        plan=plan,
         path=path,
         sha256=source.document.sha256,
-        findings=source.warnings,
         appraisal_end=appraisal_end,
     )
+    if plan is not None:
+        checked_plan(plan, built, source)
+    return dataclasses.replace(built, findings=source.warnings)
 
 
 def _with_baseline(
     kpis: Mapping[str, Kpi], scenarios: Mapping[str, Scenario], table: ExperimentTable, source: Source
 ) -> dict[str, Kpi]:
-    """KPIs against the baseline need a second scenario: without one they are left out, with a warning where they are named."""
-    if len(scenarios) > 1:
+    """KPIs against the baseline need a second scenario, or a plan: without one they are left out, with a warning where they are
+    named."""
+    if len(scenarios) > 1 or "plan" in source.document.table:
         return dict(kpis)
     for name, kpi in kpis.items():
         if kpi.against is not None and isinstance(table.kpis, tuple) and name in table.kpis:

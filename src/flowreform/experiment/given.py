@@ -68,6 +68,8 @@ def as_table(given: Mapping[str, Any], model: Model, case: Case | None) -> dict[
         table["sweep"] = plain(given["sweep"])
     if given["paper"] is not None:
         table["paper"] = plain(given["paper"])
+    if given["plan"] is not None:
+        table["plan"] = plain(given["plan"])
     return table
 
 
