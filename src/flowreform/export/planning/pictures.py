@@ -102,7 +102,7 @@ def _closure(found: Found, ds: Dataset) -> Figure:
     shown = closure_of(found, ds)
     calendar = found.experiment.case.calendar if found.experiment.case else None
     rows = [bool(shown.closed), bool(shown.margins), bool(shown.gaps)]
-    figure = Figure(figsize=(9, 3.2 * sum(rows) + 0.4), layout="constrained")
+    figure = Figure(figsize=(11, 3.0 * sum(rows) + 0.4), layout="constrained")
     grid = figure.subplots(sum(rows), 1, sharex=True, squeeze=False)[:, 0]
     place = iter(grid)
     if shown.closed is not None:
@@ -111,10 +111,14 @@ def _closure(found: Found, ds: Dataset) -> Figure:
         axes.plot(shown.times, shown.closed.middle, color="#1a1a1a", linewidth=2, label="Beds closed")
         for colour, item in zip(COLOURS, shown.usable, strict=False):
             gained = item.middle - item.middle[0]
-            axes.plot(shown.times, gained, color=colour, label=f"{item.label}: usable places more than at the start")
-        axes.set_title("Beds closed against usable places (medians; band: 8 in 10 runs of beds closed)", loc="left", fontsize=10)
+            axes.plot(shown.times, gained, color=colour, label=item.label)
+        axes.set_title(
+            "Beds closed, and usable places more than at the start (medians; band: 8 in 10 runs of beds closed)",
+            loc="left",
+            fontsize=10,
+        )
         axes.set_ylabel("beds, places")
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     if shown.margins:
         axes = next(place)
         for colour, item in zip(COLOURS, shown.margins, strict=False):
@@ -123,7 +127,7 @@ def _closure(found: Found, ds: Dataset) -> Figure:
         axes.axhline(0.0, color=GREY, linewidth=0.8)
         axes.set_title("Margin: usable places less what is needed of them (median; band: 8 in 10 runs)", loc="left", fontsize=10)
         axes.set_ylabel("places")
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     if shown.gaps:
         axes = next(place)
         for colour, item in zip(COLOURS, shown.gaps, strict=False):
@@ -131,7 +135,7 @@ def _closure(found: Found, ds: Dataset) -> Figure:
         axes.axhline(0.0, color=GREY, linewidth=0.8)
         axes.set_title("Staff: posts with nobody in them (medians; below 0: staff without a post)", loc="left", fontsize=10)
         axes.set_ylabel("WTE")
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     last = grid[-1]
     if calendar is not None:
         ticks = shown.times[:: max(1, len(shown.times) // 10)]

@@ -36,7 +36,9 @@ def percent(share: float) -> str:
     """A share in per cent, without rounding what is not all up to all."""
     value = share * 100.0
     text = f"{value:.1f}".removesuffix(".0")
-    return f"{text} %" if text not in ("100", "0") or share in (0.0, 1.0) else f"{value:.2f} %"
+    if share not in (0.0, 1.0) and text in ("0", "100"):
+        return "under 0.1 %" if share < 0.5 else "over 99.9 %"
+    return f"{text} %"
 
 
 def amount(value: float, unit: str) -> str:
@@ -118,7 +120,9 @@ def _sentence(found: Found, ds: Dataset | None) -> Iterator[Shown]:
         when.append(f"building starts in {month(found, dates.build)}")
     if dates.close == dates.close:
         when.append(f"beds may close from {month(found, dates.close)}")
-    yield f"{head}: {decisions(found, found.plan)}.{' ' + ' and '.join(when).capitalize() + '.' if when else ''}"
+    joined = " and ".join(when)
+    sentence = f"{joined[:1].upper()}{joined[1:]}."
+    yield f"{head}: {decisions(found, found.plan)}.{' ' + sentence if when else ''}"
     value = found.objective(found.plan, fresh=True)
     searched = found.objective(found.plan, fresh=False)
     drop = found.problem.sense * (value - searched)
