@@ -35,6 +35,7 @@ DOCS = ROOT / "docs"
 START = ("index.md", "background.md")
 GUIDES = (
     "reports.md", "workbook.md", "exports.md", "templates.md", "how_to_sweep.md", "how_to_sensitivity.md", "how_to_condition.md",
+    "how_to_plan.md",
     "diagrams.md", "python.md",
 )  # fmt: skip
 EVIDENCE = ("care_shift_answers.md", "assurance.md", "witnesses.md", "functions.md")
