@@ -14,6 +14,7 @@ import flowreform as fr
 from building import auxiliary, flow, model, parameter, stock
 from flowreform.analyse.planning import Found, find
 from flowreform.analyse.planning import evaluate as evaluation
+from flowreform.analyse.planning.store import load, save
 from flowreform.cli import app
 from plan_problems import with_unit
 
@@ -194,7 +195,7 @@ def test_the_command_writes_a_plan_that_runs(folder: Path, tmp_path: Path) -> No
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["holds"] is True
-    names = {"plan.toml", "plan.md", "plans.csv", "paths.csv", "closure.csv", "closure.png", "frontier.png"}
+    names = {"evaluated.npz", "plan.toml", "plan.md", "plans.csv", "paths.csv", "closure.csv", "closure.png", "frontier.png"}
     assert {path.name for path in out.iterdir()} == names
     exp = fr.read_experiment(out / "plan.toml")
     assert list(exp.scenarios) == ["as_is", "plan", "runner_up"][: len(exp.scenarios)]
@@ -225,3 +226,18 @@ def test_the_dataset(folder: Path) -> None:
     assert ds["objective"].dims == ("plan", "draw")
     assert ds["worst"].dims == ("requirement", "plan", "draw")
     assert json.loads(ds.attrs["answers"])["holds"] is True
+
+
+def test_a_search_that_was_stopped_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
+    exp = fr.read_experiment(folder / "plan.toml")
+    whole = find(exp, answers=False)
+    part = dict(list(whole.known.items())[:40])
+    save(tmp_path / "evaluated.npz", exp, part)
+    back = load(tmp_path / "evaluated.npz", exp)
+    assert list(back) == list(part)
+    assert all(np.array_equal(back[plan].worst, part[plan].worst) for plan in part)
+    assert find(exp, answers=False, known=back).plan == whole.plan
+    assert load(tmp_path / "evaluated.npz", exp.with_(seed=6)) == {}  # other draws, other numbers
+    (tmp_path / "evaluated.npz").write_bytes(b"PK damaged")
+    assert load(tmp_path / "evaluated.npz", exp) == {}
+    assert load(tmp_path / "none.npz", exp) == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowreform.commands.reading import read_experiment
 from flowreform.commands.run import warnings_of
@@ -25,18 +25,32 @@ class PlanOptions:
     settings: tuple[str, ...] = ()
 
 
+def keeper(experiment: Experiment, options: PlanOptions) -> Any:
+    """What writes down every plan as soon as it is known, where there is a folder: a search that stops goes on from there."""
+    if options.output is None:
+        return None
+    from flowreform.analyse.planning.store import NAME, save
+
+    folder = options.output
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda known: save(folder / NAME, experiment, known)
+
+
 def plan(name: str, options: PlanOptions) -> int:
     """Search, prove, answer; 3 when runs of the plan failed."""
     import numpy as np
 
     import flowreform as fr
     from flowreform.analyse.planning import as_json, find, runnable
+    from flowreform.analyse.planning.store import NAME, load
     from flowreform.export.planning import answers, write_plan
 
     with at_work("runs") as advance:
         experiment: Experiment = read_experiment(name, {}, options.settings)
         complain(warnings_of(experiment))
-        found = find(experiment, full=options.full, answers=not options.quick, progress=advance)
+        known = load(options.output / NAME, experiment) if options.output is not None else {}
+        keep = keeper(experiment, options)
+        found = find(experiment, full=options.full, answers=not options.quick, progress=advance, known=known, keep=keep)
         ds = fr.run(runnable(found))
         kpis = fr.kpis(ds, runnable(found))
     files = write_plan(options.output, found, ds, kpis) if options.output is not None else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -99,11 +99,12 @@ def find(
     answers: bool = True,
     progress: Progress | None = None,
     known: dict[Plan, Evaluated] | None = None,
+    keep: Callable[[dict[Plan, Evaluated]], None] | None = None,
 ) -> Found:
     """The plan that `[plan]` of an experiment asks for. Raises ExperimentError with every fault of it.
 
     With `answers` False it is found and proved, and no more is asked. `known` may hold plans evaluated before on the same draws;
-    what is found out is added to it."""
+    what is found out is added to it, and `keep` is called with it whenever that was more than before."""
     problem = problem_of(experiment)
     trial = Trial(experiment, problem, problem.draws, experiment.seed, progress=progress)
     fresh = Trial(experiment, problem, problem.fresh_draws, experiment.seed + FRESH_SEED)
@@ -111,8 +112,11 @@ def find(
     proved: dict[Plan, Evaluated] = {}
     terms = terms_of(problem)
 
-    def evaluate(plans):  # type: ignore[no-untyped-def]
+    def evaluate(plans: Iterable[Plan]) -> None:
+        before = len(known)
         trial.evaluate(plans, known)
+        if keep is not None and len(known) > before:
+            keep(known)
 
     best = search(problem, known, evaluate, terms, full=full, seed=experiment.seed)
     possible = is_kept(known[best], problem, terms)
