@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flowreform import __version__
 from flowreform.analyse.planning.evaluate import Evaluated
 from flowreform.analyse.planning.lattice import Plan
 from flowreform.experiment import Experiment
@@ -25,8 +26,14 @@ NAME = "evaluated.npz"
 
 def made_from(experiment: Experiment) -> str:
     """The hash of the experiment with all its definitions, of the model, and of the versions and machine of the arithmetic."""
-    versions = [f"{name} {version(name)}" for name in ("flowreform", "numpy", "numba", "llvmlite")]
-    parts = (toml_text(experiment, experiment.model.name, whole=True), experiment.model.sha256, *versions, platform.machine())
+    versions = [f"{name} {version(name)}" for name in ("numpy", "numba", "llvmlite")]
+    parts = (
+        __version__,
+        toml_text(experiment, experiment.model.name, whole=True),
+        experiment.model.sha256,
+        *versions,
+        platform.machine(),
+    )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
