@@ -104,3 +104,9 @@ def dtlz2(decisions: int = 4) -> list[Variable]:
         auxiliary("first", f"(1 + g)*COS(x1*{half})"), auxiliary("cost", f"(1 + g)*SIN(x1*{half})"),
     ]  # fmt: skip
     return unitless(items)
+
+
+def moving_target() -> list[Variable]:
+    """`cost` adds up the squared distance of x from a target that steps from 0 to 10 at time 2."""
+    items = unitless([parameter("x", 0.0), auxiliary("target", "STEP(10, 2)")])
+    return [*items, stock("cost", "0", inflows=("missing",)), flow("missing", "(x - target)^2")]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import flowreform as fr
 from building import auxiliary, flow, model, parameter, stock
-from flowreform.analyse.planning import Found, find
+from flowreform.analyse.planning import FoundPlan, find
 from flowreform.analyse.planning import evaluate as evaluation
 from flowreform.analyse.planning.store import load, save
 from flowreform.cli import app
@@ -160,11 +160,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> Found:
+def found(folder: Path) -> FoundPlan:
     return find(fr.read_experiment(folder / "plan.toml"))
 
 
-def test_it_finds_the_lead_that_building_takes(found: Found) -> None:
+def test_it_finds_the_lead_that_building_takes(found: FoundPlan) -> None:
     """Places are built in 6 to 18 months, at most 16.8 in nine draws of ten, and 19 of 20 are enough: 0.95*16.8 is 15.96 months.
     The fund pays for all of them from 20 on, and for 19 of them from 19 on, which is between two steps."""
     lead, fund = (item.value(at) for item, at in zip(found.problem.decisions, found.plan, strict=True))

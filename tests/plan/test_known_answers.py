@@ -10,7 +10,8 @@ import pytest
 from flowreform.analyse.planning.find import find
 from flowreform.analyse.planning.lattice import values_of
 from flowreform.analyse.planning.proof import interval
-from plan_problems import between, bowl, chance, dtlz2, experiment, lake, zdt
+from flowreform.analyse.planning.result import runnable
+from plan_problems import between, bowl, chance, dtlz2, experiment, lake, moving_target, zdt
 
 REQUIRE = {"draws": 10, "fresh_draws": 10, "objective": "cost"}
 
@@ -152,6 +153,18 @@ def test_what_binds_and_what_it_costs() -> None:
     assert decided(found) == (1.0,)
     assert [(row.level, row.solved.objective) for row in found.prices if row.requirement] == [(0.0, 9.0), (2.0, 1.0)]
     assert [row.solved.objective for row in found.binding] == [0.0]
+
+
+def test_a_schedule_gains_what_constant_levers_cannot() -> None:
+    """A target that steps from 0 to 10 half way: the best constant is 5, at 25 a month; by the period nothing is left."""
+    plan = REQUIRE | {"decide": {"x": between(0, 10, 1)}, "schedule": {"levers": ["x"], "every": 2.0, "periods": 2}}
+    found = find(experiment(moving_target(), plan, dt=0.25))
+    assert decided(found) == (5.0,)
+    assert found.scheduled is not None
+    assert found.scheduled.values == {"x": (0.0, 10.0)}
+    assert (found.scheduled.constant, found.scheduled.objective) == (100.0, 0.0)
+    scenario = runnable(found).scenarios["schedule"]
+    assert scenario.moving["x"].at(np.array([0.0, 1.75, 2.0, 4.0])).tolist() == [0.0, 0.0, 10.0, 10.0]
 
 
 def test_wilson_interval() -> None:

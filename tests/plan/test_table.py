@@ -10,7 +10,7 @@ from flowreform.case import Case, build_case
 from flowreform.errors import ExperimentError, Level, ModelError
 from flowreform.experiment import Experiment
 from flowreform.experiment.experiment import build_experiment, toml_text
-from flowreform.experiment.plans import Moment, problem_of
+from flowreform.experiment.plans import WindowEdge, problem_of
 from flowreform.model import Dimension, Equation, Model, Number, Ref, Role, SimSpecs, Variable
 from flowreform.toml import Document, Source, toml_lines
 
@@ -183,9 +183,9 @@ def test_a_good_table(case: Case) -> None:
     )
     assert dict(problem.given) == {"share_of_growth_for_beds": 1.0, "leadership_continuity": 48.0}
     assert [item.value(at) for item in problem.decisions for at in (0, 16)] == [-12.0, 36.0]
-    assert problem.requirements[0].start == Moment("closure_start", 6.0)
+    assert problem.requirements[0].start == WindowEdge("closure_start", 6.0)
     assert problem.requirements[-1].series == "transition_fund"  # nobody asked, so no plan may live on a fund to the end
-    assert problem.requirements[-1].start == Moment("end", -24.0)
+    assert problem.requirements[-1].start == WindowEdge("end", -24.0)
     assert problem.appraisal_end == 240.0
     text = "\n".join(str(part) for part in exp.manual())
     assert "lead_time_of_community_care" in text
@@ -233,6 +233,9 @@ FAULTS = [
     ("[plan]", "[plan]\nfrontier = { against = \"beds_fewer\", levels = [2, 1] }", "levels rise"),
     ("annual_demand_growth = [0, 0.01]", "annual_demand_growth = [0, 9]", "outside the range"),
     ("annual_demand_growth = [0, 0.01]", "demand = [0]", "demand"),
+    ("[plan]", "[plan]\nschedule = { levers = [\"lead\"], every = 3, periods = 2 }", "is a decision of the plan"),
+    ("[plan]", "[plan]\nschedule = { levers = [\"lead_time_of_community_care\"], every = 1, periods = 2 }", "two or more"),
+    ("[plan]", "[plan]\nschedule = { levers = [\"lead_time_of_community_care\"], every = 12, periods = 20 }", "horizon"),
     ("[plan]", "[pla]", "did you mean \"plan\"?"),
 ]  # fmt: skip
 

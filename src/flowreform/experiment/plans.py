@@ -91,6 +91,19 @@ class FrontierTable(Table):
     """The levels, in the unit of what is limited."""
 
 
+class ScheduleTable(Table):
+    """`schedule`: decisions that may change from one period to the next."""
+
+    levers: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)]
+    """Decisions of the plan, by name."""
+    every: Annotated[float, Field(gt=0)]
+    """The length of a period, in the model's time unit."""
+    periods: Annotated[int, Field(ge=2, le=MAX_DECISIONS)]
+    """How many periods; the last value is held after them. Levers times periods: up to 24."""
+    start: Annotated[float | None, Field(alias="from")] = None
+    """`from`: when the first period begins; the start of the run when missing."""
+
+
 class PlanTable(Table):
     """`[plan]`: what a plan may decide and must keep."""
 
@@ -116,6 +129,8 @@ class PlanTable(Table):
     """Scenarios written beside the plan, to compare it with; the baseline and up to three more when missing."""
     frontier: FrontierTable | None = None
     """The best plan for each of several levels of one requirement."""
+    schedule: ScheduleTable | None = None
+    """After the plan: the best schedule of some of its decisions, and what it gains over them held constant."""
     decide: Annotated[dict[str, DecisionTable], Field(min_length=1, max_length=MAX_DECISIONS)]
     """The decisions."""
     require: Annotated[tuple[RequireTable, ...], Strict(False)] = ()
@@ -139,7 +154,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class WindowEdge:
     """A place in time: `offset` after a variable's value at the start of the run, after its start or end, or (no name) a time."""
 
     name: str
@@ -170,8 +185,8 @@ class Requirement:
     series: str = ""
     kpi: str = ""
     average: str = ""
-    start: Moment = Moment("start", 0.0)
-    stop: Moment = Moment("end", 0.0)
+    start: WindowEdge = WindowEdge("start", 0.0)
+    stop: WindowEdge = WindowEdge("end", 0.0)
     step: float = 0.0
 
     @property
@@ -186,7 +201,7 @@ class Requirement:
 
 
 @dataclass(frozen=True)
-class Problem:
+class PlanProblem:
     """A plan to be found: checked, names canonical, numbers in the model's units.
 
     `given` are the settings of every plan, which decisions are laid over; `sense` is 1 where less of the objective is better, -1
@@ -208,6 +223,10 @@ class Problem:
     frontier: str = ""
     levels: tuple[float, ...] = ()
     beside: tuple[str, ...] = ()
+    schedule: tuple[str, ...] = ()
+    every: float = 0.0
+    periods: int = 0
+    schedule_start: float = 0.0
     replaced: tuple[str, ...] = ()
     added: bool = False
     rules: PlanningTable = field(default_factory=PlanningTable)
@@ -245,7 +264,7 @@ def plan_manual(table: PlanTable, experiment: Experiment) -> Iterator[Shown]:
         yield columns("Requirements", ("name", "of", "limit", "mean of each", "window"), limits)
 
 
-def problem_of(experiment: Experiment) -> Problem:
+def problem_of(experiment: Experiment) -> PlanProblem:
     """What `[plan]` of an experiment asks. Raises ExperimentError with every fault, and where there is none."""
     file = str(experiment.path) if experiment.path else "Experiment"
     source = Source(Document(file, {}, {}))
@@ -258,7 +277,7 @@ def problem_of(experiment: Experiment) -> Problem:
     return found
 
 
-def checked_plan(table: PlanTable, experiment: Experiment, source: Source) -> Problem | None:
+def checked_plan(table: PlanTable, experiment: Experiment, source: Source) -> PlanProblem | None:
     """The problem that a table states; every fault is added to `source`."""
     model, rules = experiment.model, experiment.case.planning if experiment.case else PlanningTable()
     baseline = table.baseline or experiment.baseline
@@ -286,17 +305,21 @@ def checked_plan(table: PlanTable, experiment: Experiment, source: Source) -> Pr
     worlds = _worlds(table, experiment, source)
     frontier = _frontier(table, requirements, experiment, source)
     beside = _beside(table, baseline, experiment, source)
+    _schedule(table, decisions, experiment, source)
     if source.failed:
         return None
     levels = table.frontier.levels if table.frontier else ()
+    schedule = table.schedule
     added = bool(frontier) and frontier not in [item.name for item in requirements]
     replaced: tuple[str, ...] = ()
     if added:
         replaced = tuple(item.name for item in requirements if item.series and split(item.series)[0] in rules.beds)
         requirements += (_of_frontier(frontier, levels, experiment),)
-    return Problem(
+    return PlanProblem(
         baseline, start, table.objective, sense, table.kept_in_share_of_runs, table.draws, table.fresh_draws, end,
-        MappingProxyType(given), decisions, requirements, worlds, frontier, levels, beside, replaced, added, rules,
+        MappingProxyType(given), decisions, requirements, worlds, frontier, levels, beside,
+        schedule.levers if schedule else (), schedule.every if schedule else 0.0,
+        schedule.periods if schedule else 0, _first(schedule, experiment), replaced, added, rules,
     )  # fmt: skip
 
 
@@ -308,6 +331,37 @@ def _beside(table: PlanTable, baseline: str, experiment: Experiment, source: Sou
             source.fault("baseline", ("plan", "beside", at), f'there is no scenario "{name}"', hint)
     others = tuple(experiment.scenarios)[:4] if table.beside is None else table.beside
     return tuple(dict.fromkeys((baseline, *others)))
+
+
+def _first(table: ScheduleTable | None, experiment: Experiment) -> float:
+    return experiment.start if table is None or table.start is None else table.start
+
+
+def _schedule(table: PlanTable, decisions: tuple[Decision, ...], experiment: Experiment, source: Source) -> None:
+    """A schedule is of decisions, in whole steps of dt, within the horizon, and of no more numbers than can be searched."""
+    item = table.schedule
+    if item is None:
+        return
+    loc: Loc = ("plan", "schedule")
+    names = [row.name for row in decisions]
+    for at, name in enumerate(item.levers):
+        if name not in names or name in item.levers[:at]:
+            hint = did_you_mean(name, names) or f"decisions are {', '.join(names)}"
+            source.fault(
+                "schedule", (*loc, "levers", at), "a lever of a schedule is a decision of the plan, named once", hint, name
+            )
+    if len(item.levers) * item.periods > MAX_DECISIONS:
+        reason = f"{len(item.levers)} levers of {item.periods} periods are more than {MAX_DECISIONS} numbers"
+        source.fault(
+            "limit", (*loc, "periods"), reason, f"take {MAX_DECISIONS // max(1, len(item.levers))} periods, or fewer levers"
+        )
+    steps = item.every / experiment.dt
+    if abs(steps - round(steps)) > 1e-9 * steps or round(steps) < 2:
+        reason = f"a period of {item.every:g} is not two or more whole steps of dt {experiment.dt:g}"
+        source.fault("schedule", (*loc, "every"), reason, "choose a multiple of dt")
+    first = _first(item, experiment)
+    if not experiment.start <= first <= first + (item.periods - 1) * item.every < experiment.stop:
+        source.fault("schedule", (*loc, "periods"), "the last period begins after the horizon", "take fewer or shorter periods")
 
 
 def _covers(one: str, other: str) -> bool:
@@ -367,18 +421,18 @@ def _no_overlap(decisions: tuple[Decision, ...], fixed: Mapping[str, Setting], s
 _MOMENT = re.compile(rf"\s*([^\s+\-][^+\-]*?)\s*(?:([+-])\s*({NUMBER})\s*)?$")
 
 
-def _moment(given: float | str | None, usual: str, loc: Loc, experiment: Experiment, source: Source) -> Moment:
+def _moment(given: float | str | None, usual: str, loc: Loc, experiment: Experiment, source: Source) -> WindowEdge:
     if given is None:
-        return Moment(usual, 0.0)
+        return WindowEdge(usual, 0.0)
     if not isinstance(given, str):
-        return Moment("", float(given))
+        return WindowEdge("", float(given))
     match = _MOMENT.fullmatch(given)
     if match is None:
         source.fault("window", loc, f'"{given}" is no place in time', 'write a time, "start", "end", or a variable with "+ 12"')
-        return Moment("start", 0.0)
+        return WindowEdge("start", 0.0)
     offset = float(match[3]) * (-1.0 if match[2] == "-" else 1.0) if match[2] else 0.0
     if match[1] in ("start", "end"):
-        return Moment(match[1], offset)
+        return WindowEdge(match[1], offset)
     named = find(experiment.model, match[1])
     if isinstance(named, Unknown):
         repair = f'{named.repair or ""}; or "start" or "end"'.lstrip("; ")
@@ -388,8 +442,8 @@ def _moment(given: float | str | None, usual: str, loc: Loc, experiment: Experim
         reason = f"{named.name} is in {named.variable.units or 'no unit'}, and a place in time is in {unit}"
         source.fault("window", loc, reason, "name a variable that holds a date")
     else:
-        return Moment(named.name, offset)
-    return Moment("start", 0.0)
+        return WindowEdge(named.name, offset)
+    return WindowEdge("start", 0.0)
 
 
 def _requirement(at: int, row: RequireTable, experiment: Experiment, source: Source) -> Requirement | None:
@@ -450,7 +504,7 @@ def _of_kpi(
     return Requirement(row.name or name, item.label or name.replace("_", " "), item.unit or "", form, level, kpi=name, step=step)
 
 
-def _window(start: Moment, stop: Moment, loc: Loc, experiment: Experiment, source: Source) -> None:
+def _window(start: WindowEdge, stop: WindowEdge, loc: Loc, experiment: Experiment, source: Source) -> None:
     """Windows that are known before any run must lie inside the horizon and not be empty."""
     ends = []
     for key, moment in (("from", start), ("until", stop)):
@@ -550,7 +604,7 @@ def _of_the_fund(requirements: tuple[Requirement, ...], experiment: Experiment, 
     variable = experiment.model[rules.fund]
     label = variable.label or rules.fund.replace("_", " ")
     name = f"no fund in the last {rules.months_without_fund:g} {experiment.model.specs.time_unit}s"
-    start = Moment("end", -rules.months_without_fund)
+    start = WindowEdge("end", -rules.months_without_fund)
     return (Requirement(name, label, variable.units or "", "at_most", rules.fund_left, series=rules.fund, start=start, step=0.0),)
 
 

@@ -14,7 +14,7 @@ from flowreform.analyse.planning.evaluate import Evaluated, Known
 from flowreform.analyse.planning.lattice import Plan, values_of
 from flowreform.analyse.planning.score import Terms, is_kept, mean, ranked, shares
 from flowreform.analyse.planning.search import Evaluate, ladder, pattern
-from flowreform.experiment.plans import Problem, Requirement
+from flowreform.experiment.plans import PlanProblem, Requirement
 
 MORE = 24
 """Plans that one more question may try."""
@@ -66,7 +66,7 @@ class Nearest:
 class Desk:
     """A problem with what is known of its plans; asking adds to that."""
 
-    def __init__(self, problem: Problem, known: Known, evaluate: Evaluate, more: int = MORE) -> None:
+    def __init__(self, problem: PlanProblem, known: Known, evaluate: Evaluate, more: int = MORE) -> None:
         self.problem, self.known, self.evaluate, self.more = problem, known, evaluate, more
 
     def solve(self, terms: Terms, *, far: bool = False) -> Solved:

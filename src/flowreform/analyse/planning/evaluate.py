@@ -17,7 +17,7 @@ from flowreform.analyse.planning.windows import relative, worst
 from flowreform.batch import BatchResult, ExperimentBatch
 from flowreform.case.tables import Kpi
 from flowreform.experiment import Experiment, Points, Scenario
-from flowreform.experiment.plans import Decision, Moment, Problem, Requirement, period_length
+from flowreform.experiment.plans import Decision, PlanProblem, Requirement, WindowEdge, period_length
 from flowreform.kpi import difference, taken
 from flowreform.measure import Taker, taker
 from flowreform.names import element_names, split
@@ -50,7 +50,7 @@ class Trial:
     def __init__(
         self,
         experiment: Experiment,
-        problem: Problem,
+        problem: PlanProblem,
         draws: int,
         seed: int,
         *,
@@ -173,7 +173,7 @@ class Trial:
         base = self._course(self.baseline, item.series, None)[: self._inside] if item.relative else None
         return worst(values, exp.save_every, first, last, period, item.sign, base, item.form)
 
-    def _when(self, moment: Moment, found: BatchResult, runs: slice) -> Floats:
+    def _when(self, moment: WindowEdge, found: BatchResult, runs: slice) -> Floats:
         """float64[run]: a place in time, counted from the start of the run."""
         exp = self.experiment
         if moment.of_run:
@@ -182,12 +182,12 @@ class Trial:
         return np.full(self.draws, time - exp.start)
 
 
-def _beyond(problem: Problem, experiment: Experiment) -> float | None:
+def _beyond(problem: PlanProblem, experiment: Experiment) -> float | None:
     end = problem.appraisal_end
     return None if end is None or end <= experiment.stop else end
 
 
-def _variables(problem: Problem, kpis: Mapping[str, Kpi], experiment: Experiment) -> tuple[str, ...]:
+def _variables(problem: PlanProblem, kpis: Mapping[str, Kpi], experiment: Experiment) -> tuple[str, ...]:
     wanted = {split(name)[0] for kpi in kpis.values() for name in kpi.variables}
     for item in problem.requirements:
         wanted |= {
@@ -198,7 +198,7 @@ def _variables(problem: Problem, kpis: Mapping[str, Kpi], experiment: Experiment
     return tuple(name for name in experiment.model.variables if name in wanted)
 
 
-def _kpis_read(problem: Problem) -> tuple[str, ...]:
+def _kpis_read(problem: PlanProblem) -> tuple[str, ...]:
     return tuple(dict.fromkeys((problem.objective, *(item.kpi for item in problem.requirements if item.kpi))))
 
 

@@ -12,12 +12,13 @@ from flowreform.analyse.planning.answers import MORE, Desk, Least, Nearest, Pric
 from flowreform.analyse.planning.evaluate import Evaluated, Progress, Trial
 from flowreform.analyse.planning.lattice import Plan
 from flowreform.analyse.planning.proof import Proof, prove
-from flowreform.analyse.planning.rules import Box, Rule, best_rules, peel, telling
+from flowreform.analyse.planning.rules import PeeledBox, Rule, best_rules, peel, telling
+from flowreform.analyse.planning.schedule import Scheduled, schedule_of
 from flowreform.analyse.planning.score import Terms, is_kept, joint, kept, mean, ranked, shares, terms_of
 from flowreform.analyse.planning.search import FEW, search
 from flowreform.analyse.planning.worlds import Regrets, Switch, harm_multiple, regrets, strongest, switches
 from flowreform.experiment import Experiment
-from flowreform.experiment.plans import Problem, problem_of
+from flowreform.experiment.plans import PlanProblem, problem_of
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ FRESH_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class FrontierPoint:
     """One level of the frontier: the best plan known there, None where none keeps it."""
 
     level: float
@@ -35,14 +36,14 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundPlan:
     """What was found. Shares and objectives of `known` are of the draws of the search, those of `proved` of fresh ones.
 
     `possible` says that some plan keeps every promise in the draws of the search; `nearest` stands in the place of the answers
     otherwise. `drawn` are the fresh draws by input, `broken` bool[draw] those in which some promise is broken."""
 
     experiment: Experiment
-    problem: Problem
+    problem: PlanProblem
     known: Mapping[Plan, Evaluated]
     proved: Mapping[Plan, Evaluated]
     drawn: Mapping[str, Floats]
@@ -52,15 +53,16 @@ class Found:
     least: tuple[Least, ...] = ()
     prices: tuple[Price, ...] = ()
     binding: tuple[Price, ...] = ()
-    frontier: tuple[Point, ...] = ()
+    frontier: tuple[FrontierPoint, ...] = ()
     regrets: Regrets | None = None
+    scheduled: Scheduled | None = None
     switches: tuple[Switch, ...] = ()
     harm_baseline: float = float("nan")
     harm_runner_up: float = float("nan")
     broken: NDArray[np.bool_] | None = None
     one_cut: Rule | None = None
     two_cuts: Rule | None = None
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[PeeledBox, ...] = ()
     nearest: Nearest | None = None
     runs: int = 0
 
@@ -70,7 +72,7 @@ class Found:
         return self.nearest.plan if self.nearest is not None else self.proof.plan
 
     @property
-    def box(self) -> Box | None:
+    def box(self) -> PeeledBox | None:
         """The box of inputs that tells most of when the plan breaks."""
         return telling(self.boxes)
 
@@ -100,7 +102,7 @@ def find(
     progress: Progress | None = None,
     known: dict[Plan, Evaluated] | None = None,
     keep: Callable[[dict[Plan, Evaluated]], None] | None = None,
-) -> Found:
+) -> FoundPlan:
     """The plan that `[plan]` of an experiment asks for. Raises ExperimentError with every fault of it.
 
     With `answers` False it is found and proved, and no more is asked. `known` may hold plans evaluated before on the same draws;
@@ -124,7 +126,7 @@ def find(
     proof = prove(problem, known, evaluate, fresh, proved, terms, more)
     desk = Desk(problem, known, evaluate, MORE)
     asked = proof.terms
-    found = Found(experiment, problem, known, proved, fresh.drawn, proof, possible, None)
+    found = FoundPlan(experiment, problem, known, proved, fresh.drawn, proof, possible, None)
     if not possible:
         nearest = desk.nearest(terms)
         fresh.evaluate([nearest.plan], proved)
@@ -136,7 +138,7 @@ def find(
     return _answered(found, desk, trial, fresh, proved, asked) if answers else found
 
 
-def _answered(found: Found, desk: Desk, trial: Trial, fresh: Trial, proved: dict[Plan, Evaluated], asked: Terms) -> Found:
+def _answered(found: FoundPlan, desk: Desk, trial: Trial, fresh: Trial, proved: dict[Plan, Evaluated], asked: Terms) -> FoundPlan:
     problem, experiment, known = found.problem, found.experiment, found.known
 
     def proof_of(plan: Plan) -> tuple[float, ...]:
@@ -159,6 +161,7 @@ def _answered(found: Found, desk: Desk, trial: Trial, fresh: Trial, proved: dict
         prices=prices,
         binding=binding,
         frontier=frontier,
+        scheduled=schedule_of(experiment, problem, plan, asked),
         regrets=regrets(experiment, problem, dict(known), asked, pair),
         switches=switches(experiment, problem, fresh.drawn, inputs, plan, found.runner_up, found.terms),
         harm_baseline=harm_multiple(proved[plan], None, problem.sense) if problem.rules.harm else float("nan"),
@@ -171,7 +174,7 @@ def _answered(found: Found, desk: Desk, trial: Trial, fresh: Trial, proved: dict
     )
 
 
-def frontier_of(found: Found, desk: Desk, asked: Terms) -> tuple[Point, ...]:
+def frontier_of(found: FoundPlan, desk: Desk, asked: Terms) -> tuple[FrontierPoint, ...]:
     """The best plan for each level of the requirement that the frontier moves."""
     problem = found.problem
     if not problem.frontier:
@@ -184,11 +187,11 @@ def frontier_of(found: Found, desk: Desk, asked: Terms) -> tuple[Point, ...]:
             for place, (item, old) in enumerate(zip(problem.requirements, asked.levels, strict=True))
         )
         solved = desk.solve(replace(asked, levels=levels), far=True)
-        points.append(Point(level, solved.plan, solved.objective))
+        points.append(FrontierPoint(level, solved.plan, solved.objective))
     return tuple(points)
 
 
-def _second(found: Found, asked: Terms) -> Plan | None:
+def _second(found: FoundPlan, asked: Terms) -> Plan | None:
     """The next best plan that keeps every promise and is another one: at least two steps away."""
     plan = found.proof.plan
     for other in ranked(dict(found.known), found.problem, asked):
@@ -199,7 +202,7 @@ def _second(found: Found, asked: Terms) -> Plan | None:
     return None
 
 
-def _broken(found: Found) -> Found:
+def _broken(found: FoundPlan) -> FoundPlan:
     """With the draws in which the plan breaks, and the rules that tell them from the others."""
     plan = found.plan
     if plan not in found.proved:

@@ -13,7 +13,7 @@ from flowreform.analyse.planning.evaluate import Known, Trial
 from flowreform.analyse.planning.lattice import Plan
 from flowreform.analyse.planning.score import Terms, is_kept, joint, mean, ranked, shares
 from flowreform.analyse.planning.search import Evaluate, pattern
-from flowreform.experiment.plans import Problem
+from flowreform.experiment.plans import PlanProblem
 
 ROUNDS = 4
 """How often the share asked for is raised."""
@@ -53,7 +53,9 @@ def interval(share: float, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def prove(problem: Problem, known: Known, evaluate: Evaluate, fresh: Trial, proved: Known, terms: Terms, budget: int) -> Proof:
+def prove(
+    problem: PlanProblem, known: Known, evaluate: Evaluate, fresh: Trial, proved: Known, terms: Terms, budget: int
+) -> Proof:
     """The best plan known that keeps its promises on fresh draws; the search goes on as far as that needs.
 
     `proved` takes what fresh draws say. `budget` is how many plans one more round may try. Where no plan keeps them, the one
@@ -79,7 +81,7 @@ def prove(problem: Problem, known: Known, evaluate: Evaluate, fresh: Trial, prov
     return Proof(best.plan, False, replace(terms, share=best.asked), tuple(rounds))
 
 
-def round_of(plan: Plan, problem: Problem, asked: Terms, known: Known, proved: Known, terms: Terms) -> Round:
+def round_of(plan: Plan, problem: PlanProblem, asked: Terms, known: Known, proved: Known, terms: Terms) -> Round:
     """What both kinds of draws say of a plan."""
     one, other = known[plan], proved[plan]
     return Round(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flowreform.analyse.planning.evaluate import Progress, decided
-from flowreform.analyse.planning.find import FRESH_SEED, Found, find
+from flowreform.analyse.planning.find import FRESH_SEED, FoundPlan, find
 from flowreform.analyse.planning.lattice import Plan, values_of
 from flowreform.analyse.planning.proof import interval
 from flowreform.analyse.planning.rules import Rule
@@ -38,7 +38,7 @@ def plan(experiment: Subject, *, full: bool = False, answers: bool = True, progr
     return dataset(find(as_experiment(experiment), full=full, answers=answers, progress=progress))
 
 
-def dataset(found: Found) -> Dataset:
+def dataset(found: FoundPlan) -> Dataset:
     """A plan as a Dataset."""
     import json
 
@@ -77,7 +77,7 @@ def dataset(found: Found) -> Dataset:
     return xr.Dataset(data, coords, attributes)
 
 
-def _objective_attributes(found: Found) -> dict[str, str]:
+def _objective_attributes(found: FoundPlan) -> dict[str, str]:
     kpi = found.experiment.kpis[found.problem.objective]
     label = kpi.label or found.problem.objective.replace("_", " ")
     return {"units": kpi_unit(kpi, found.experiment), "long_name": label}
@@ -94,7 +94,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def runnable(found: Found) -> Experiment:
+def runnable(found: FoundPlan) -> Experiment:
     """The plan as an experiment on the fresh draws, with what stands beside it and the runner-up; figures come from it."""
     experiment, problem = found.experiment, found.problem
     scenarios: dict[str, Scenario] = {name: experiment.scenarios[name] for name in problem.beside}
@@ -102,6 +102,10 @@ def runnable(found: Found) -> Experiment:
     scenarios["plan"] = _scenario("plan", word, found.plan, found)
     if found.runner_up is not None:
         scenarios["runner_up"] = _scenario("runner_up", "The runner-up", found.runner_up, found)
+    if found.scheduled is not None:
+        constant = scenarios["plan"].settings
+        settings = {key: item for key, item in constant.items() if key not in found.scheduled.moving}
+        scenarios["schedule"] = Scenario("schedule", "The plan, by the period", {**settings, **found.scheduled.moving})
     rules = problem.rules
     read = [
         *(item.series for item in problem.requirements if item.series),
@@ -125,7 +129,7 @@ def runnable(found: Found) -> Experiment:
     )
 
 
-def _scenario(name: str, label: str, plan: Plan, found: Found) -> Scenario:
+def _scenario(name: str, label: str, plan: Plan, found: FoundPlan) -> Scenario:
     settings = {**found.problem.given}
     for key, value in decided(plan, found.problem.decisions).items():
         settings = {old: item for old, item in settings.items() if old != key and split(old)[0] != key}
@@ -136,7 +140,7 @@ def _scenario(name: str, label: str, plan: Plan, found: Found) -> Scenario:
 # --- for scripts -----------------------------------------------------------------------------------------------------
 
 
-def as_json(found: Found) -> dict[str, Any]:
+def as_json(found: FoundPlan) -> dict[str, Any]:
     """Everything that was found, in plain values."""
     problem, plan = found.problem, found.plan
     count = problem.fresh_draws
@@ -172,6 +176,7 @@ def as_json(found: Found) -> dict[str, Any]:
         "prices": [_priced(row, settings) for row in found.prices],
         "dropped": [_priced(row, settings) for row in found.binding],
         "frontier": [{"level": row.level, "plan": settings(row.plan), "objective": row.objective} for row in found.frontier],
+        "schedule": _schedule_json(found),
         "harm_multiple": {"baseline": found.harm_baseline, "runner_up": found.harm_runner_up},
         "switching": [
             {
@@ -197,7 +202,17 @@ def _priced(row: Any, settings: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _worlds_json(found: Found, settings: Any) -> dict[str, Any] | None:
+def _schedule_json(found: FoundPlan) -> dict[str, Any] | None:
+    item = found.scheduled
+    if item is None:
+        return None
+    return {
+        "values": {name: list(row) for name, row in item.values.items()}, "objective_constant": item.constant,
+        "objective": item.objective, "holds": item.proof.holds, "fresh": list(item.shares), "tried": item.tried,
+    }  # fmt: skip
+
+
+def _worlds_json(found: FoundPlan, settings: Any) -> dict[str, Any] | None:
     item = found.regrets
     if item is None:
         return None
@@ -223,7 +238,7 @@ def _rule_json(rule: Rule | None) -> dict[str, Any] | None:
     return {"cuts": cuts, **counts}
 
 
-def _box_json(found: Found) -> dict[str, Any] | None:
+def _box_json(found: FoundPlan) -> dict[str, Any] | None:
     box = found.box
     if box is None:
         return None
@@ -231,7 +246,7 @@ def _box_json(found: Found) -> dict[str, Any] | None:
     return {"limits": limits, "coverage": box.coverage, "density": box.density, "mass": box.mass}
 
 
-def _nearest_json(found: Found, settings: Any) -> dict[str, Any] | None:
+def _nearest_json(found: FoundPlan, settings: Any) -> dict[str, Any] | None:
     item = found.nearest
     if item is None:
         return None

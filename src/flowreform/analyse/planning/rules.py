@@ -22,7 +22,7 @@ THRESHOLDS = 19
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Threshold:
     """An input above (`above`) a threshold, or at most that."""
 
     name: str
@@ -34,7 +34,7 @@ class Cut:
 class Rule:
     """Draws in which all cuts hold: how many there are, how many of them are broken, and the same of all others."""
 
-    cuts: tuple[Cut, ...]
+    cuts: tuple[Threshold, ...]
     inside: int
     broken_inside: int
     outside: int
@@ -49,7 +49,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class PeeledBox:
     """One step of peeling: limits by input (those that were cut), and coverage, density and mass of the draws inside."""
 
     limits: Mapping[str, tuple[float, float]]
@@ -80,23 +80,23 @@ def best_rules(inputs: Mapping[str, Floats], broken: Bools) -> tuple[Rule | None
     return first, _rule((cuts[int(a)], cuts[int(b)]), masks[int(a)] & masks[int(b)], broken)
 
 
-def _cuts(inputs: Mapping[str, Floats], count: int) -> tuple[list[Cut], Bools]:
+def _cuts(inputs: Mapping[str, Floats], count: int) -> tuple[list[Threshold], Bools]:
     cuts, masks = [], []
     for name, column in inputs.items():
         for value in np.unique(np.quantile(column, np.arange(1, THRESHOLDS + 1) / (THRESHOLDS + 1))):
             for above in (True, False):
                 mask = column > value if above else column <= value
                 if 0 < mask.sum() < len(column):
-                    cuts.append(Cut(name, above, float(value)))
+                    cuts.append(Threshold(name, above, float(value)))
                     masks.append(mask)
     return cuts, np.array(masks, dtype=bool).reshape(len(cuts), count)
 
 
-def _rule(cuts: tuple[Cut, ...], mask: Bools, broken: Bools) -> Rule:
+def _rule(cuts: tuple[Threshold, ...], mask: Bools, broken: Bools) -> Rule:
     return Rule(cuts, int(mask.sum()), int((mask & broken).sum()), int((~mask).sum()), int((~mask & broken).sum()))
 
 
-def peel(inputs: Mapping[str, Floats], broken: Bools, *, alpha: float = 0.05, least: float = 0.05) -> tuple[Box, ...]:
+def peel(inputs: Mapping[str, Floats], broken: Bools, *, alpha: float = 0.05, least: float = 0.05) -> tuple[PeeledBox, ...]:
     """The boxes on the way from all draws to the densest, by peeling `alpha` of the draws inside at a time.
 
     Of the cuts possible at a step, that with the largest gain in density for each draw that it takes away; where a cut takes more
@@ -142,19 +142,19 @@ def _best_cut(
 
 def _box(
     names: Sequence[str], low: Floats, high: Floats, whole: tuple[Floats, Floats], rows: NDArray[np.int_], broken: Bools
-) -> Box:
+) -> PeeledBox:
     limits = {
         name: (float(low[at]), float(high[at]))
         for at, name in enumerate(names)
         if low[at] > whole[0][at] or high[at] < whole[1][at]
     }
     inside = broken[rows]
-    return Box(
+    return PeeledBox(
         limits, float(inside.sum() / max(1, broken.sum())), float(inside.mean()) if len(rows) else 0.0, len(rows) / len(broken)
     )
 
 
-def telling(boxes: Sequence[Box]) -> Box | None:
+def telling(boxes: Sequence[PeeledBox]) -> PeeledBox | None:
     """The box to show: that with the largest product of coverage and density, and at least one limit."""
     cut = [box for box in boxes if box.limits]
     return max(cut, key=lambda box: (box.coverage * box.density, -len(box.limits)), default=None)

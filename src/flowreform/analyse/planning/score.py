@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flowreform.analyse.planning.evaluate import Evaluated, Known
 from flowreform.analyse.planning.lattice import Plan, values_of
-from flowreform.experiment.plans import Problem, Requirement
+from flowreform.experiment.plans import PlanProblem, Requirement
 
 Score = tuple[float, float, float]
 ROUNDING = 1e-9
@@ -33,14 +33,14 @@ class Terms:
     """The multiple of the values of harm."""
 
 
-def terms_of(problem: Problem, share: float | None = None) -> Terms:
+def terms_of(problem: PlanProblem, share: float | None = None) -> Terms:
     """The terms as the file has them; the level of a frontier that no requirement sets is not asked."""
     asked = len(problem.requirements) - (1 if problem.added else 0)
     levels = tuple(item.level if at < asked else None for at, item in enumerate(problem.requirements))
     return Terms(problem.share if share is None else share, levels)
 
 
-def kept(found: Evaluated, problem: Problem, terms: Terms) -> NDArray[np.bool_]:
+def kept(found: Evaluated, problem: PlanProblem, terms: Terms) -> NDArray[np.bool_]:
     """bool[requirement, draw]: in which draws each requirement is kept; one that was dropped always is."""
     rows = [_kept(item, level, row) for item, level, row in zip(problem.requirements, terms.levels, found.worst, strict=True)]
     whole = np.isfinite(found.objective)
@@ -54,12 +54,12 @@ def _kept(item: Requirement, level: float | None, row: NDArray[np.float64]) -> N
         return item.sign * (row - level) <= ROUNDING * max(1.0, abs(level))
 
 
-def shares(found: Evaluated, problem: Problem, terms: Terms) -> tuple[float, ...]:
+def shares(found: Evaluated, problem: PlanProblem, terms: Terms) -> tuple[float, ...]:
     """The share of draws in which each requirement is kept."""
     return tuple(float(row.mean()) for row in kept(found, problem, terms))
 
 
-def joint(found: Evaluated, problem: Problem, terms: Terms) -> float:
+def joint(found: Evaluated, problem: PlanProblem, terms: Terms) -> float:
     """The share of draws in which all are kept at once."""
     return float((kept(found, problem, terms).all(axis=0) & np.isfinite(found.objective)).mean())
 
@@ -71,7 +71,7 @@ def mean(found: Evaluated, harm: float = 1.0) -> float:
     return float(values.mean()) if len(values) else float("inf")
 
 
-def score(plan: Plan, found: Evaluated, problem: Problem, terms: Terms) -> Score:
+def score(plan: Plan, found: Evaluated, problem: PlanProblem, terms: Terms) -> Score:
     """Less is better, the first number before the second, the second before the third."""
     of_draws = shares(found, problem, terms)
     failed = 1.0 - float(np.isfinite(found.objective).mean())
@@ -96,12 +96,12 @@ def _distance(item: Requirement, level: float, row: NDArray[np.float64], share: 
     return min(1e6, max(0.0, value) / max(abs(level), item.step, 1e-12))
 
 
-def is_kept(found: Evaluated, problem: Problem, terms: Terms) -> bool:
+def is_kept(found: Evaluated, problem: PlanProblem, terms: Terms) -> bool:
     """Whether every requirement is kept in the share asked for."""
     return all(share >= terms.share - 1e-12 for share in shares(found, problem, terms)) and bool(np.isfinite(mean(found)))
 
 
-def ranked(known: Known, problem: Problem, terms: Terms, plans: Iterable[Plan] | None = None) -> list[Plan]:
+def ranked(known: Known, problem: PlanProblem, terms: Terms, plans: Iterable[Plan] | None = None) -> list[Plan]:
     """The plans known, the best first; of equals the one with the lower decisions."""
     chosen: Sequence[Plan] = list(known if plans is None else plans)
     return sorted(chosen, key=lambda plan: (score(plan, known[plan], problem, terms), plan))

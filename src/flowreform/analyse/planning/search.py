@@ -16,7 +16,7 @@ import numpy as np
 from flowreform.analyse.planning.evaluate import Known
 from flowreform.analyse.planning.lattice import Plan, axes, diagonals, grid, spread
 from flowreform.analyse.planning.score import Terms, ranked, score
-from flowreform.experiment.plans import Problem
+from flowreform.experiment.plans import PlanProblem
 
 Evaluate = Callable[[Iterable[Plan]], None]
 
@@ -32,7 +32,7 @@ STARTS = (6, 3, 2)
 """How many starts are followed in the first rounds; the last number in all after."""
 
 
-def search(problem: Problem, known: Known, evaluate: Evaluate, terms: Terms, *, full: bool = False, seed: int = 0) -> Plan:
+def search(problem: PlanProblem, known: Known, evaluate: Evaluate, terms: Terms, *, full: bool = False, seed: int = 0) -> Plan:
     """The best plan by the terms; everything tried is in `known`."""
     if problem.size <= (MAX_GRID if full else SMALL):
         evaluate(grid(problem.decisions))
@@ -48,14 +48,14 @@ def search(problem: Problem, known: Known, evaluate: Evaluate, terms: Terms, *, 
     return ranked(known, problem, terms)[0]
 
 
-def ladder(problem: Problem) -> tuple[int, ...]:
+def ladder(problem: PlanProblem) -> tuple[int, ...]:
     """The steps of a pattern search, halved each time: from a quarter of the longest decision, 4 at least, to 1."""
     longest = max(item.count for item in problem.decisions)
     return tuple(2**power for power in range(max(2, (longest // 4).bit_length() - 1), -1, -1))
 
 
 def pattern(
-    problem: Problem,
+    problem: PlanProblem,
     known: Known,
     evaluate: Evaluate,
     terms: Terms,
@@ -92,7 +92,7 @@ def pattern(
     return ranked(known, problem, terms)[0]
 
 
-def evolve(problem: Problem, known: Known, evaluate: Evaluate, terms: Terms, *, budget: int, seed: int) -> Plan:
+def evolve(problem: PlanProblem, known: Known, evaluate: Evaluate, terms: Terms, *, budget: int, seed: int) -> Plan:
     """CMA-ES on the steps of the decisions, from the best plan known, again from others when it has settled."""
     from cmaes import CMAwM
     from threadpoolctl import threadpool_limits

@@ -17,7 +17,7 @@ from flowreform.analyse.planning.lattice import Plan
 from flowreform.analyse.planning.score import Terms, is_kept, mean, ranked, shares
 from flowreform.analyse.planning.search import pattern
 from flowreform.experiment import Experiment
-from flowreform.experiment.plans import Problem
+from flowreform.experiment.plans import PlanProblem
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class Regrets:
     broken: tuple[int, ...]
 
 
-def regrets(experiment: Experiment, problem: Problem, known: Known, terms: Terms, chosen: Sequence[Plan]) -> Regrets | None:
+def regrets(experiment: Experiment, problem: PlanProblem, known: Known, terms: Terms, chosen: Sequence[Plan]) -> Regrets | None:
     """The plans in `chosen`, and the next best, in every world of the problem; None without worlds."""
     if not problem.worlds:
         return None
@@ -101,7 +101,7 @@ class Switch:
     second: tuple[float, float]
 
 
-def strongest(drawn: Mapping[str, Floats], found: Evaluated, problem: Problem, terms: Terms) -> tuple[tuple[str, float], ...]:
+def strongest(drawn: Mapping[str, Floats], found: Evaluated, problem: PlanProblem, terms: Terms) -> tuple[tuple[str, float], ...]:
     """The inputs named by the case, then those that move the objective or the least margin most (rank correlation)."""
     margins = [
         np.nan_to_num(item.sign * (level - row) / max(abs(level), item.step, 1e-12), nan=-1e6, posinf=1e6, neginf=-1e6)
@@ -125,7 +125,7 @@ def _rank_correlation(one: Floats, other: Floats) -> float:
 
 def switches(
     experiment: Experiment,
-    problem: Problem,
+    problem: PlanProblem,
     drawn: Mapping[str, Floats],
     inputs: Sequence[tuple[str, float]],
     plan: Plan,

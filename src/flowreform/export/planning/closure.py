@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flowreform.analyse.planning import Found
+from flowreform.analyse.planning import FoundPlan
 from flowreform.case.tables import PlacesRow, StaffRow
 from flowreform.export.panels import select
 from flowreform.export.planning.words import amount, freed_shares, month, percent
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Course:
+class Spread:
     """A quantity over the saved times up to the horizon: the 10th, 50th and 90th percentile of the draws."""
 
     label: str
@@ -38,14 +38,14 @@ class Closure:
     """The page: beds closed, usable places by kind and what is needed of them, margins, staff; `times` up to the horizon."""
 
     times: Floats
-    closed: Course | None
-    usable: tuple[Course, ...]
-    margins: tuple[Course, ...]
-    posts: tuple[Course, ...]
-    gaps: tuple[Course, ...]
+    closed: Spread | None
+    usable: tuple[Spread, ...]
+    margins: tuple[Spread, ...]
+    posts: tuple[Spread, ...]
+    gaps: tuple[Spread, ...]
 
 
-def closure_of(found: Found, ds: Dataset) -> Closure:
+def closure_of(found: FoundPlan, ds: Dataset) -> Closure:
     """The bed-closure page of the plan, from its runs."""
     rules = found.problem.rules
     inside = within(ds, found.experiment)
@@ -62,7 +62,7 @@ def closure_of(found: Found, ds: Dataset) -> Closure:
     def margin(row: PlacesRow) -> Floats:
         return usable(row) - values(row.needed)
 
-    def staff(row: StaffRow, name: str) -> Course:
+    def staff(row: StaffRow, name: str) -> Spread:
         return _course(row.label, units(name), values(name))
 
     return Closure(
@@ -80,13 +80,13 @@ def _values(ds: Dataset, scenario: str, name: str) -> Floats:
     return np.asarray(select(ds.sel(scenario=[scenario]), name).values[0], dtype=np.float64)
 
 
-def _course(label: str, unit: str, values: Floats) -> Course:
+def _course(label: str, unit: str, values: Floats) -> Spread:
     with np.errstate(invalid="ignore"):
         low, middle, high = np.nanquantile(values, (0.1, 0.5, 0.9), axis=0)
-    return Course(label, unit, low, middle, high)
+    return Spread(label, unit, low, middle, high)
 
 
-def page(found: Found, ds: Dataset, kpis: Dataset) -> Iterator[Shown]:
+def page(found: FoundPlan, ds: Dataset, kpis: Dataset) -> Iterator[Shown]:
     """The page in words and tables; its monthly numbers are in closure.csv."""
     shown = closure_of(found, ds)
     if shown.closed is None and not shown.usable:
@@ -99,7 +99,7 @@ def page(found: Found, ds: Dataset, kpis: Dataset) -> Iterator[Shown]:
     yield from _gates(found, ds)
 
 
-def _margins(found: Found, shown: Closure) -> Iterator[Shown]:
+def _margins(found: FoundPlan, shown: Closure) -> Iterator[Shown]:
     every = _quarters(shown.times, found)
     if shown.closed is not None:
         heads = ("month", "beds closed", *(f"{item.label}: usable (margin)" for item in shown.usable))
@@ -123,7 +123,7 @@ def _margins(found: Found, shown: Closure) -> Iterator[Shown]:
         )
 
 
-def _staff(found: Found, shown: Closure) -> Iterator[Shown]:
+def _staff(found: FoundPlan, shown: Closure) -> Iterator[Shown]:
     rows = []
     for post, gap in zip(shown.posts, shown.gaps, strict=True):
         at = int(np.argmax(gap.middle))
@@ -139,7 +139,7 @@ def _staff(found: Found, shown: Closure) -> Iterator[Shown]:
         yield columns("Staff in post against needed, in the month of the widest gap", heads, rows, right=range(1, 5))
 
 
-def _gates(found: Found, ds: Dataset) -> Iterator[Shown]:
+def _gates(found: FoundPlan, ds: Dataset) -> Iterator[Shown]:
     """The chance to pass each condition, year by year: what a closure that waits for its conditions would meet."""
     per_year = _months_in_year(found)
     inside = within(ds, found.experiment)
@@ -163,13 +163,13 @@ def _gates(found: Found, ds: Dataset) -> Iterator[Shown]:
         )
 
 
-def _months_in_year(found: Found) -> int:
+def _months_in_year(found: FoundPlan) -> int:
     from flowreform.experiment.plans import period_length
 
     return round(period_length("year", found.experiment) / found.experiment.save_every)
 
 
-def _quarters(times: Floats, found: Found) -> list[int]:
+def _quarters(times: Floats, found: FoundPlan) -> list[int]:
     """The numbers of the saved times that a table shows: every quarter, or fewer so that there are at most 44."""
     step = max(1, _months_in_year(found) // 4)
     while len(times) / step > 44:
@@ -177,7 +177,7 @@ def _quarters(times: Floats, found: Found) -> list[int]:
     return list(range(0, len(times), step))
 
 
-def closure_csv(found: Found, ds: Dataset) -> str:
+def closure_csv(found: FoundPlan, ds: Dataset) -> str:
     """The page month by month: every course with its percentiles."""
     shown = closure_of(found, ds)
     groups = (
@@ -190,7 +190,7 @@ def closure_csv(found: Found, ds: Dataset) -> str:
     return _csv(found, shown.times, groups)
 
 
-def paths_csv(found: Found, ds: Dataset) -> str:
+def paths_csv(found: FoundPlan, ds: Dataset) -> str:
     """The measures to watch, with the path that the model expects month by month: what comes is compared with it."""
     inside = within(ds, found.experiment)
     groups = []
@@ -200,7 +200,7 @@ def paths_csv(found: Found, ds: Dataset) -> str:
     return _csv(found, np.asarray(inside["time"].values, dtype=np.float64), tuple(dict(groups).items()))
 
 
-def _csv(found: Found, times: Floats, groups: tuple[tuple[str, Course], ...]) -> str:
+def _csv(found: FoundPlan, times: Floats, groups: tuple[tuple[str, Spread], ...]) -> str:
     calendar = found.experiment.case.calendar if found.experiment.case else None
     lines = [text_row(("measure", "unit", "time", "date", "p10", "p50", "p90")).rstrip("\n")]
     for name, item in groups:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.analyse.planning import Found, runnable
+from flowreform.analyse.planning import FoundPlan, runnable
 from flowreform.analyse.planning.lattice import values_of
 from flowreform.analyse.planning.score import joint, mean, ranked, shares
 from flowreform.export.planning.closure import closure_csv, page, paths_csv
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
 
-def write_plan(folder: Path, found: Found, ds: Dataset, kpis: Dataset) -> tuple[str, ...]:
+def write_plan(folder: Path, found: FoundPlan, ds: Dataset, kpis: Dataset) -> tuple[str, ...]:
     """Write the files of a plan; `ds` and `kpis` are the runs of `runnable(found)`. The names of what was written.
 
     Raises ExperimentError where the folder cannot be written to; then nothing in it has changed."""
@@ -41,18 +41,18 @@ def write_plan(folder: Path, found: Found, ds: Dataset, kpis: Dataset) -> tuple[
     return tuple(writers)
 
 
-def _named(found: Found) -> bool:
+def _named(found: FoundPlan) -> bool:
     return found.experiment.model.path is not None
 
 
-def _toml(found: Found, folder: Path) -> str:
+def _toml(found: FoundPlan, folder: Path) -> str:
     from flowreform.experiment.experiment import reference, toml_text
 
     experiment = runnable(found)
     return toml_text(experiment, reference(experiment.model, folder))
 
 
-def plan_text(found: Found, ds: Dataset, kpis: Dataset) -> str:
+def plan_text(found: FoundPlan, ds: Dataset, kpis: Dataset) -> str:
     """plan.md."""
     experiment = found.experiment
     head: list[Shown] = [experiment.question] if experiment.question else []
@@ -64,7 +64,7 @@ def plan_text(found: Found, ds: Dataset, kpis: Dataset) -> str:
     return "\n".join(parts)
 
 
-def _made(found: Found) -> Iterator[Shown]:
+def _made(found: FoundPlan) -> Iterator[Shown]:
     experiment, problem = found.experiment, found.problem
     yield (
         f"{len(found.known)} plans of {problem.size:,} were tried on {problem.draws} draws (seed {experiment.seed}); the "
@@ -78,7 +78,7 @@ def _made(found: Found) -> Iterator[Shown]:
     yield f"Model {experiment.model.name} {experiment.model.sha256[:8]}, experiment {experiment.name} {experiment.sha256[:8]}."
 
 
-def plans_csv(found: Found) -> str:
+def plans_csv(found: FoundPlan) -> str:
     """Every plan tried, the best first: what it decides, the mean of the objective, the share of each requirement."""
     problem = found.problem
     heads = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.analyse.planning import Found
+from flowreform.analyse.planning import FoundPlan
 from flowreform.analyse.planning.lattice import Plan
 from flowreform.analyse.planning.score import is_kept, mean
 from flowreform.drawing import save_picture
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
 
-def has_frontier(found: Found) -> bool:
+def has_frontier(found: FoundPlan) -> bool:
     """Whether there are two points at least to draw a line through."""
     return sum(point.plan is not None for point in found.frontier) > 1
 
 
-def draw_frontier(path: Path, found: Found) -> None:
+def draw_frontier(path: Path, found: FoundPlan) -> None:
     """The frontier as a PNG."""
     save_picture(path, lambda: _frontier(found), dpi=110)
 
 
-def draw_closure(path: Path, found: Found, ds: Dataset) -> None:
+def draw_closure(path: Path, found: FoundPlan, ds: Dataset) -> None:
     """The bed-closure page as a PNG."""
     save_picture(path, lambda: _closure(found, ds), dpi=110)
 
 
-def _frontier(found: Found) -> Figure:
+def _frontier(found: FoundPlan) -> Figure:
     """Every plan that keeps the other promises as a dot, the best for each level as a line."""
     from matplotlib.figure import Figure
 
@@ -78,7 +78,7 @@ def _frontier(found: Found) -> Figure:
     return figure
 
 
-def _dot(found: Found, plan: Plan, at: int) -> tuple[float, float] | None:
+def _dot(found: FoundPlan, plan: Plan, at: int) -> tuple[float, float] | None:
     """The level that a plan keeps in the share asked for, and its objective; None where it breaks another promise."""
     from dataclasses import replace
 
@@ -95,7 +95,7 @@ def _dot(found: Found, plan: Plan, at: int) -> tuple[float, float] | None:
     return (value, mean(one)) if np.isfinite(value) else None
 
 
-def _closure(found: Found, ds: Dataset) -> Figure:
+def _closure(found: FoundPlan, ds: Dataset) -> Figure:
     """Beds closed and usable places above, the margin of each kind of place below, the gap of staff at the bottom."""
     from matplotlib.figure import Figure
 

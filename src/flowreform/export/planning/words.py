@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowreform.analyse.planning import Found
+from flowreform.analyse.planning import FoundPlan
 from flowreform.analyse.planning.answers import Price
 from flowreform.analyse.planning.lattice import Plan, values_of
 from flowreform.analyse.planning.proof import interval
-from flowreform.analyse.planning.rules import Cut, Rule
+from flowreform.analyse.planning.rules import Rule, Threshold
 from flowreform.analyse.planning.worlds import POINTS
 from flowreform.experiment.plans import Requirement
 from flowreform.export.tables import spread
@@ -48,7 +48,7 @@ def amount(value: float, unit: str) -> str:
     return text if not word else f"{word} {text}" if word.isupper() and len(word) == 3 else f"{text} {word}"
 
 
-def answers(found: Found, ds: Dataset | None = None, kpis: Dataset | None = None) -> Iterator[Shown]:
+def answers(found: FoundPlan, ds: Dataset | None = None, kpis: Dataset | None = None) -> Iterator[Shown]:
     """All answers in order; what needs the runs of the plan (`ds`, `kpis` of `runnable`) is left out without them."""
     yield from _sentence(found, ds)
     yield from _shares(found)
@@ -64,21 +64,22 @@ def answers(found: Found, ds: Dataset | None = None, kpis: Dataset | None = None
         yield from _switching(found)
         yield from _frontier(found)
         yield from _regret(found)
+        yield from _schedule(found)
     yield from _breaks(found)
 
 
-def objective(found: Found, value: float, *, signed: bool = False) -> str:
+def objective(found: FoundPlan, value: float, *, signed: bool = False) -> str:
     """A value of the objective with its unit."""
     text = amount(value, kpi_unit(found.experiment.kpis[found.problem.objective], found.experiment))
     return f"+{text}" if signed and value > 0 else text
 
 
-def label(found: Found) -> str:
+def label(found: FoundPlan) -> str:
     """The objective's label."""
     return found.experiment.kpis[found.problem.objective].label or found.problem.objective.replace("_", " ")
 
 
-def decisions(found: Found, plan: Plan) -> str:
+def decisions(found: FoundPlan, plan: Plan) -> str:
     """A plan in one line."""
     rows = zip(found.problem.decisions, values_of(plan, found.problem.decisions), strict=True)
     return ", ".join(
@@ -86,7 +87,7 @@ def decisions(found: Found, plan: Plan) -> str:
     )
 
 
-def dates_of(found: Found, ds: Dataset | None) -> Dates:
+def dates_of(found: FoundPlan, ds: Dataset | None) -> Dates:
     """When building and closing start: the median over the draws of the variables that the case names."""
     rules = found.problem.rules
 
@@ -98,7 +99,7 @@ def dates_of(found: Found, ds: Dataset | None) -> Dates:
     return Dates(at(rules.build_date), at(rules.closure_date))
 
 
-def month(found: Found, time: float) -> str:
+def month(found: FoundPlan, time: float) -> str:
     """A model time as a month, or as a number where there is no calendar."""
     calendar = found.experiment.case.calendar if found.experiment.case else None
     if calendar is None:
@@ -110,7 +111,7 @@ def month(found: Found, time: float) -> str:
         return text
 
 
-def _sentence(found: Found, ds: Dataset | None) -> Iterator[Shown]:
+def _sentence(found: FoundPlan, ds: Dataset | None) -> Iterator[Shown]:
     dates = dates_of(found, ds)
     head = "The plan" if found.proof.holds else "No plan keeps every promise. The one that comes closest"
     if found.nearest is None and not found.proof.holds:
@@ -137,7 +138,7 @@ def _sentence(found: Found, ds: Dataset | None) -> Iterator[Shown]:
         yield warned
 
 
-def _zero_stay(found: Found) -> str:
+def _zero_stay(found: FoundPlan) -> str:
     """A plan that rests on shorter stays says so in its first lines."""
     if len(found.problem.rules.switch) < 2 or found.nearest is not None:
         return ""
@@ -149,7 +150,7 @@ def _zero_stay(found: Found) -> str:
     return ""
 
 
-def _shares(found: Found) -> Iterator[Shown]:
+def _shares(found: FoundPlan) -> Iterator[Shown]:
     plan, count = found.plan, found.problem.fresh_draws
     searched, fresh = found.shares(plan, fresh=False), found.shares(plan, fresh=True)
     rows = []
@@ -190,7 +191,7 @@ def limit(item: Requirement, level: float | None = None) -> str:
     return f"{item.name}: {words}{mean}{window}"
 
 
-def _nearest(found: Found) -> Iterator[Shown]:
+def _nearest(found: FoundPlan) -> Iterator[Shown]:
     near = found.nearest
     assert near is not None
     rows = []
@@ -218,7 +219,7 @@ def _nearest(found: Found) -> Iterator[Shown]:
     )
 
 
-def _lines(found: Found, kpis: Dataset) -> Iterator[Shown]:
+def _lines(found: FoundPlan, kpis: Dataset) -> Iterator[Shown]:
     rules = found.problem.rules
     names = [name for name in (*rules.lines, found.problem.objective) if name in kpis] or [str(name) for name in kpis.data_vars]
     wanted = list(dict.fromkeys(names))
@@ -240,7 +241,7 @@ def _spread(row: KpiRow) -> str:
     return spread(row)
 
 
-def freed_shares(found: Found, kpis: Dataset) -> list[tuple[str, float, float, float, float]]:
+def freed_shares(found: FoundPlan, kpis: Dataset) -> list[tuple[str, float, float, float, float]]:
     """Of each mechanism: its label, beds freed over the baseline (median, 10th, 90th percentile), its share of the means' sum."""
     names = [name for name in found.problem.rules.freed if name in kpis]
     means, rows = [], []
@@ -257,7 +258,7 @@ def freed_shares(found: Found, kpis: Dataset) -> list[tuple[str, float, float, f
     return [(*row, max(0.0, mean) / total if total else float("nan")) for row, mean in zip(rows, means, strict=True)]
 
 
-def _freed(found: Found, kpis: Dataset) -> Iterator[Shown]:
+def _freed(found: FoundPlan, kpis: Dataset) -> Iterator[Shown]:
     rows = freed_shares(found, kpis)
     if not rows:
         return
@@ -272,7 +273,7 @@ def _freed(found: Found, kpis: Dataset) -> Iterator[Shown]:
         yield f"Share of what is freed that rests on the first of these alone ({name.lower()}): {percent(share)}."
 
 
-def _least(found: Found, ds: Dataset | None) -> Iterator[Shown]:
+def _least(found: FoundPlan, ds: Dataset | None) -> Iterator[Shown]:
     rules = found.problem.rules
     for item in found.least:
         decision = next(row for row in found.problem.decisions if row.name == item.decision)
@@ -294,7 +295,7 @@ def _least(found: Found, ds: Dataset | None) -> Iterator[Shown]:
             yield f"Least {decision.label.lower()}: {value}, with {decisions(found, item.plan)} ({proof})."
 
 
-def _priced(found: Found, row: Price, first: str) -> tuple[str, ...]:
+def _priced(found: FoundPlan, row: Price, first: str) -> tuple[str, ...]:
     if row.solved.plan is None:
         return first, "no plan keeps it", "-", "-"
     base = found.objective(found.plan, fresh=False)
@@ -302,7 +303,7 @@ def _priced(found: Found, row: Price, first: str) -> tuple[str, ...]:
     return first, objective(found, row.solved.objective - base, signed=True), lead, decisions(found, row.solved.plan)
 
 
-def _prices(found: Found) -> Iterator[Shown]:
+def _prices(found: FoundPlan) -> Iterator[Shown]:
     by = {item.name: item for item in found.problem.requirements}
     rows = [
         _priced(found, row, limit(by[row.requirement], row.level) if row.requirement else f"each in {percent(row.share)} of runs")
@@ -312,7 +313,7 @@ def _prices(found: Found) -> Iterator[Shown]:
     yield columns("Price of each promise, a step tighter and a step looser", heads, rows, right=(1, 2))
 
 
-def _binding(found: Found) -> Iterator[Shown]:
+def _binding(found: FoundPlan) -> Iterator[Shown]:
     base = found.objective(found.plan, fresh=False)
     gains = [
         (row.requirement, found.problem.sense * (base - row.solved.objective))
@@ -326,13 +327,13 @@ def _binding(found: Found) -> Iterator[Shown]:
     yield f"What binds, and what dropping it would gain: {', '.join(binds)}."
 
 
-def _input(found: Found, name: str) -> str:
+def _input(found: FoundPlan, name: str) -> str:
     item = found.experiment.uncertainties.get(name)
     text = (item.label if item else "") or name.replace("_", " ")
     return text.lower() if text[1:2].islower() else text
 
 
-def _switching(found: Found) -> Iterator[Shown]:
+def _switching(found: FoundPlan) -> Iterator[Shown]:
     if found.harm_baseline == found.harm_baseline:
         multiple = number(found.harm_baseline)
         yield f"Values of harm at which the plan costs as much as the baseline: {multiple} times those assumed."
@@ -357,7 +358,7 @@ def _switching(found: Found) -> Iterator[Shown]:
         yield columns(f"Switching values: each input alone, {span}", heads, rows, right=(1,))
 
 
-def _frontier(found: Found) -> Iterator[Shown]:
+def _frontier(found: FoundPlan) -> Iterator[Shown]:
     if not found.frontier:
         return
     item = next(row for row in found.problem.requirements if row.name == found.problem.frontier)
@@ -369,7 +370,7 @@ def _frontier(found: Found) -> Iterator[Shown]:
     yield columns("The frontier", ("level", label(found), "plan"), rows, right=(1,))
 
 
-def _regret(found: Found) -> Iterator[Shown]:
+def _regret(found: FoundPlan) -> Iterator[Shown]:
     item = found.regrets
     if item is None:
         return
@@ -388,7 +389,25 @@ def _regret(found: Found) -> Iterator[Shown]:
     )
 
 
-def _breaks(found: Found) -> Iterator[Shown]:
+def _schedule(found: FoundPlan) -> Iterator[Shown]:
+    item = found.scheduled
+    if item is None:
+        return
+    problem = found.problem
+    begins = [month(found, problem.schedule_start + at * problem.every) for at in range(problem.periods)]
+    by = {row.name: row for row in problem.decisions}
+    rows = [(by[name].label, *(amount(value, by[name].unit) for value in row)) for name, row in item.values.items()]
+    yield columns("The plan by the period", ("lever, from", *begins), rows, right=range(1, 1 + len(begins)))
+    gain = problem.sense * (item.constant - item.objective)
+    proof = "" if item.proof.holds else "; not proved: a promise falls short on fresh draws"
+    least = percent(min(item.shares, default=1.0))
+    yield (
+        f"What the schedule gains over the same levers held constant: {objective(found, gain)} on fresh draws (each promise kept "
+        f"in at least {least}{proof}; {item.tried} schedules tried)."
+    )
+
+
+def _breaks(found: FoundPlan) -> Iterator[Shown]:
     count = int(found.broken.sum()) if found.broken is not None else 0
     if not count:
         yield f"What breaks it: nothing in {found.problem.fresh_draws} fresh draws."
@@ -408,11 +427,11 @@ def _breaks(found: Found) -> Iterator[Shown]:
         )
 
 
-def _cut(found: Found, cut: Cut) -> str:
+def _cut(found: FoundPlan, cut: Threshold) -> str:
     return f"{_input(found, cut.name)} is {'above' if cut.above else 'at most'} {number(cut.value)}"
 
 
-def rule_text(found: Found, rule: Rule) -> str:
+def rule_text(found: FoundPlan, rule: Rule) -> str:
     """A rule with its counts, in a sentence."""
     words = " and ".join(_cut(found, cut) for cut in rule.cuts)
     inside = f"{rule.broken_inside} of {rule.inside} draws are broken"
