@@ -111,6 +111,7 @@ def section(story: Story) -> str:
             lines.append(f"| {labels[name]} | " + " | ".join(_cell(values) for values in there) + " |")
     worlds = " and ".join(f'"{labels[name]}"' for name in story.worlds)
     lines += ["", f"{worlds} are compared with business as usual in the same world."] if worlds else []
+    lines += [_closed(story, labels[story.first])]
     lines += ["", f"{labels[story.second]} less {labels[story.first].lower()}, draw by draw:", ""]
     lines += [
         "| | " + " | ".join(f"{100 * value:g} %" for value in story.values) + " |",
@@ -125,6 +126,26 @@ def section(story: Story) -> str:
     lines += ["", "In each cell the median difference in millions, and the share of draws in which the second costs more.", ""]
     lines += [*_harm(story, labels), "", *_switching(story, labels)]
     return "\n".join([BEGIN, *lines, END])
+
+
+def _closed(story: Story, label: str) -> str:
+    """How many beds the first scenario has closed at the horizon, and in how many draws that has released cash, by growth."""
+    import flowreform as fr
+
+    experiment = fr.read_experiment(story.experiment)
+    cells = []
+    for value in story.values:
+        first = experiment.scenarios[story.first]
+        chosen = {story.first: replace(first, settings={**first.settings, story.held: value})}
+        save = ("closed_beds", "total_cash_released")
+        only = replace(experiment, scenarios=chosen, baseline=story.first, kpis={}, save=save, charts=(), appraisal_end=None)
+        found = fr.run(replace(only, draws=FEWER)).isel(scenario=0, time=-1)
+        closed, cash = float(found["closed_beds"].median()), float((found["total_cash_released"] > 1.0).mean())
+        cells.append(f"{closed:.0f} ({cash:.2f}) at {100 * value:g} per cent")
+    return (
+        f"Beds closed at the horizon in {label.lower()} (median of {FEWER} draws; share of them in which that has released "
+        f"cash by then): {', '.join(cells)}."
+    )
 
 
 def of_case(question: str, told: str) -> str:

@@ -107,11 +107,13 @@ def base_values(model: Model, named: Named) -> tuple[float, ...]:
         if named.elements or not variable.dimensions
         else [split(name)[1] for name in element_names(model, variable)]
     )
-    values = (_literal(_equation_of(model, variable, elements)) for elements in wanted)
+    found = (equation_of(model, variable, elements) for elements in wanted)
+    values = (_literal(equation.expr if equation else None) for equation in found)
     return tuple(value for value in values if value is not None)
 
 
-def _equation_of(model: Model, variable: Variable, elements: tuple[str, ...]) -> Expr | None:
+def equation_of(model: Model, variable: Variable, elements: tuple[str, ...]) -> Equation | None:
+    """The equation that holds for these elements of a variable: their own, before one for a whole dimension."""
     best: Equation | None = None
     for equation in variable.equations:
         sides = equation.subscripts
@@ -120,7 +122,7 @@ def _equation_of(model: Model, variable: Variable, elements: tuple[str, ...]) ->
         )
         if fits and (best is None or sides == elements):
             best = equation
-    return best.expr if best else None
+    return best
 
 
 def _literal(expr: Expr | None) -> float | None:

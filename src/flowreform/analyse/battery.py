@@ -212,21 +212,22 @@ def signs(
     laws = case.laws or Laws()
     save = rules.saved_for(model, case, laws)  # what the laws keep, so that one compiled kernel does for both
     samples: Sequence[Settings] = [{}, *drawn(case, draws, seed)]
-    gates = tuple(dict.fromkeys(gate for item in items for gate in (item.gate, item.against)))
     wanted = replace(experiment_of(model), kpis={item.kpi: case.kpis[item.kpi] for item in items})
     values = {}
-    for gate in gates:
+    for gate, end in dict.fromkeys((gate, item.appraisal_end) for item in items for gate in (item.gate, item.against)):
         runs = [{**sample, **(case.gates[gate].settings if gate else {})} for sample in samples]
         given = {name: list(column) for name, column in columns(model, runs).items()}
-        values[gate] = simulated(model, given, save=save, engine=engine)
+        until = model if end is None else replace(model, specs=replace(model.specs, stop=end))
+        values[gate, end] = simulated(until, given, save=save, engine=engine)
     found = []
     for item in items:
-        only = _only(wanted, {item.kpi})
+        only = replace(_only(wanted, {item.kpi}), appraisal_end=item.appraisal_end)
+        end = item.appraisal_end
         if case.kpis[item.kpi].against is None:
-            one, other = (kpis(values[gate], only)[item.kpi].values for gate in (item.gate, item.against))
+            one, other = (kpis(values[gate, end], only)[item.kpi].values for gate in (item.gate, item.against))
             differences = one - other
         else:  # a KPI against the baseline: the gate it is held against is the baseline
-            differences = kpis(values[item.gate], only, values[item.against])[item.kpi].values
+            differences = kpis(values[item.gate, end], only, values[item.against, end])[item.kpi].values
         known = differences[1:][np.isfinite(differences[1:])]
         right = known > 0 if item.sign == "higher" else known < 0
         found.append(Sign(float(differences[0]), float(right.mean()) if len(known) else nan, len(known)))

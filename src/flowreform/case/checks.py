@@ -155,6 +155,7 @@ def check_case(case: Case, model: Model, source: Source) -> Case:
         loops=_check_loops(case, model, source),
     )
     _check_conclusions(done, source)
+    _check_starts(done, model, source)
     _in_settings(done, source)
     _limits(done, source)
     _fails_when(done, model, source)
@@ -515,6 +516,18 @@ def _check_conclusions(case: Case, source: Source) -> None:
                 word = "KPI" if key == "kpi" else "gate"
                 hint = did_you_mean(text, known) or f"known are {', '.join(known) or 'none'}"
                 source.fault("unknown-name", ("conclusions", name, key), f'there is no {word} "{text}"', hint)
+
+
+def _check_starts(case: Case, model: Model, source: Source) -> None:
+    for name, rule in case.starts.items():
+        for key, texts in (("add", rule.add), ("less", rule.less), ("counts", rule.counts)):
+            for at, text in enumerate(texts):
+                found = find(model, text, parameter=key == "counts")
+                if isinstance(found, Unknown):
+                    source.fault("unknown-variable", ("starts", name, key, at), found.reason, found.repair, element=text)
+                elif found.variable.dimensions and "[" not in text:
+                    reason = f"{text} has {', '.join(found.variable.dimensions)}: one element is meant"
+                    source.fault("element", ("starts", name, key, at), reason, f"write {text}[...]", element=text)
 
 
 def check_fit(table: FitTable, case: Case, model: Model, source: Source) -> FitPlan:

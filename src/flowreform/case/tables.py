@@ -260,6 +260,25 @@ class Conclusion(Table):
     """The sign of the difference, `gate` less `against`, same draw against same draw."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.9
     """The share of draws in which the sign must hold."""
+    appraisal_end: float | None = None
+    """Until when both gates run, in the model's time unit: a present value is then of the whole appraisal, with no annuity."""
+
+
+class StartRule(Table):
+    """`[starts.<name>]`: what the numbers of the start must keep; an experiment whose counts contradict each other is refused."""
+
+    add: Annotated[Strings, Field(min_length=1)]
+    """Variables, or elements, whose values at the start are added up. Delays are not worked out."""
+    less: Strings = ()
+    """Those that are taken off."""
+    at_least: float = 0.0
+    """The least that this may come to, in the model's unit."""
+    steps: float = 0.0
+    """The least number of steps of computation (dt) that it may last: a time that the step cannot follow."""
+    reason: str
+    """What is wrong where it comes to less, in words."""
+    counts: Annotated[Strings, Field(min_length=1)]
+    """The parameters that contradict each other: named, with their values."""
 
 
 class LoopClaim(Table):
@@ -527,6 +546,7 @@ class Case:
     laws: Laws | None = None
     conclusions: Mapping[str, Conclusion] = field(default_factory=dict)
     loops: Mapping[str, LoopClaim] = field(default_factory=dict)
+    starts: Mapping[str, StartRule] = field(default_factory=dict)
     fit: FitPlan | None = None
     workbook: WorkbookTable = field(default_factory=WorkbookTable)
     planning: PlanningTable = field(default_factory=PlanningTable)

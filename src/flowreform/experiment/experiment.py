@@ -40,6 +40,7 @@ from flowreform.experiment.parts import (
 )
 from flowreform.experiment.plans import PlanTable, checked_plan, plan_manual, still_planned
 from flowreform.experiment.settings import Scenario, SettingReader
+from flowreform.experiment.starts import contradictions
 from flowreform.experiment.system import System, system_of
 from flowreform.experiment.tables import (
     MAX_RUNS,
@@ -426,6 +427,7 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
     if baseline not in scenarios:
         hint = did_you_mean(baseline, scenarios) or f"scenarios are {', '.join(scenarios)}"
         source.fault("baseline", ("experiment", "baseline"), f'there is no scenario "{baseline}"', hint)
+    source.findings.extend(contradictions(model, case, scenarios, start))
     _limits(settled, scenarios, {*uncertainties, *(ensemble.names if ensemble else ())}, source)
     plan = source.parse(PlanTable, source.document.table.get("plan"), ("plan",))
     if table is None:

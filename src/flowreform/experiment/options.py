@@ -12,6 +12,7 @@ from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment.experiment import Experiment, build_experiment, toml_text
 from flowreform.experiment.given import worded
 from flowreform.experiment.settings import Points, Setting, SettingReader
+from flowreform.experiment.starts import contradictions
 from flowreform.names import Unknown, find
 from flowreform.toml import Document, Source, read_document
 
@@ -45,6 +46,8 @@ def add_settings(experiment: Experiment, settings: Mapping[str, Setting | str]) 
         name: replace(scenario, settings=MappingProxyType({**scenario.settings, **added}))
         for name, scenario in experiment.scenarios.items()
     }
+    if faults := list(contradictions(experiment.model, experiment.case, scenarios, experiment.start)):
+        raise ExperimentError(faults)
     return replace(experiment, scenarios=MappingProxyType(scenarios))
 
 
