@@ -60,8 +60,8 @@ CASES = {
 }
 """Of each case the experiment, and the scenario that the others are compared with."""
 COST, HARM = "net_present_cost", "harm_avoided"
-DRAWS = 200
-FEWER = 60
+DRAWS = 60
+FEWER = 30
 """Draws behind each point of a switching value."""
 
 
