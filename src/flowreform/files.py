@@ -237,16 +237,25 @@ def open_plain(place: Path, *, follow: bool = False) -> BufferedReader:
     return open(handle, "rb")
 
 
+_PAGE = 1 << 16
+_MOST_PAGES = 4096
+"""So much of what no disk took is kept in memory: 256 MB."""
+
+
 class Unfailing(io.RawIOBase):
-    """A new file that keeps its first fault to itself: HDF5 ends the process when a write fails while it closes a file, and a zip
-    file complains once more when it is thrown away. `settle` raises the fault."""
+    """A new file that keeps its first fault to itself: HDF5 ends the process when a write fails while it closes a file, or when
+    it does not find what it wrote, and a zip file complains once more when it is thrown away. From the first fault on, what is
+    written is kept in memory, so that it is read back as it was. `settle` raises the fault."""
 
     def __init__(self, path: Path) -> None:
         self.file = open(path, "xb+", buffering=0)  # noqa: SIM115 - until it is settled
         self.fault: OSError | None = None
+        self._at = self._end = 0
+        self._pages: dict[int, bytearray] = {}
 
     def settle(self) -> None:
         """Close the file. Raises OSError where a write failed."""
+        self._pages.clear()
         try:
             self.file.close()
         except OSError as fault:
@@ -267,33 +276,71 @@ class Unfailing(io.RawIOBase):
         """Nothing waits here; and a zip file that is thrown away flushes what has been closed before it."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return 0 if self.file.closed else self.file.seek(offset, whence)  # who complains once more comes when it is settled
+        self._at = (0, self._at, self._end)[whence] + offset
+        return self._at
 
     def tell(self) -> int:
-        return 0 if self.file.closed else self.file.tell()
+        return self._at
 
     def readinto(self, buffer: Any) -> int:
-        found = self.file.read(len(buffer)) or b""
-        buffer[: len(found)] = found
-        return len(found)
+        size = min(len(buffer), max(0, self._end - self._at))
+        found = bytearray(self._stored(self._at, size).ljust(size, b"\0"))
+        for page, begin, stop in _pages(self._at, size):
+            if page in self._pages:
+                place = page * _PAGE + begin - self._at
+                found[place : place + stop - begin] = self._pages[page][begin:stop]
+        buffer[:size] = found
+        self._at += size
+        return size
 
     def write(self, content: Any) -> int:
-        rest = memoryview(content).cast("B")
-        while self.fault is None and len(rest) and not self.file.closed:
-            try:
-                rest = rest[self.file.write(rest) or 0 :]
-            except OSError as fault:
-                self.fault = fault
-        return memoryview(content).nbytes
+        view = memoryview(content).cast("B")
+        try:
+            if self.fault is None and not self.file.closed:
+                self.file.seek(self._at)
+                rest = view
+                while len(rest):
+                    rest = rest[self.file.write(rest) or 0 :]
+        except OSError as fault:
+            self.fault = fault
+        if self.fault is not None:
+            self._keep(view)
+        self._at += view.nbytes
+        self._end = max(self._end, self._at)
+        return view.nbytes
 
     def truncate(self, size: int | None = None) -> int:
-        if self.file.closed:
-            return size or 0
+        self._end = self._at if size is None else size
         try:
-            return self.file.truncate(size)
+            if self.fault is None and not self.file.closed:
+                self.file.truncate(self._end)
         except OSError as fault:
-            self.fault = self.fault or fault
-            return size or 0
+            self.fault = fault
+        return self._end
+
+    def _keep(self, view: memoryview) -> None:
+        for page, begin, stop in _pages(self._at, view.nbytes):
+            if page not in self._pages and len(self._pages) < _MOST_PAGES:
+                self._pages[page] = bytearray(self._stored(page * _PAGE, _PAGE).ljust(_PAGE, b"\0"))
+            if page in self._pages:
+                place = page * _PAGE + begin - self._at
+                self._pages[page][begin:stop] = view[place : place + stop - begin]
+
+    def _stored(self, at: int, size: int) -> bytes:
+        if self.file.closed:
+            return b""
+        self.file.seek(at)
+        return self.file.read(size) or b""
+
+
+def _pages(at: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """The pages that so many bytes from a place on lie in, and from where to where in each."""
+    stop = at + size
+    while at < stop:
+        page, begin = divmod(at, _PAGE)
+        length = min(_PAGE - begin, stop - at)
+        yield page, begin, begin + length
+        at += length
 
 
 # --- in detail -------------------------------------------------------------------------------------------------------
