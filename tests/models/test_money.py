@@ -512,6 +512,8 @@ RANGES = {
 COSTS = ("total_overlap_cost", "total_stranded_cost", "total_reopening_cost", "total_one_off_revenue_cost", "total_capital")
 WATCHED = (*COSTS, "present_cost", "present_spend", "unmet_need", "days_from_referral_to_discharge", "occupancy", "staffed_beds")
 HORIZON, APPRAISED = 120, 240
+SPARE = 10.0
+"""Months of waiting, of one person or several, that are no difference in ten years of a million people."""
 
 
 def yearly(values: np.ndarray) -> np.ndarray:
@@ -612,9 +614,9 @@ def patients_pay_for(model: Model, cost: str) -> float:
         if short <= 0:
             break
         asked = min(asked + max(short, 0.01), 0.975)
-    left = [one["unmet_need"][0, :, HORIZON].mean() / usual.base["unmet_need"][:, HORIZON].mean()
+    left = [one["unmet_need"][0, :, HORIZON].mean() / (usual.base["unmet_need"][:, HORIZON].mean() + SPARE)
             for one, usual in ((found, game), (new, fresh))]  # fmt: skip
-    worse = (new["unmet_need"][0, :, HORIZON] > fresh.base["unmet_need"][:, HORIZON] + 10).mean()
+    worse = (new["unmet_need"][0, :, HORIZON] > fresh.base["unmet_need"][:, HORIZON] + SPARE).mean()
     return float(max(*left, worse / 0.1))
 
 
