@@ -334,7 +334,7 @@ BY_HAND = """<?xml version="1.0"?>
     <aux name="planned_closure"><eqn>beds</eqn></aux>
     <aux name="new_service_cost"><eqn>beds*service_cost_per_bed</eqn></aux>
     <aux name="places_for_a_bed"><eqn>6</eqn></aux>
-    <aux name="smallest_programme"><eqn>1</eqn></aux>
+    <aux name="overlap_threshold"><eqn>0.001</eqn></aux>
     <aux name="community_places_at_start"><eqn>50</eqn></aux>
     <aux name="need_growth"><eqn>1</eqn></aux>
     <aux name="usable_community_places"><eqn>community_places_at_start + beds*places_for_a_bed</eqn></aux>
