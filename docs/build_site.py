@@ -34,7 +34,7 @@ DOCS = ROOT / "docs"
 
 START = ("index.md", "background.md")
 GUIDES = (
-    "reports.md", "workbook.md", "exports.md", "templates.md", "how_to_sweep.md", "how_to_sensitivity.md", "how_to_condition.md",
+    "how_to_plan_your_system.md", "reports.md", "workbook.md", "exports.md", "templates.md", "how_to_sweep.md", "how_to_sensitivity.md", "how_to_condition.md",
     "how_to_plan.md",
     "diagrams.md", "python.md",
 )  # fmt: skip

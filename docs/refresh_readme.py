@@ -1,6 +1,6 @@
 """Put the results of a run into README.md: the rows of its table and its picture.
 
-    flowreform run va_beds_to_community -o out && python docs/refresh_readme.py out
+    flowreform run hertfordshire_and_west_essex -o out && python docs/refresh_readme.py out
 
 `.ci/run` fails when the README shows a row that the run does not give.
 """
@@ -15,21 +15,20 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = (
-    "Open beds at the end",
+    "Days from referral",
+    "Occupancy at the end",
     "Peak occupancy",
-    "Unmet need",
+    "Staffed beds at the end",
     "Double running",
     "Stranded cost",
     "One-off cost",
-    "Quality",
-    "Patients treated",
 )
-AGAINST = ("Cost against business as usual", "Unmet need")
+AGAINST = ("Days from referral", "Beds fewer", "Net present cost")
 """Rows of the differences to business as usual."""
 
 
 def main(folder: Path) -> None:
-    """Read `summary.md` and `chart.png` of a run in `folder`, write README.md and docs/va_beds_to_community.png."""
+    """Read `summary.md` and `chart.png` of a run in `folder`, write README.md and docs/hertfordshire_and_west_essex.png."""
     results = (folder / "summary.md").read_text(encoding="utf-8").partition("## Results")[2].partition("\n## ")[0]
     rows = [line for line in results.splitlines() if line.startswith("|")]
     kept = rows[:2] + [line for line in rows[2:] if line[2:].startswith(ROWS)]
@@ -43,7 +42,7 @@ def main(folder: Path) -> None:
     )
     readme.write_text(text, encoding="utf-8", newline="\n")
     picture = Image.open(folder / "chart.png").convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    picture.save(ROOT / "docs" / "va_beds_to_community.png", optimize=True)
+    picture.save(ROOT / "docs" / "hertfordshire_and_west_essex.png", optimize=True)
 
 
 if __name__ == "__main__":

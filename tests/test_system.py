@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 import flowreform as fr
 from flowreform.case import Case
-from flowreform.experiment.experiment import build_experiment
+from flowreform.experiment.experiment import KEYS, build_experiment
+from flowreform.experiment.form_file import document_at
 from flowreform.experiment.quantities import date_in, quantity
+from flowreform.formats import bundled
 from flowreform.toml import Source, read_document
 
 HEAD = """[experiment]
@@ -282,3 +285,119 @@ def test_summary_begins_with_the_start(ours: fr.Experiment) -> None:
     assert text.index("## The start of Ours") < text.index("## Scenarios")
     assert "1,450 beds" in text
     assert "Everything closes." in text
+
+
+# --- the form in a spreadsheet -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def form(tmp_path_factory: pytest.TempPathFactory, ours: fr.Experiment, model: fr.Model, case: Case) -> Path:
+    from flowreform.export.form import write_form
+
+    path = tmp_path_factory.mktemp("form") / "ours.xlsx"
+    write_form(path, model, case, ours)
+    return path
+
+
+def read_form(path: Path, model: fr.Model, case: Case) -> fr.Experiment:
+    source = Source(document_at(path))
+    found = build_experiment(source, model, case, path)
+    assert found is not None, source.findings
+    assert not source.failed, source.findings
+    return found
+
+
+def test_a_form_says_what_the_file_says(form: Path, ours: fr.Experiment, model: fr.Model, case: Case) -> None:
+    found = read_form(form, model, case)
+    assert found.model.variables == ours.model.variables
+    assert {name: item.settings for name, item in found.scenarios.items()} == {
+        name: item.settings for name, item in ours.scenarios.items()
+    }
+    assert (found.title, found.draws, found.seed, found.baseline) == (ours.title, ours.draws, ours.seed, ours.baseline)
+
+
+def test_a_form_has_a_sheet_for_each_owner_and_every_field_once(form: Path, case: Case) -> None:
+    import openpyxl
+
+    assert case.form is not None
+    book = openpyxl.load_workbook(form)
+    assert book.sheetnames == ["System", *case.form.owners, "Options"]
+    fields = [row[0].value for owner in case.form.owners for row in book[owner].iter_rows(min_row=5) if row[1].value]
+    assert sorted(fields) == sorted(case.form.fields)
+    assert all(book[owner].data_validations.count for owner in case.form.owners)
+
+
+def test_a_blank_form_scales_and_flags_when_somebody_types(form: Path, model: fr.Model, case: Case, tmp_path: Path) -> None:
+    import ironcalc as ic
+    import openpyxl
+
+    book = openpyxl.load_workbook(form)
+    sheet = book["Urgent care"]
+    rows = {row[0].value: row[0].row for row in sheet.iter_rows(min_row=5)}
+    sheet.cell(rows["population"], 3).value = 500_000
+    sheet.cell(rows["beds_open"], 3).value = 400
+    sheet.cell(rows["occupancy"], 3).value = "94 %"
+    for name in ("mean_stay", "delayed_share_of_beds"):
+        sheet.cell(rows[name], 3).value = None
+    book.save(tmp_path / "typed.xlsx")
+    found = read_form(tmp_path / "typed.xlsx", model, case)
+    assert number(found.model, "beds_at_start") == 400.0
+    assert number(found.model, "occupancy_at_start") == 0.94
+    calculated = ic.load_from_xlsx(str(tmp_path / "typed.xlsx"), "en", "UTC", "en")
+    calculated.evaluate()
+    at = book.sheetnames.index("Urgent care")
+    assert calculated.get_formatted_cell_value(at, rows["beds_open"], 10) == "under the range of real systems"
+    assert calculated.get_formatted_cell_value(at, rows["mean_stay"], 10) == "national value"
+    council = {row[0].value: row[0].row for row in book["Council"].iter_rows(min_row=5)}
+    shown = calculated.get_formatted_cell_value(book.sheetnames.index("Council"), council["care_home_places"], 7)
+    assert float(shown) == pytest.approx(number(found.model, "care_home_places_at_start"))
+
+
+def test_a_fault_in_a_form_names_file_and_row(form: Path, model: fr.Model, case: Case, tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.load_workbook(form)
+    sheet = book["Urgent care"]
+    row = next(row[0].row for row in sheet.iter_rows(min_row=5) if row[0].value == "beds_open")
+    sheet.cell(row, 3).value = "many"
+    book.save(tmp_path / "typed.xlsx")
+    source = Source(document_at(tmp_path / "typed.xlsx"))
+    build_experiment(source, model, case, None)
+    assert any(f"typed.xlsx:{row}: error: system.beds_open" in str(item) for item in source.findings)
+
+
+def test_the_schema_knows_what_files_hold(case: Case, ours: fr.Experiment) -> None:
+    from flowreform.experiment.schema import schema_of
+
+    assert case.form is not None
+    schema = json.loads(json.dumps(schema_of(case.form)))
+    assert set(schema["properties"]) == set(KEYS)
+    system = schema["properties"]["system"]["properties"]
+    for name in case.form.fields:
+        place = {"properties": system}
+        for part in name.split("."):
+            place = place["properties"][part]
+        assert case.form.fields[name].label in place["description"]
+    assert "Title shown" in schema["properties"]["experiment"]["properties"]["title"].get("description", "Title shown")
+    assert "staffed_beds" in system
+
+
+# --- both systems of the repository --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["an_ordinary_system", pytest.param("hertfordshire_and_west_essex", marks=pytest.mark.slow)])
+def test_a_worked_system_closes_and_is_refused_nothing(name: str) -> None:
+    found = fr.start(name, movers=False)
+    assert not found.open
+    assert found.system is not None
+    assert found.system.entries
+
+
+def test_the_worked_system_holds_what_is_published(model: fr.Model, case: Case) -> None:
+    """Means of 2023/24 and returns of March 2024 (NHS England)."""
+    found = read_form(bundled("experiments")["hertfordshire_and_west_essex"], model, case).system
+    assert found is not None
+    counted = {"beds_open": 1702.75, "occupancy": 0.9205, "no_criteria_to_reside": 181.98, "emergency_admissions": 9556.6}
+    counted |= {"places.virtual_ward": 496, "places_filled.virtual_ward": 399 / 496}
+    for name, value in counted.items():
+        assert found.entries[name].value == pytest.approx(value, rel=1e-3), name

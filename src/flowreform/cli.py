@@ -438,6 +438,42 @@ def run(
 
 
 @app.command(
+    short_help="A form to fill, or a starter experiment.",
+    epilog="Examples: flowreform new my_system.xlsx --model care_shift; flowreform new my_system.toml --from my_system.xlsx",
+)
+@command
+def new(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: .xlsx is a form, .toml an experiment file.")],
+    model: Annotated[str, typer.Option(metavar="MODEL", help="The model, a bundled name or a path.")] = "care_shift",
+    from_: Annotated[
+        str, typer.Option("--from", metavar="EXPERIMENT", help="Begin with an experiment, or with a form that was filled.")
+    ] = "",
+    json: Json = False,
+) -> int | None:
+    """Write a form for a system of your own, a sheet for each owner of numbers, or an experiment file with the same content.
+
+    No field must be filled: a blank takes the national value, shown in grey beside it, at the size of the system. run, start,
+    report and export take the filled form as they take an experiment file.
+    """
+    from flowreform.commands.new import new
+
+    return new(output, model, from_, as_json=json)
+
+
+@app.command(epilog="Example: flowreform schema -o experiment.schema.json")
+@command
+def schema(
+    model: Annotated[str, typer.Option(metavar="MODEL", help="The model whose fields [system] has.")] = "care_shift",
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; printed when missing.")] = None,
+    json: Json = False,
+) -> int | None:
+    """The JSON schema of experiment files, [system] included, with which editors complete and check them."""
+    from flowreform.commands.new import schema
+
+    return schema(model, output)
+
+
+@app.command(
     short_help="What a system's numbers come to, before anything is run.",
     epilog="Examples: flowreform start care_shift --quick; flowreform start a_system_of_our_own",
 )

@@ -219,11 +219,11 @@ def _off(item: Identity, value: float, counted: float | None) -> float:
 
 def _movers(experiment: Experiment, form: Form) -> tuple[tuple[Mover, ...], str, str]:
     from flowreform.analyse.sensitivity import sensitivity
-    from flowreform.kpi import kpi_unit
+    from flowreform.kpi import NOISE, kpi_unit
 
     outcomes = [*experiment.paper.outcomes, *(name for name, item in experiment.kpis.items() if item.better != "neither")]
     options = [name for name in (*experiment.paper.options, *experiment.scenarios) if name != experiment.baseline]
-    answer = next((name for name in outcomes if experiment.kpis[name].against is None), None)
+    answer = next(iter(outcomes), None)
     if answer is None or not options:
         return (), "", ""
     option = options[-1]
@@ -237,7 +237,9 @@ def _movers(experiment: Experiment, form: Form) -> tuple[tuple[Mover, ...], str,
     tried = experiment.with_(uncertainties=uncertainties, kpis=[answer], draws=2, scenarios={
         name: experiment.scenarios[name] for name in (experiment.baseline, option)}, correlations=[])  # fmt: skip
     tried = replace(tried, correlations=())  # the parts of one uncertain total, each alone
-    ds = sensitivity(tried, "tornado", contrast=(option, experiment.baseline), kpis=[answer], variables=[])
+    against = experiment.kpis[answer].against is not None  # the baseline is in it already
+    pair = None if against else (option, experiment.baseline)
+    ds = sensitivity(tried, "tornado", scenario=option if against else None, contrast=pair, kpis=[answer], variables=[])
     index = ds["kpi_index"].isel(scenario=0).sel(kpi=answer)
     found = []
     for name in map(str, ds["parameter"].values):
@@ -249,7 +251,8 @@ def _movers(experiment: Experiment, form: Form) -> tuple[tuple[Mover, ...], str,
     found.sort(key=lambda mover: -mover.swing if mover.swing == mover.swing else 0.0)
     kpi = experiment.kpis[answer]
     words = f"{kpi.label or answer.replace('_', ' ')}, {experiment.scenarios[option].label}, against the baseline"
-    return tuple(found[:MOST]), words, kpi_unit(kpi, experiment)
+    moving = [mover for mover in found if mover.swing > NOISE * kpi.floor]
+    return tuple(moving[:MOST]), words, kpi_unit(kpi, experiment)
 
 
 def _ranges(experiment: Experiment, form: Form) -> Iterator[tuple[str, Uncertainty]]:
@@ -260,7 +263,7 @@ def _ranges(experiment: Experiment, form: Form) -> Iterator[tuple[str, Uncertain
     for name, blank in system.blanks.items():
         item: Field = blank.field
         low, high = system.range_of(item)
-        if low is None or high is None or len(item.parameters) != 1 or not low < high:
+        if blank.how == "solved" or low is None or high is None or len(item.parameters) != 1 or not low < high:
             continue
         (one,) = item.parameters
         scale = item.sum.at({"value": 1.0}) if item.sum.of == ("value",) and not item.sum.over else 0.0

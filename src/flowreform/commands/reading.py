@@ -19,7 +19,7 @@ def read_experiment(name: str, options: Mapping[str, Any] | None = None, setting
     from flowreform.experiment.options import read_settings, with_options
 
     options = {key: value for key, value in (options or {}).items() if value is not None}
-    if is_workbook(name):
+    if is_workbook(name) and not _is_form(Path(name)):
         return _of_workbook(Path(name), options, settings)
     read_settings(settings)
     return with_options(made.as_experiment(name), options, settings)
@@ -28,6 +28,13 @@ def read_experiment(name: str, options: Mapping[str, Any] | None = None, setting
 def is_workbook(name: str) -> bool:
     """Whether a name means a live workbook, whose inputs are read back."""
     return name.lower().endswith((".xlsx", ".xlsm"))
+
+
+def _is_form(path: Path) -> bool:
+    """Whether a workbook is a filled form rather than a live workbook."""
+    from flowreform.experiment.form_file import form_document
+
+    return form_document(path) is not None
 
 
 def _of_workbook(path: Path, options: Mapping[str, Any], settings: Sequence[str]) -> Experiment:

@@ -13,12 +13,13 @@ from flowreform.case import Case, read_case
 from flowreform.errors import ExperimentError, Finding, ModelError, did_you_mean, error, shorten
 from flowreform.experiment.copula import Correlation
 from flowreform.experiment.experiment import Experiment, build_experiment
+from flowreform.experiment.form_file import document_at, is_workbook
 from flowreform.experiment.options import add_settings
 from flowreform.experiment.settings import Points, Scenario, Setting
 from flowreform.experiment.tables import Origin
 from flowreform.files import is_file
 from flowreform.model import Model
-from flowreform.toml import Document, Loc, Source, read_document
+from flowreform.toml import Document, Loc, Source
 
 __all__ = [
     "Correlation",
@@ -78,7 +79,7 @@ def read_experiment(name_or_path: str | Path, model: Model | None = None) -> Exp
         experiment.with_(draws=8, scenario="build_first")
     """
     path = experiment_path(name_or_path)
-    source = Source(read_document(path, ExperimentError))
+    source = Source(document_at(path))
     if model is None:
         model = _model_of(source, path)
     return _built(source, model, read_case(model), path)
@@ -152,7 +153,7 @@ def is_experiment(name: str | Path) -> bool:
 
     text = os.fspath(name)
     if not isinstance(name, str) or not is_bare(text):
-        return text.lower().endswith(".toml")
+        return text.lower().endswith(".toml") or is_workbook(text)
     experiments, models = bundled("experiments"), bundled("models")
     if text in experiments or text in models:
         return text in experiments

@@ -10,11 +10,12 @@ from typing import Any
 
 from flowreform.errors import ExperimentError, Finding, error
 from flowreform.experiment.experiment import Experiment, build_experiment, toml_text
+from flowreform.experiment.form_file import document_at
 from flowreform.experiment.given import worded
 from flowreform.experiment.settings import Points, Setting, SettingReader
 from flowreform.experiment.starts import contradictions
 from flowreform.names import Unknown, find
-from flowreform.toml import Document, Source, read_document
+from flowreform.toml import Document, Source
 
 
 def add_settings(experiment: Experiment, settings: Mapping[str, Setting | str]) -> Experiment:
@@ -106,5 +107,5 @@ def _of_option(finding: Finding, options: Mapping[str, Any]) -> Finding:
 
 def _document(found: Experiment) -> Document:
     if found.path is not None:
-        return read_document(found.path, ExperimentError)
+        return document_at(found.path)
     return Document(found.model.file, tomllib.loads(toml_text(found, found.model.name)), {})

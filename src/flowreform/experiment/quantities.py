@@ -38,7 +38,9 @@ def quantity(text: str, unit: str, model: Model | None = None) -> float:
     if symbol:
         written = _SYMBOLS[symbol] + written if not written or written.startswith("/") else f"{_SYMBOLS[symbol]} {written}"
     if written:
-        value = value * _factor(written, unit, model)
+        factor = _factor(written, unit, model)
+        parts = round(1 / factor)  # 94 % is 94 over 100, to the last bit
+        value = value / parts if factor < 1 and abs(parts * factor - 1) < 1e-12 else value * factor
     return -value if sign in ("-", "−") else value
 
 

@@ -53,7 +53,13 @@ class Entry:
     @property
     def text(self) -> str:
         """As people write it."""
-        return shown(self.value, self.field.unit) if self.drawn is None else f"{self.drawn} {self.field.unit}".strip()
+        unit = self.field.unit
+        if self.drawn is None:
+            words = [word for word, number in self.field.choices.items() if number == self.value]
+            return words[0] if words else shown(self.value, unit)
+        low, high = self.drawn.support
+        likely = f", most likely {shown(self.drawn.mode, unit)}" if self.drawn.mode is not None else ""
+        return f"{shown(low, unit)} to {shown(high, unit)}{likely}"
 
 
 @dataclass(frozen=True)

@@ -303,7 +303,7 @@ def find_origin(facts: Mapping[str, Any], file: Path) -> ResultOrigin:
         reason = "it does not say which model it was made from"
         raise ExperimentError(error("no-origin", reason, "give a file that flowreform wrote", file=str(file)))
     if experiment_hash:
-        path = _wanted(experiment_hash, str(facts.get("experiment", "")), "experiments", file, (".toml",), MAX_BYTES)
+        path = _wanted(experiment_hash, str(facts.get("experiment", "")), "experiments", file, (".toml", ".xlsx"), MAX_BYTES)
         found = read_experiment(path)
     else:
         path = _wanted(model_hash, str(facts.get("model", "")), "models", file, MODELS, MOST_MODEL_BYTES)

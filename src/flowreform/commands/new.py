@@ -1,0 +1,77 @@
+"""`new`: a form to fill, or a starter experiment; `schema`: what an experiment file may hold, for editors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowreform.commands.terminal import DONE, print_json, say, write
+from flowreform.errors import ExperimentError, error
+
+if TYPE_CHECKING:
+    from flowreform.experiment import Experiment
+
+
+def new(output: Path, model: str, source: str, *, as_json: bool) -> int:
+    """Write a form (.xlsx) or an experiment (.toml) for a model, with what an experiment or a filled form holds."""
+    kind = output.suffix.lower()
+    if kind not in (".xlsx", ".toml"):
+        reason, repair = "a new file is a form or an experiment", "give it a name that ends in .xlsx or .toml"
+        raise ExperimentError(error("unknown-format", reason, repair, file=str(output)))
+    if output.exists():
+        reason = "there is a file of this name, and what was typed into it would be lost"
+        raise ExperimentError(error("exists", reason, "choose another name, or remove it first", file=str(output)))
+    experiment = _from(model, source)
+    if kind == ".toml":
+        experiment.to_toml(output)
+    else:
+        from flowreform.export.form import write_form
+
+        before, case = experiment.unfilled
+        if case is None:
+            raise ExperimentError(error("no-form", "the model has no case file, so no form", "use care_shift"))
+        write_form(output, before, case, experiment)
+    if as_json:
+        print_json({"file": output.name, "model": experiment.model.name, "scenarios": list(experiment.scenarios)})
+    else:
+        say(f"wrote {output}: `flowreform start {output}` says what its numbers come to")
+    return DONE
+
+
+def _from(model: str, source: str) -> Experiment:
+    """The experiment that a new file begins with: what `--from` names, or a bundled one with its system left blank."""
+    from flowreform.experiment import as_experiment, read_experiment
+    from flowreform.formats import bundled
+
+    if source:
+        return read_experiment(source)
+    wanted = as_experiment(model).unfilled[0]
+    for path in bundled("experiments").values():
+        if "[system]" in path.read_text(encoding="utf-8"):
+            found = read_experiment(path)
+            if found.unfilled[0].path == wanted.path and found.system is not None:
+                kept = {key: value for key, value in found.system.table.items() if _is_drawn(value)}
+                return found.with_(title="Our system", name="our_system", system=kept)
+    return as_experiment(model)
+
+
+def _is_drawn(value: Any) -> bool:
+    """Whether an entry is a range: what nobody counts, such as growth, stays in a new file."""
+    return isinstance(value, dict) and "low" in value
+
+
+def schema(model: str, output: Path | None) -> int:
+    """Print, or write, the JSON schema of experiment files."""
+    from flowreform.experiment import as_experiment
+    from flowreform.experiment.schema import schema_of
+    from flowreform.files import write_text
+
+    case = as_experiment(model).unfilled[1]
+    text = json.dumps(schema_of(case.form if case else None), indent=1, ensure_ascii=False) + "\n"
+    if output is None:
+        write(text)
+    else:
+        write_text(output, text)
+        say(f"wrote {output}")
+    return DONE
