@@ -17,7 +17,7 @@ from flowreform.case.form import Field, Form, Identity
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Subject, as_experiment
-from flowreform.experiment.system import Entry, System, shown
+from flowreform.experiment.system import EnteredField, System, shown
 from flowreform.names import element_names, split
 from flowreform.text import Manual, Shown, columns, number
 
@@ -28,7 +28,7 @@ AGREES = 0.005
 
 
 @dataclass(frozen=True)
-class Line:
+class StartLine:
     """An identity: what the start comes to here and in the national system, what was counted, and whether it closes.
 
     `off` is what is missing or too much, in the identity's unit: 0 where it closes."""
@@ -79,18 +79,18 @@ class Mover:
 
 
 @dataclass(frozen=True, repr=False)
-class Start(Manual):
+class SystemStart(Manual):
     """What `start` found. `movers` are the inputs that move `answer` most, first the strongest; none where nothing was run."""
 
     title: str
     system: System | None
-    lines: tuple[Line, ...]
+    lines: tuple[StartLine, ...]
     movers: tuple[Mover, ...]
     answer: str
     answer_unit: str
 
     @property
-    def open(self) -> tuple[Line, ...]:
+    def open(self) -> tuple[StartLine, ...]:
         """The identities that do not close."""
         return tuple(line for line in self.lines if not line.closes)
 
@@ -112,7 +112,7 @@ class Start(Manual):
 
     def entered(self) -> list[tuple[str, str, str, str]]:
         """Rows of the entries."""
-        entries: tuple[Entry, ...] = tuple(self.system.entries.values()) if self.system else ()
+        entries: tuple[EnteredField, ...] = tuple(self.system.entries.values()) if self.system else ()
         return [(item.word, item.field.label, item.text, item.outside) for item in entries]
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -157,7 +157,7 @@ HEADS = ("", "here", "counted", "national", "median of systems", "best quarter",
 MOVED = ("input", "low", "high", "answer at low", "at high")
 
 
-def start(experiment: Subject, *, movers: bool = True) -> Start:
+def start(experiment: Subject, *, movers: bool = True) -> SystemStart:
     """The solved start of an experiment's system beside what was counted, and the inputs that move the answer most.
 
     `experiment` is an Experiment, a bundled name, a path, or a Model. The answer is the first outcome of its paper (or the first
@@ -176,10 +176,10 @@ def start(experiment: Subject, *, movers: bool = True) -> Start:
     lines = tuple(_lines(experiment, form))
     found, answer, unit = _movers(experiment, form) if movers else ((), "", "")
     system = experiment.system
-    return Start((system.name if system else "") or experiment.title, system, lines, found, answer, unit)
+    return SystemStart((system.name if system else "") or experiment.title, system, lines, found, answer, unit)
 
 
-def _lines(experiment: Experiment, form: Form) -> Iterator[Line]:
+def _lines(experiment: Experiment, form: Form) -> Iterator[StartLine]:
     """One step of two runs: the system, and the national one."""
     model, system = experiment.model, experiment.system
     wanted = {name for item in form.start for name in (*item.expression.of, *item.expression.over)}
@@ -204,7 +204,7 @@ def _lines(experiment: Experiment, form: Form) -> Iterator[Line]:
         value = item.expression.at(given)
         other = item.expression.at(national) if all(name in national for name in names) else float("nan")
         counted = compared[item.entered].value if item.entered in compared else None
-        yield Line(item, value, other, counted, _off(item, value, counted))
+        yield StartLine(item, value, other, counted, _off(item, value, counted))
 
 
 def _off(item: Identity, value: float, counted: float | None) -> float:

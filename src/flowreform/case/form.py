@@ -64,7 +64,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Blank:
+class BlankRule:
     """What a field that is left blank takes: the largest or the smallest of some numbers, its own perhaps among them."""
 
     largest: bool
@@ -94,7 +94,7 @@ class Field:
     high: float | None
     best_quarter: float | None
     median: float | None
-    blank: Blank | None
+    blank: BlankRule | None
     choices: Mapping[str, float]
     definition: str
     where_found: str
@@ -251,7 +251,7 @@ def _field(row: Mapping[str, str], line: int, file: str, model: Model, findings:
         products = [_product(text) for text in texts if text != "own"]
         for product in products:
             names("blank", " ".join((*product.of, *product.over)))
-        blank = Blank(word == "max", "own" in texts, tuple(products))
+        blank = BlankRule(word == "max", "own" in texts, tuple(products))
     made = Field(
         name=row["field"], label=row["label"], owner=row["owner"], depth=row["depth"], unit=row["unit"],
         parameters=names("parameters", row["parameters"]), each=row["split"] == "each", sum=total,

@@ -39,7 +39,7 @@ TOGETHER = 0.999
 
 
 @dataclass(frozen=True)
-class Entry:
+class EnteredField:
     """A field as entered, in the field's own unit: `value`, the middle of a range, and its distribution if it is no number."""
 
     field: Field
@@ -63,7 +63,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Blank:
+class BlankField:
     """A field left blank: the number the model takes for it, and where that comes from: national, scaled or solved."""
 
     field: Field
@@ -80,8 +80,8 @@ class System:
 
     name: str
     table: Mapping[str, Any]
-    entries: Mapping[str, Entry]
-    blanks: Mapping[str, Blank]
+    entries: Mapping[str, EnteredField]
+    blanks: Mapping[str, BlankField]
     values: Mapping[str, float]
     uncertainties: Mapping[str, Uncertainty]
     correlations: tuple[Correlation, ...]
@@ -160,7 +160,7 @@ class _Reader:
         if vocabulary and vocabulary not in self.form.words:
             hint = did_you_mean(vocabulary, self.form.words) or f"known are {', '.join(self.form.words)}"
             self.fault(("system", "vocabulary"), f'there is no vocabulary "{shorten(vocabulary)}"', hint)
-        entries: dict[str, Entry] = {}
+        entries: dict[str, EnteredField] = {}
         for word, given, loc in _flat(raw):
             name, factor = words.get(word, (word, 1.0))
             name = f"{name}.all" if f"{name}.all" in self.form.fields else name
@@ -177,7 +177,7 @@ class _Reader:
             return None
         return self._solved(entries, raw, vocabulary)
 
-    def _entry(self, item: Field, word: str, given: object, factor: float, loc: Loc, source: str) -> Entry | None:
+    def _entry(self, item: Field, word: str, given: object, factor: float, loc: Loc, source: str) -> EnteredField | None:
         table = given if isinstance(given, dict) else {"value": given}
         for key in table:
             if key not in ENTRY:
@@ -214,7 +214,7 @@ class _Reader:
                     self.fault((*loc, key), reason, repair)
                 return None
         value = numbers["value"] if drawn is None else float(drawn.quantile(np.array([0.5]))[0])
-        return Entry(item, word, value, drawn, source, self.source.document.line(loc))
+        return EnteredField(item, word, value, drawn, source, self.source.document.line(loc))
 
     def _number(self, raw: object, item: Field, loc: Loc) -> float | None:
         if item.choices:
@@ -244,7 +244,7 @@ class _Reader:
 
     # --- what follows from the entries ---------------------------------------------------------------------------------
 
-    def _solved(self, entries: Mapping[str, Entry], raw: Mapping[str, Any], vocabulary: str) -> System | None:
+    def _solved(self, entries: Mapping[str, EnteredField], raw: Mapping[str, Any], vocabulary: str) -> System | None:
         sizes = self._sizes(entries)
         values = dict(self.national)
         for item in self.form.fields.values():
@@ -302,12 +302,12 @@ class _Reader:
                 how = (
                     "solved" if name in solved else "scaled" if item.scales_with and sizes[item.scales_with] != 1 else "national"
                 )
-                blanks[name] = Blank(item, value, how)
+                blanks[name] = BlankField(item, value, how)
         held = {name: value for name, value in values.items() if name in done or value != self.national[name]}
         found = replace(found, blanks=MappingProxyType(blanks), values=MappingProxyType(held))
         return replace(found, entries=MappingProxyType(self._flagged(found)))
 
-    def _sizes(self, entries: Mapping[str, Entry]) -> dict[str, float]:
+    def _sizes(self, entries: Mapping[str, EnteredField]) -> dict[str, float]:
         """How many times the model's own system this is, by each field that others scale with; a blank one follows another."""
         scales = dict.fromkeys(item.scales_with for item in self.form.fields.values() if item.scales_with)
         known = {name: entries[name].value / own for name in scales if name in entries
@@ -318,13 +318,13 @@ class _Reader:
             self.source.warn("system", ("system",), reason, f"enter {next(iter(scales), '')}")
         return {name: known.get(name, other) for name in scales}
 
-    def _ranged(self, entry: Entry, new: Mapping[str, float]) -> None:
+    def _ranged(self, entry: EnteredField, new: Mapping[str, float]) -> None:
         for one, value in new.items():
             named = find(self.model, one, parameter=True)
             if not isinstance(named, Unknown):
                 in_range(value, named, self.source, _loc(entry.word))
 
-    def _drawn(self, entry: Entry, new: Mapping[str, float]) -> dict[str, Uncertainty]:
+    def _drawn(self, entry: EnteredField, new: Mapping[str, float]) -> dict[str, Uncertainty]:
         """The distribution of an uncertain entry for each of its parameters, in the model's units."""
         drawn = entry.drawn
         if drawn is None:
@@ -352,7 +352,7 @@ class _Reader:
                     in_range(end, named, self.source, _loc(entry.word))
         return found
 
-    def _filled(self, entries: Mapping[str, Entry], values: dict[str, float]) -> set[str]:
+    def _filled(self, entries: Mapping[str, EnteredField], values: dict[str, float]) -> set[str]:
         """Blank fields that others decide, put into `values`; those that are not their own number any more."""
         found = set()
         for name, item in self.form.fields.items():
@@ -374,7 +374,7 @@ class _Reader:
     def _field_of(self, parameter: str) -> str:
         return next((name for name, item in self.form.fields.items() if item.parameters == (parameter,)), parameter)
 
-    def _flagged(self, system: System) -> dict[str, Entry]:
+    def _flagged(self, system: System) -> dict[str, EnteredField]:
         """The entries, with a warning for each outside the range of real systems."""
         found = {}
         for name, entry in system.entries.items():
@@ -423,7 +423,7 @@ def _between(low: float | None, high: float | None, unit: str) -> str:
     return f"{shown(low, unit)} to {shown(high, unit)}"
 
 
-def _pair(one: str, other: str, entry: Entry) -> Correlation:
+def _pair(one: str, other: str, entry: EnteredField) -> Correlation:
     return Correlation(between=(one, other), rank_correlation=TOGETHER, source=f"parts of {entry.word}", status="assumption")
 
 
@@ -480,4 +480,4 @@ def _case(case: Case, model: Model, system: System, start: object) -> Case:
     )  # fmt: skip
 
 
-__all__ = ["Blank", "Entry", "System", "shown", "system_of"]
+__all__ = ["BlankField", "EnteredField", "System", "shown", "system_of"]

@@ -16,7 +16,7 @@ from flowreform.case.tables import Case
 from flowreform.errors import ExperimentError, error, one_line
 from flowreform.experiment import Experiment, Points
 from flowreform.experiment.form_file import FIELD, HIGH, KEY, LABEL, LEVER, LOW, OPTIONS, SHEETS, SOURCE, SYSTEM, VALUE
-from flowreform.experiment.system import Entry
+from flowreform.experiment.system import EnteredField
 from flowreform.export.workbook.book import source_date
 from flowreform.files import write_file
 from flowreform.model import Model
@@ -38,7 +38,7 @@ def write_form(path: Path, model: Model, case: Case, experiment: Experiment) -> 
     """Write the form, with the options and what is entered of an experiment. Raises ExperimentError where the model has none."""
     if case.form is None:
         raise ExperimentError(error("no-form", "the model has no form.csv beside it", "use care_shift", file=model.file))
-    write_file(path, lambda temporary: _Writer(temporary, model, case, case.form, experiment).write())  # type: ignore[arg-type]
+    write_file(path, lambda temporary: FormWriter(temporary, model, case, case.form, experiment).write())  # type: ignore[arg-type]
 
 
 def _printed(page: Any) -> None:
@@ -49,7 +49,7 @@ def _printed(page: Any) -> None:
     page.fit_to_pages(1, 0)
 
 
-class _Writer:
+class FormWriter:
     """One file."""
 
     def __init__(self, path: Path, model: Model, case: Case, form: Form, experiment: Experiment) -> None:
@@ -64,7 +64,7 @@ class _Writer:
             for item in model.parameters.values()
             for name, value in zip(element_names(model, item), base_values(model, Named(item.name, item)), strict=False)
         }
-        self.entries: Mapping[str, Entry] = experiment.system.entries if experiment.system else {}
+        self.entries: Mapping[str, EnteredField] = experiment.system.entries if experiment.system else {}
         self.rows = {item.name: row for owner in form.owners for item, row in _placed(form, owner) if item is not None}
 
     def look(self, **properties: Any) -> Any:
@@ -194,7 +194,7 @@ class _Writer:
             page.write_string(row, column, one_line(words), input_ if column == 12 else text)
         page.write_string(row, 13, one_line("; ".join(part for part in (item.date, item.source, item.status) if part)), text)
 
-    def _flag(self, page: Any, item: Field, row: int, entry: Entry | None) -> None:
+    def _flag(self, page: Any, item: Field, row: int, entry: EnteredField | None) -> None:
         c, d, h, i = (f"{letter}{row + 1}" for letter in "CDHI")
         number = f"IF(ISNUMBER({c}),{c},{d})"
         parts = '""'
