@@ -27,7 +27,7 @@ from flowreform.formats import bundled
 from planning import planning_workbook
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN_TEST = ("how_to_condition.md", "how_to_plan.md")
+OWN_TEST = ("how_to_condition.md", "how_to_plan.md", "how_to_plan_your_system.md")
 """Pages that write files of their own as they go: tests/test_<page>.py runs them."""
 
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in OWN_TEST)]
@@ -65,6 +65,9 @@ LONG = (
     "loops care_shift open_staffed_beds --scenario build_first",
     "loops mental_health_shift site_beds",
     "report va_beds_to_community -o report.html",
+    "start an_ordinary_system",
+    "new my_",
+    "schema",
     "report stroke_northumbria -o report.html --draws 100",
     "qa va_beds_to_community -o qa.md",
     "sensitivity va_beds_to_community --samples 256 -o out",
@@ -113,6 +116,8 @@ def run_command(line: str) -> None:
         words += ["--samples", "64" if "pawn" in words else "4"]
     if words[1] == "export" and "--template" in words:
         prepare_template(words)
+    if "--into" in words and not Path(words[words.index("--into") + 1]).exists():
+        planning_workbook(Path(words[words.index("--into") + 1]))
     result = CliRunner().invoke(app, words[1:], env={"COLUMNS": "160"})
     compared = (0, 4) if "--check" in words else (0,)  # 4: compared and different
     assert result.exit_code in compared, f"{line}\n{result.output}\n{result.exception!r}"

@@ -314,15 +314,16 @@ def qa(
     "flowreform export care_shift_build_or_close_first -o plan.xlsx --scenario build_first; "
     "flowreform export care_shift_build_or_close_first -o results.xlsx --values; "
     "flowreform export care_shift -o plan_filled.xlsx --template plan.xlsx --map map.toml; "
+    "flowreform export va_beds_to_community --into my_plan.xlsx --sheet Beds; "
     "flowreform export old_model.mdl -o new_model.xmile",
 )
 @command
 def export(
     name: Annotated[str, typer.Argument(metavar="MODEL|EXPERIMENT|DIR", help="A bundled name, a path, or a sweep's folder.")],
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option("-o", "--output", metavar="FILE", help=f"Where to; its suffix says what: {' '.join(suffixes())}."),
-    ],
+    ] = None,
     kpis: Annotated[
         bool, typer.Option("--kpis", help=f"The KPI table, one row per run, and not the tidy table ({taking('kpis')}).")
     ] = False,
@@ -335,6 +336,13 @@ def export(
     map_: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="Which result goes into which of its cells (.toml).")
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help=f"Put yearly results on a sheet of this workbook of yours ({taking('into')}), in place."
+        ),
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(metavar="NAME", help="With --into: that sheet, flowreform when missing.")] = None,
     scenario: Annotated[
         str | None, typer.Option(metavar="NAME", help="Live workbook: the scenario it opens with; the baseline when missing.")
     ] = None,
@@ -360,8 +368,11 @@ def export(
     from flowreform.commands.export import Asked, export
     from flowreform.commands.run import Options
 
+    where = output or into
+    if where is None:
+        raise typer.BadParameter("give -o FILE, or --into FILE for a sheet in a workbook of yours.")
     options = Options(None, tuple(set_ or ()), engine.value, draws, tuple(save or ()), save_every, json, noise_seed)
-    return export(name, Asked(output, options, kpis, values, template, map_, scenario, dt))
+    return export(name, Asked(where, options, kpis, values, template, map_, scenario, dt, into, sheet))
 
 
 @app.command(
@@ -439,7 +450,7 @@ def run(
 
 @app.command(
     short_help="A form to fill, or a starter experiment.",
-    epilog="Examples: flowreform new my_system.xlsx --model care_shift; flowreform new my_system.toml --from my_system.xlsx",
+    epilog="Examples: flowreform new my_system.xlsx --model care_shift; flowreform new my_copy.toml --from an_ordinary_system",
 )
 @command
 def new(
@@ -475,7 +486,7 @@ def schema(
 
 @app.command(
     short_help="What a system's numbers come to, before anything is run.",
-    epilog="Examples: flowreform start care_shift --quick; flowreform start a_system_of_our_own",
+    epilog="Examples: flowreform start care_shift --quick; flowreform start an_ordinary_system",
 )
 @command
 def start(

@@ -39,6 +39,8 @@ class Asked:
     map: Path | None = None
     scenario: str | None = None
     dt: float | None = None
+    into: Path | None = None
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def _given(name: str, asked: Asked) -> list[str]:
         "map": asked.map is not None,
         "scenario": asked.scenario is not None,
         "dt": asked.dt is not None,
+        "into": asked.into is not None,
+        "sheet": asked.sheet is not None,
     }
     workbook = asked.output.suffix.lower() == ".xlsx" and not any(given.values())
     return [option for option, there in given.items() if there] + ["values"] * (workbook and Path(name).is_dir())
@@ -243,6 +247,18 @@ def template(name: str, asked: Asked) -> Written:
         asked = replace(asked, run=replace(asked.run, save=(*asked.run.save, *template.map.variables(experiment))))
     source, made = _results(name, asked)
     return replace(made, notes=(*made.notes, *fill(ready, source.ds, source.experiment, asked.output)))
+
+
+def into(name: str, asked: Asked) -> Written:
+    """Yearly results on one sheet of a workbook that the user plans with."""
+    from flowreform.export.template.into import SHEET, check_into, write_into
+
+    assert asked.into is not None
+    sheet = asked.sheet or SHEET
+    check_into(asked.into, sheet)  # its faults come before anything runs
+    source, made = _results(name, asked)
+    count = write_into(asked.into, sheet, source.ds, source.experiment, asked.output)
+    return replace(made, summary=f'{count} rows on its sheet "{sheet}"')
 
 
 def values(name: str, asked: Asked) -> Written:

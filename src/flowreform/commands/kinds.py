@@ -29,6 +29,7 @@ KINDS = (
     FileKind("the model with its scenarios as a workbook of formulas", (".xlsx",), "live", takes=("scenario", "dt")),
     FileKind("results as a workbook of values", (".xlsx",), "values", chosen_by=("values",)),
     FileKind("yearly results in cells of your own workbook", (".xlsx", ".xlsm"), "template", chosen_by=("template", "map")),
+    FileKind("a sheet of yearly values in your own workbook", (".xlsx", ".xlsm"), "into", chosen_by=("into",), takes=("sheet",)),
     FileKind("results as a tidy table", (".csv",), "tidy_csv"),
     FileKind("KPIs, a row for every run", (".csv",), "kpis_csv", chosen_by=("kpis",)),
     FileKind("results as a tidy table", (".parquet",), "tidy_parquet"),

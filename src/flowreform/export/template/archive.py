@@ -86,8 +86,10 @@ class Archive:
         reason = f"the part unpacks to more than {self.most:,} bytes"
         return ExperimentError(_fault(self.file, reason, how_to_raise("file_bytes"), element=name))
 
-    def with_members(self, replaced: Mapping[str, bytes], removed: Collection[str] = ()) -> bytes:
-        """The file with some members replaced or removed; all others keep their bytes and their order."""
+    def with_members(
+        self, replaced: Mapping[str, bytes], removed: Collection[str] = (), added: Mapping[str, bytes] | None = None
+    ) -> bytes:
+        """The file with some members replaced, removed or added at the end; all others keep their bytes and their order."""
         out, places = bytearray(), {}
         for member in sorted(self.members.values(), key=lambda item: item.start):
             if member.name in removed:
@@ -100,8 +102,12 @@ class Archive:
             else:
                 out += _record(self.content[member.start : member.data], new)
                 places[member.name] = (start, _entry(member.central, new))
+        for name, plain in (added or {}).items():
+            local, central = _new(name, plain)
+            places[name] = (len(out), central)
+            out += local
         directory = len(out)
-        for name in self.members:
+        for name in (*self.members, *(added or {})):
             if name in places:
                 start, central = places[name]
                 out += central[:42] + struct.pack("<L", start) + central[46:]
@@ -177,6 +183,14 @@ def _member(file: str, content: bytes, entry: tuple[int, ...], central: bytes, s
 def _packed(plain: bytes) -> bytes:
     engine = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     return engine.compress(plain) + engine.flush()
+
+
+def _new(name: str, plain: bytes) -> tuple[bytes, bytes]:
+    """The local record and the directory's entry of a new member, dated 1980 as files without a clock are."""
+    raw, data = name.encode(), _packed(plain)
+    facts = (20, 0x800, DEFLATED, 0, 0x21, zlib.crc32(plain), len(data), len(plain), len(raw))
+    central = _CENTRAL.pack(_CENTRAL_MARK, 20, *facts, 0, 0, 0, 0, 0, 0) + raw
+    return _LOCAL.pack(_LOCAL_MARK, *facts, 0) + raw + data, central
 
 
 def _record(head: bytes, plain: bytes) -> bytes:

@@ -378,7 +378,7 @@ def patched(content: bytes, found: Scan, values: Mapping[Cell, Value]) -> bytes:
     for (number, column), value in values.items():
         place = found.at((number, column))
         if place is not None:
-            new = _cell(place.tag.prefix, number, column, place.tag.attributes.get("s"), value)
+            new = cell_xml(place.tag.prefix, number, column, place.tag.attributes.get("s"), value)
             edits.append(Edit(place.tag.start, place.stop, new))
     for row in found.rows.values():
         edits += _into_row(found, row, values)
@@ -388,7 +388,7 @@ def patched(content: bytes, found: Scan, values: Mapping[Cell, Value]) -> bytes:
     return edited(content, edits)
 
 
-def _cell(prefix: str, row: int, column: int, style: str | None, value: Value) -> bytes:
+def cell_xml(prefix: str, row: int, column: int, style: str | None, value: Value) -> bytes:
     """A cell's XML: a number in full, text inside the cell itself, or nothing but the style."""
     head = f'<{prefix}c r="{address(row, column)}"' + (f' s="{number}"' if (number := as_whole(style or "")) is not None else "")
     if value is None:
@@ -406,7 +406,7 @@ def _into_row(found: Scan, row: SheetRow, values: Mapping[Cell, Value]) -> list[
     prefix = row.tag.prefix
     style = row.tag.attributes.get("s") if row.tag.attributes.get("customFormat") in ("1", "true") else None
     new = {
-        column: _cell(prefix, row.number, column, style or _column_style(found, column), values[row.number, column])
+        column: cell_xml(prefix, row.number, column, style or _column_style(found, column), values[row.number, column])
         for column in sorted(row.gaps)
     }
     changes: dict[str, str | None] = {}
@@ -430,7 +430,7 @@ def _new_rows(found: Scan, values: Mapping[Cell, Value]) -> list[Edit]:
     new: dict[int, bytes] = {}
     for number in sorted(found.gaps):
         columns = sorted(column for row, column in values if row == number)
-        cells = (_cell(prefix, number, column, _column_style(found, column), values[number, column]) for column in columns)
+        cells = (cell_xml(prefix, number, column, _column_style(found, column), values[number, column]) for column in columns)
         new[number] = f'<{prefix}row r="{number}">'.encode() + b"".join(cells) + f"</{prefix}row>".encode()
     if not new:
         return []

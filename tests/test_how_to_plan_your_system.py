@@ -1,0 +1,36 @@
+"""docs/how_to_plan_your_system.md: the file that it writes is read, its start closes, and its commands run in order."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import flowreform as fr
+from flowreform.cli import app
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "how_to_plan_your_system.md").read_text(encoding="utf-8")
+(OURS,) = re.findall(r"```toml\n(.*?)```", PAGE, re.S)
+
+
+def test_the_file_of_the_page_is_read_and_its_start_closes(tmp_path: Path) -> None:
+    (tmp_path / "ours.toml").write_text(OURS, encoding="utf-8")
+    found = fr.start(tmp_path / "ours.toml", movers=False)
+    assert not found.open
+    assert found.system is not None
+    assert found.system.values["beds_at_start"] == 1450
+
+
+@pytest.mark.slow
+def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ours.toml").write_text(OURS.replace("draws = 100", "draws = 4"), encoding="utf-8")
+    lines = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+    assert len(lines) >= 7
+    for line in lines:
+        result = CliRunner().invoke(app, shlex.split(line)[1:], env={"COLUMNS": "160"})
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    assert Path("out/summary.md").read_text(encoding="utf-8").startswith("# Our system closes sixty beds")
