@@ -33,6 +33,11 @@ def _command(name: str) -> str | None:
     return None if shutil.which(name) else f"the command {name} is not on this machine"
 
 
+def scenario_data_folder() -> Path:
+    """Published data of scenario discovery, `bryant et al 2010 data.csv` of EMA workbench: FLOWREFORM_SCENARIO_DATA."""
+    return Path(os.environ.get("FLOWREFORM_SCENARIO_DATA") or ROOT.parent / "shared" / "scenario_data")
+
+
 def _mount() -> str | None:
     """Whether a small file system can be mounted: tried, because a container may hold a root without that right."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None:
@@ -70,6 +75,7 @@ TOOLS: dict[str, Callable[[], str | None]] = {
     "pdfinfo": lambda: _command("pdfinfo"),
     "soffice": lambda: _command("soffice"),
     "conformance": lambda: _folder(conformance_folder(), "FLOWREFORM_TEST_MODELS"),
+    "scenario_data": lambda: _folder(scenario_data_folder(), "FLOWREFORM_SCENARIO_DATA"),
     "bad_inputs": lambda: _folder(bad_inputs_folder(), "FLOWREFORM_BAD_INPUTS"),
 }
 
@@ -123,6 +129,13 @@ def bad_inputs() -> Path:
     """The folder of files with one fault each, or a skip."""
     need("bad_inputs")
     return bad_inputs_folder()
+
+
+@pytest.fixture(scope="session")
+def scenario_data() -> Path:
+    """The folder of published data for scenario discovery, or a skip."""
+    need("scenario_data")
+    return scenario_data_folder()
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,7 @@ class Batch:
             self.program = lower(model, timed, save_every)
             self.every = _every(model, self.program)
             self.keep = [slot for name in self.save for slot in self.program.places[name].slots]
+            self._made: engines.Plan | None = None
 
     def require_room(self, runs: int, inputs: int) -> None:
         """Raises ExperimentError where so many runs of so many inputs would not fit into memory."""
@@ -92,10 +93,19 @@ class Batch:
         matrix = matrix_of(self.program, self.model, columns, runs, draws)
         drive = drive_of(self.program, self.model, moving)
         chosen = self.engine
+        if self._made is None:  # the text of the step takes longer than some runs
+            self._made = engines.plan(self.program, self.keep, self.every)
         if chosen == "auto" and self.total > runs:  # several batches share one kernel: decide for all of them
-            chosen = engines.choose(engines.plan(self.program, self.keep, self.every), self.total)
+            chosen = engines.choose(self._made, self.total)
         found = engines.simulate(
-            self.program, matrix, drive, keep=self.keep, every=self.every, engine=chosen, progress=self._report(runs)
+            self.program,
+            matrix,
+            drive,
+            keep=self.keep,
+            every=self.every,
+            engine=chosen,
+            progress=self._report(runs),
+            made=self._made,
         )
         self.done += runs
         failures = _trace(self.program, found, matrix, drive)

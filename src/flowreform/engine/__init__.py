@@ -66,16 +66,18 @@ def simulate(
     engine: str = "auto",
     workers: int | None = None,
     progress: Progress | None = None,
+    made: Plan | None = None,
 ) -> Trajectories:
     """Run every column of `inputs` [input slot, run], in the order of `program.inputs`, with the series of `program.noises` after
     them, each `program.steps + 1` rows.
 
     `drive` [series, half-step] holds the levers over time, NaN where a lever is left alone. `keep` names the slots whose
-    values come back, every `every` steps. A run is the same to the last bit whatever else is in the batch."""
+    values come back, every `every` steps; `made` is the plan of these, where it is made already. A run is the same to the last
+    bit whatever else is in the batch."""
     import numpy as np
 
     runs = inputs.shape[1]
-    made = plan(program, keep, every)
+    made = plan(program, keep, every) if made is None else made
     ready = Prepared(made, choose(made, runs) if engine == "auto" else engine)
     values = zeros(len(made.saved), len(made.times), runs)
     alarm, strays = np.zeros(runs), np.zeros((len(made.P), runs))

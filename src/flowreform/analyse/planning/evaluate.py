@@ -57,8 +57,10 @@ class Trial:
         settings: Mapping[str, float] | None = None,
         progress: Progress | None = None,
         moving: Moving | None = None,
+        like: Trial | None = None,
     ) -> None:
-        """`settings` are those of a world, over every draw, plan and baseline; `moving` gives what a plan sets over time."""
+        """`settings` are those of a world, over every draw, plan and baseline; `moving` gives what a plan sets over time; `like`
+        is a trial of the same problem, whose model need not be made ready again."""
         self.experiment = replace(experiment, draws=draws, seed=seed, appraisal_end=_beyond(problem, experiment))
         self.problem, self.draws, self.seed, self.runs = problem, draws, seed, 0
         self._world = dict(settings or {})
@@ -72,9 +74,8 @@ class Trial:
         if moving is not None:
             start = moving(tuple(0 for _ in problem.decisions))
             patterns.append(Scenario("moving", "moving", dict(start)))
-        self._batch = ExperimentBatch(
-            exp, _variables(problem, self._kpis, exp), scenarios=patterns, engine="auto", total=RUNS_AT_ONCE
-        )
+        names = _variables(problem, self._kpis, exp)
+        self._batch = like._batch if like is not None else ExperimentBatch(exp, names, scenarios=patterns, total=RUNS_AT_ONCE)
         self._drawn = samples(exp)
         calendar = case.calendar if case else None
         times = exp.times

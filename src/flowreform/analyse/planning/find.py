@@ -109,7 +109,7 @@ def find(
     what is found out is added to it, and `keep` is called with it whenever that was more than before."""
     problem = problem_of(experiment)
     trial = Trial(experiment, problem, problem.draws, experiment.seed, progress=progress)
-    fresh = Trial(experiment, problem, problem.fresh_draws, experiment.seed + FRESH_SEED)
+    fresh = Trial(experiment, problem, problem.fresh_draws, experiment.seed + FRESH_SEED, like=trial)
     known = {} if known is None else known
     proved: dict[Plan, Evaluated] = {}
     terms = terms_of(problem)
@@ -162,8 +162,8 @@ def _answered(found: FoundPlan, desk: Desk, trial: Trial, fresh: Trial, proved: 
         binding=binding,
         frontier=frontier,
         scheduled=schedule_of(experiment, problem, plan, asked),
-        regrets=regrets(experiment, problem, dict(known), asked, pair),
-        switches=switches(experiment, problem, fresh.drawn, inputs, plan, found.runner_up, found.terms),
+        regrets=regrets(trial, dict(known), asked, pair),
+        switches=switches(trial, fresh.drawn, inputs, plan, found.runner_up, found.terms),
         harm_baseline=harm_multiple(proved[plan], None, problem.sense) if problem.rules.harm else float("nan"),
         harm_runner_up=(
             harm_multiple(proved[plan], proved[found.runner_up], problem.sense)

@@ -47,7 +47,7 @@ def schedule_of(experiment: Experiment, problem: PlanProblem, plan: Plan, terms:
         return {name: _points(row, problem, experiment) for name, row in _rows(chosen, levers, problem.periods).items()}
 
     trial = Trial(experiment, asked, problem.draws, experiment.seed, moving=moving)
-    fresh = Trial(experiment, asked, problem.fresh_draws, experiment.seed + 1, moving=moving)
+    fresh = Trial(experiment, asked, problem.fresh_draws, experiment.seed + 1, moving=moving, like=trial)
     known: dict[Plan, Evaluated] = {}
     proved: dict[Plan, Evaluated] = {}
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from flowreform.analyse.planning.evaluate import Evaluated, Known, Trial
 from flowreform.analyse.planning.lattice import Plan
 from flowreform.analyse.planning.score import Terms, is_kept, mean, ranked, shares
-from flowreform.analyse.planning.search import pattern
-from flowreform.experiment import Experiment
+from flowreform.analyse.planning.search import Evaluate, pattern
 from flowreform.experiment.plans import PlanProblem
 
 Floats = NDArray[np.float64]
@@ -55,8 +54,9 @@ class Regrets:
     broken: tuple[int, ...]
 
 
-def regrets(experiment: Experiment, problem: PlanProblem, known: Known, terms: Terms, chosen: Sequence[Plan]) -> Regrets | None:
+def regrets(like: Trial, known: Known, terms: Terms, chosen: Sequence[Plan]) -> Regrets | None:
     """The plans in `chosen`, and the next best, in every world of the problem; None without worlds."""
+    problem = like.problem
     if not problem.worlds:
         return None
     order = [plan for plan in ranked(known, problem, terms) if is_kept(known[plan], problem, terms)]
@@ -64,7 +64,7 @@ def regrets(experiment: Experiment, problem: PlanProblem, known: Known, terms: T
     asked = Terms(problem.share, terms.levels)
     tried: list[tuple[str, float, dict[Plan, Evaluated], Plan]] = []
     for name, value in problem.worlds:
-        trial = Trial(experiment, problem, min(problem.draws, DRAWS), experiment.seed, settings={name: value})
+        trial = _world(like, name, value)
         there: dict[Plan, Evaluated] = {}
         trial.evaluate(candidates, there)
         best = pattern(problem, there, _evaluator(trial, there), asked, budget=len(there) + 16, starts=(1,), steps=(1,))
@@ -81,7 +81,13 @@ def regrets(experiment: Experiment, problem: PlanProblem, known: Known, terms: T
     return Regrets(candidates, tuple(worlds), candidates[best_at], greatest, broken)
 
 
-def _evaluator(trial: Trial, known: Known):  # type: ignore[no-untyped-def]
+def _world(like: Trial, name: str, value: float) -> Trial:
+    """A trial in which an input has one value in every draw, of fewer draws."""
+    draws = min(like.problem.draws, DRAWS)
+    return Trial(like.experiment, like.problem, draws, like.seed, settings={name: value}, like=like)
+
+
+def _evaluator(trial: Trial, known: Known) -> Evaluate:
     return lambda plans: trial.evaluate(plans, known)
 
 
@@ -124,8 +130,7 @@ def _rank_correlation(one: Floats, other: Floats) -> float:
 
 
 def switches(
-    experiment: Experiment,
-    problem: PlanProblem,
+    like: Trial,
     drawn: Mapping[str, Floats],
     inputs: Sequence[tuple[str, float]],
     plan: Plan,
@@ -133,14 +138,15 @@ def switches(
     terms: Terms,
 ) -> tuple[Switch, ...]:
     """The switching values of some inputs of the plan: each at five points of its range, with all else as drawn."""
+    problem = like.problem
     asked = Terms(problem.share, terms.levels)
-    against_baseline = experiment.kpis[problem.objective].against is not None
+    against_baseline = like.experiment.kpis[problem.objective].against is not None
     found = []
     for name, strength in inputs:
         values = tuple(float(value) for value in np.unique(np.quantile(drawn[name], POINTS)))
         least, mine, others = [], [], []
         for value in values:
-            trial = Trial(experiment, problem, min(problem.draws, DRAWS), experiment.seed, settings={name: value})
+            trial = _world(like, name, value)
             there: dict[Plan, Evaluated] = {}
             trial.evaluate([plan, *([runner_up] if runner_up else [])], there)
             least.append(min(shares(there[plan], problem, asked), default=1.0))
