@@ -62,8 +62,8 @@ def test_peeling_comes_to_the_box_that_was_put_in() -> None:
 
 @pytest.mark.requires("scenario_data")
 def test_peeling_beside_ema_workbench_on_the_data_of_bryant_and_lempert(scenario_data: Path) -> None:
-    """Bryant and Lempert (2010), as EMA workbench's page has it (peel_alpha 0.1, box 21): 67 of 89 cases, 87 draws, four inputs."""
-    rows = list(csv.reader((scenario_data / "bryant et al 2010 data.csv").open(encoding="utf-8")))
+    """Bryant and Lempert (2010), as EMA workbench has it (peel_alpha 0.1, box 21): 67 of 89 cases, 87 draws, four inputs."""
+    rows = list(csv.reader((scenario_data / "bryant et al 2010 data.csv").read_text(encoding="utf-8").splitlines()))
     table = np.array([[float(cell) for cell in row] for row in rows[1:]])
     boxes = peel({rows[0][at]: table[:, at] for at in range(2, 11)}, table[:, 15] > 0.5, alpha=0.1)
     best = telling(boxes)
