@@ -75,7 +75,9 @@ class Trial:
             start = moving(tuple(0 for _ in problem.decisions))
             patterns.append(Scenario("moving", "moving", dict(start)))
         names = _variables(problem, self._kpis, exp)
-        self._batch = like._batch if like is not None else ExperimentBatch(exp, names, scenarios=patterns, total=RUNS_AT_ONCE)
+        self._batch: ExperimentBatch = (
+            ExperimentBatch(exp, names, scenarios=patterns, total=RUNS_AT_ONCE) if like is None else like._batch
+        )
         self._drawn = samples(exp)
         calendar = case.calendar if case else None
         times = exp.times
@@ -86,7 +88,7 @@ class Trial:
             cut = times if runs_on else inside
             self._takers[name] = (taker(measure, cut, calendar), len(cut), kpi)
         self._inside = len(inside)
-        _, self.baseline = self._batch.block(self._base, self._drawn, draws, np.arange(draws))
+        self.baseline: BatchResult = self._batch.block(self._base, self._drawn, draws, np.arange(draws))[1]
 
     @property
     def drawn(self) -> Mapping[str, Floats]:
