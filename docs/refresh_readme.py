@@ -23,7 +23,7 @@ ROWS = (
     "Stranded cost",
     "One-off cost",
 )
-AGAINST = ("Days from referral", "Beds fewer", "Net present cost")
+AGAINST = ("Days from referral", "Beds with staff fewer", "Net present cost")
 """Rows of the differences to business as usual."""
 
 
