@@ -86,8 +86,8 @@ class Stocks:
         return np.asarray(np.log(counts).reshape(chains, boards, 3, ALL_MONTHS))
 
     def follow(self, numbers: np.ndarray) -> np.ndarray:
-        """The same for all boards: by each board's own pass-through, a level that the nation's residual takes up would pay for the
-        likeness of pass-through and occupancy over boards."""
+        """One number for all boards. With each board's own pass-through the nation's residual took up part of the level, because
+        boards with a high pass-through are fuller."""
         return np.full(numbers.shape[:-1], self.settings.follow)
 
 
