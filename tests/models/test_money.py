@@ -235,18 +235,28 @@ def naming(model: Model) -> float:
 
 
 def nobody_hidden(model: Model) -> float:
-    """12. Shutting people out, at either door, never lowers days from referral to discharge; nor does leaving all of them
-    without planned care, where the days go on rising."""
+    """12. Shutting people out, at either door, never lowers days from referral to discharge; and those who leave the list
+    without care count with the twelve months that this is valued at, where nobody else is admitted from it."""
     usual = BAU | world()
     shut = [usual | CLOSE_ONLY | {"pace_of_bed_closure": pace, "planned_bed_reduction": share}
             for pace in (0.06, 0.5) for share in (0.04, 0.08, 0.2)]  # fmt: skip
     found = runs(model, [usual, *shut])
     days = found["days_from_referral_to_discharge"][:, 1:].mean(axis=1)
-    closed = runs(model, [world(0.02)], save=("days_from_referral_to_discharge", "planned_admission"), stop=240.0)
-    late = closed["days_from_referral_to_discharge"][0, [120, 240]]
-    if closed["planned_admission"][0, -1] > 1.0:
+    kept = (
+        "planned_list",
+        "people_in_hospital",
+        "leaving_the_list",
+        "emergency_arrival",
+        "planned_referral",
+        "planned_admission",
+    )
+    closed = runs(model, [world(0.02)], save=("days_from_referral_to_discharge", *kept), stop=240.0)
+    late = {name: values[0, -1] for name, values in closed.items() if name != "time"}
+    if late["planned_admission"] > 1.0:
         return np.inf
-    return float(max(0.0, (days[0] - days[1:]).max(), 1.1 * late[0] - late[1]))
+    people = late["planned_list"] + late["people_in_hospital"] + 12.0 * late["leaving_the_list"]
+    due = people * 30.4375 / (late["emergency_arrival"] + late["planned_referral"])
+    return float(max(0.0, (days[0] - days[1:]).max(), abs(late["days_from_referral_to_discharge"] / due - 1) - 1e-9))
 
 
 def usual_keeps_up(model: Model) -> float:
@@ -305,7 +315,8 @@ def care_homes_shrink(model: Model) -> float:
     kept = ("care_home_places", "care_home_residents")
     found = runs(model, [BAU | world() | {"annual_residential_care_growth": -0.05}], save=kept, stop=240.0)
     due = found["care_home_places"][0, 0] * np.exp(-0.05 * found["time"] / 12)
-    crowded = max(0.0, float((found["care_home_residents"] / found["care_home_places"]).max() - 1.1))
+    residents, places = found["care_home_residents"][0], found["care_home_places"][0]
+    crowded = max(0.0, float((residents - 1.1 * places).max() / places[0]))
     return max(float(np.abs(found["care_home_places"][0] / due - 1).max()) / 1e-9, crowded / 0.1)
 
 
