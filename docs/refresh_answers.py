@@ -87,13 +87,13 @@ def sentences(cost: Mapping[str, Floats], labels: Mapping[str, str], inputs: Map
     middle, low, high = (float(np.quantile(gain, share)) for share in (0.5, 0.1, 0.9))
     if middle > 0:
         text = (
-            f"{labels[best]} costs least, waiting and harm valued: by {middle:,.0f} million ({low:,.0f} to {high:,.0f}) against the "
-            f"next, {_lower(labels[second])}, in {_share(gain > 0)} of draws; it is best of all in {_share(least == best)}. "
+            f"{labels[best]} costs least, waiting and harm valued: by {middle:,.0f} million ({low:,.0f} to {high:,.0f}) against "
+            f"the next, {_lower(labels[second])}, in {_share(gain > 0)} of draws; it is best of all in {_share(least == best)}. "
         )
     else:  # medians of two costs are in one order, most of their differences in the other
         text = (
-            f"Nothing clearly costs least, waiting and harm valued: {_lower(labels[best])} has the lowest median, but costs less than "
-            f"{_lower(labels[second])} in {_share(gain > 0)} of draws only ({low:,.0f} to {high:,.0f} million less). "
+            f"Nothing clearly costs least, waiting and harm valued: {_lower(labels[best])} has the lowest median, but costs less "
+            f"than {_lower(labels[second])} in {_share(gain > 0)} of draws only ({low:,.0f} to {high:,.0f} million less). "
         )
     name, cut, below, above = splitting(gain > 0, inputs)
     if not name or abs(below - above) < LEAST:
