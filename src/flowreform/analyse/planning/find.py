@@ -147,6 +147,10 @@ def _answered(found: FoundPlan, desk: Desk, trial: Trial, fresh: Trial, proved: 
 
     names = [item.name for item in problem.decisions]
     wanted = [name for name in (problem.rules.lead, problem.rules.fund_size) if name in names]
+    while True:  # questions on other terms come upon better plans: what is proved is the best that is known in the end
+        found, asked, settled = _asked(found, desk, fresh, proved, asked)
+        if settled:
+            break
     least = tuple(item for name in wanted if (item := desk.least(names.index(name), asked, proof_of)) is not None)
     lead = names.index(problem.rules.lead) if problem.rules.lead in names else None
     prices = desk.prices(asked, lead)
@@ -172,6 +176,28 @@ def _answered(found: FoundPlan, desk: Desk, trial: Trial, fresh: Trial, proved: 
         ),
         runs=trial.runs + fresh.runs,
     )
+
+
+def _asked(
+    found: FoundPlan, desk: Desk, fresh: Trial, proved: dict[Plan, Evaluated], asked: Terms
+) -> tuple[FoundPlan, Terms, bool]:
+    """The questions that run plans, asked once; then the best plan known, proved anew where it is another one that holds.
+
+    Whether it is settled: no plan that was come upon is better and holds. Each round is better, on a finite lattice."""
+    problem = found.problem
+    lead = next((at for at, item in enumerate(problem.decisions) if item.name == problem.rules.lead), None)
+    desk.prices(asked, lead)
+    desk.binding(asked, lead)
+    frontier_of(found, desk, asked)
+    proof = prove(problem, desk.known, desk.evaluate, fresh, proved, found.terms, MORE)
+    better = problem.sense * (found.objective(proof.plan, fresh=False) - found.objective(found.proof.plan, fresh=False)) < 0
+    if not proof.holds or (found.proof.holds and not better):
+        return found, asked, True
+    found = replace(found, proof=proof)
+    second = _second(found, proof.terms)
+    if second is not None:
+        fresh.evaluate([second], proved)
+    return _broken(replace(found, runner_up=second)), proof.terms, False
 
 
 def frontier_of(found: FoundPlan, desk: Desk, asked: Terms) -> tuple[FrontierPoint, ...]:

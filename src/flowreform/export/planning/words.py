@@ -286,8 +286,9 @@ def _least(found: FoundPlan, ds: Dataset | None) -> Iterator[Shown]:
             when = ""
             if dates.close == dates.close:
                 when = f"{month(found, dates.close - item.value)}, "
+            side = "before" if item.value >= 0 else "after"
             yield (
-                f"Latest safe start of building: {when}{amount(item.value, decision.unit)} before closing, with "
+                f"Latest safe start of building: {when}{amount(abs(item.value), decision.unit)} {side} closing may begin, with "
                 f"{decisions(found, item.plan)} ({proof})."
             )
         else:
