@@ -239,7 +239,7 @@ def test_the_model_keeps_every_law(laws: tuple[str, ...], draws: int) -> None:
     assert case is not None
     assert case.laws is not None
     found = list(check_laws(model, case, case.laws, draws=draws, engine="python", only=laws))
-    assert {one.law for one in found} == set(laws)
+    assert set(laws) <= {one.law for one in found}
     assert not [str(one) for one in found if not one.ok]
 
 
