@@ -9,6 +9,7 @@ from flowreform.case.form import Field, Form
 from flowreform.case.tables import Kpi
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.experiment.copula import Correlation
+from flowreform.experiment.plans import PlanTable
 from flowreform.experiment.system import ABOUT
 from flowreform.experiment.tables import ExperimentTable, PaperTable, ScenarioTable, SweepTable
 from flowreform.toml import Table
@@ -34,6 +35,7 @@ def schema_of(form: Form | None) -> dict[str, Any]:
         "sweep": made(SweepTable),
         "paper": made(PaperTable),
         "system": _system(form),
+        "plan": made(PlanTable),
     }
     return {
         "$schema": DRAFT, "title": "Experiment file of flowreform", "type": "object", "properties": tables,

@@ -196,13 +196,13 @@ class FormWriter:
 
     def _flag(self, page: Any, item: Field, row: int, entry: EnteredField | None) -> None:
         c, d, h, i = (f"{letter}{row + 1}" for letter in "CDHI")
-        number = f"IF(ISNUMBER({c}),{c},{d})"
+        number = f'IF(ISNUMBER({c}),{c},IF(ISNUMBER({d}),{d},""))'
         parts = '""'
         if item.high is not None:
             parts = f'IF({number}>{i},"over the range of real systems",{parts})'
         if item.low is not None:
             parts = f'IF({number}<{h},"under the range of real systems",{parts})'
-        formula = f'=IF(AND({c}="",{d}=""),"national value",IF(ISNUMBER({number}),{parts},""))'
+        formula = f'=IF(COUNTA({c}:{d})=0,"national value",IF(ISNUMBER({number}),{parts},""))'
         cached = "national value" if entry is None else ""
         if entry is not None and not item.choices:
             size = self._size(item.scales_with) if item.scales_with else 1.0
