@@ -178,7 +178,8 @@ def test_options_of_a_run_are_refused_for_a_sweep(swept: Path, tmp_path: Path) -
 # --- the table of kinds ----------------------------------------------------------------------------------------------
 
 GIVEN = {"kpis": ["--kpis"], "values": ["--values"], "template": ["--template", "plan.xlsx"], "map": ["--map", "map.toml"],
-         "scenario": ["--scenario", "slower"], "dt": ["--dt", "0.5"]}  # fmt: skip
+         "scenario": ["--scenario", "slower"], "dt": ["--dt", "0.5"], "into": ["--into", "plan.xlsx"],
+         "sheet": ["--sheet", "Beds"]}  # fmt: skip
 """How each option of a row is written on the command line."""
 WRITTEN = [(kind, suffix) for kind in KINDS for suffix in kind.suffixes if suffix != ".xlsm"]
 """All but workbooks with macros inside, which tests/export/test_template.py makes by hand."""
