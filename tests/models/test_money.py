@@ -524,7 +524,7 @@ COSTS = ("total_overlap_cost", "total_stranded_cost", "total_reopening_cost", "t
 WATCHED = (*COSTS, "present_cost", "present_spend", "unmet_need", "days_from_referral_to_discharge", "occupancy", "staffed_beds")
 HORIZON, APPRAISED = 120, 240
 FEWER = 20.0
-"""Beds fewer than business as usual that an adversary must keep closed. Business as usual foresees growth, and no plan found keeps
+"""Beds fewer than business as usual that an adversary must keep closed. Business as usual foresees growth, and no plan found has
 50 fewer with days from referral to discharge within 1.02 of its own in nine draws of ten."""
 SPARE = 10.0
 """Months of waiting, of one person or several, that are no difference in ten years of a million people."""
