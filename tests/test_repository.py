@@ -28,8 +28,13 @@ def shipped() -> set[str]:
         f"flowreform/{path.relative_to(ROOT).as_posix()}"
         for folder in ("models", "experiments")
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.suffix in {".xmile", ".toml", ".csv", ".md"}
+        if path.is_file() and path.suffix in {".xmile", ".toml", ".csv", ".md"} and not is_of_a_study(path)
     }
+
+
+def is_of_a_study(path: Path) -> bool:
+    """Whether a file belongs to a study of the repository: a folder in experiments, which is not shipped."""
+    return path.is_relative_to(ROOT / "experiments") and path.parent != ROOT / "experiments"
 
 
 def build(kind: str, folder: Path) -> Path:
@@ -55,7 +60,8 @@ def test_wheel_holds_models_and_experiments(tmp_path: Path) -> None:
         assert f"flowreform/{name}" in names
     assert shipped() <= names
     assert {f"flowreform/{path.relative_to(ROOT / 'src' / 'flowreform').as_posix()}" for path in SOURCES} <= names
-    assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
+    assert not [name for name in names if "__pycache__" in name or name.startswith(("tests/", "models/", "experiments/"))]
+    assert not [name for name in names if name.startswith("flowreform/experiments/") and name.count("/") > 2]
 
 
 def test_sdist_can_make_the_same_wheel(tmp_path: Path) -> None:

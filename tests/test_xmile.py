@@ -613,10 +613,15 @@ def test_a_fault_in_an_equation_has_line_and_column(faults) -> None:  # type: ig
 
 @pytest.mark.parametrize(
     "dimensions",
-    ['<dim name="d"/>', '<dim name="d" size="0"/>', '<dim name="d" size="two"/>', '<dim name="d" size="99999999999999999999"/>'],
+    ['<dim name="d"/>', '<dim name="d" size="0"/>', '<dim name="d" size="two"/>'],
 )
 def test_faults_of_dimensions(faults, dimensions: str) -> None:  # type: ignore[no-untyped-def]
     assert rules(faults(document(top=TIME + f"<dimensions>{dimensions}</dimensions>"))) == ["bad-dimension"]
+
+
+def test_a_dimension_of_a_size_beyond_all_bounds_has_too_many_elements(faults) -> None:  # type: ignore[no-untyped-def]
+    findings = faults(document(top=TIME + '<dimensions><dim name="d" size="99999999999999999999"/></dimensions>'))
+    assert rules(findings) == ["too-many-elements"]
 
 
 def test_doubled_dimensions_and_elements(faults) -> None:  # type: ignore[no-untyped-def]
