@@ -17,7 +17,7 @@ from flowreform.formats import bundled
 from flowreform.lower import lower
 from flowreform.program import Assign, LookupRead, Program, spread, walk
 
-COLUMNS = {"care_shift": 460, "mental_health_shift": 290}
+COLUMNS = {"care_shift": 470, "mental_health_shift": 290}
 FORMULAS = 900_000
 
 
