@@ -2,8 +2,8 @@
 
 A column is one number worked out anew at every step: each element of a stock, a flow or an auxiliary that changes over time,
 and the hidden stages of delays and smooths. What is the same at every step (parameters, starts solved from them) has none,
-nor have the helper cells of lookups. How many formulas a workbook has is counted in the workbook itself, where variables are worked
-out inside the formulas that read them until it fits.
+nor have the helper cells of lookups. How many formulas a workbook has is counted in the workbook itself, where variables are
+worked out inside the formulas that read them until it fits.
 """
 
 from __future__ import annotations
