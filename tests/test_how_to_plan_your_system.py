@@ -28,7 +28,8 @@ def test_the_file_of_the_page_is_read_and_its_start_closes(tmp_path: Path) -> No
 def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("ours.toml").write_text(OURS.replace("draws = 100", "draws = 4"), encoding="utf-8")
-    lines = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", PAGE, re.S | re.M)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("flowreform ")]
     assert len(lines) >= 7
     for line in lines:
         result = CliRunner().invoke(app, shlex.split(line)[1:], env={"COLUMNS": "160"})
