@@ -137,6 +137,13 @@ def short(label: str) -> str:
     return label.partition(":")[0].strip() or label
 
 
+def spoken(label: str) -> str:
+    """A label as it begins a line: no underscores, a capital first, WTE, NHS and pathways as they are written."""
+    text = " ".join(label.replace("_", " ").split())
+    text = re.sub(r"\b(wte|nhs|bau|p[0-3])\b", lambda found: found[1].upper(), text)
+    return text[:1].upper() + text[1:]
+
+
 def shown_unit(unit: str) -> str:
     """A unit for people: nothing where there is nothing to say."""
     return "" if unit.strip().lower() in ("", "1", "dimensionless", "dmnl") else unit

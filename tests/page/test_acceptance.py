@@ -119,7 +119,6 @@ def test_nothing_is_asked_of_a_network(chrome: Any, report: Path) -> None:
 
 def test_rules_of_access_are_kept(chrome: Any, report: Path) -> None:
     """axe-core finds nothing; without its language the page has a fault, which it finds."""
-    pytest.importorskip("axe_playwright_python")
     axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
     context = chrome.new_context(bypass_csp=True)  # so that the test's own script may run beside the page's
     found = context.new_page()

@@ -20,7 +20,8 @@ from flowreform.experiment import Experiment
 from flowreform.page.found import find
 from flowreform.page.live import live
 from flowreform.page.paper import movers, paper_of
-from flowreform.page.words import is_share, scale_of, sentence
+from flowreform.page.words import is_share, scale_of
+from flowreform.text import spoken
 
 HOSTILE = "</script><img src=x onerror=document.title='taken'>"
 MOST = 1_500_000
@@ -210,7 +211,8 @@ def test_a_plain_number_is_a_share_where_the_model_or_its_values_say_so() -> Non
 
 
 def test_names_of_a_model_read_as_words() -> None:
-    assert sentence("ward_wte_per_bed") == "Ward WTE per bed"
+    assert spoken("ward_wte_per_bed") == "Ward WTE per bed"
+    assert spoken("delayed_for_p1") == "Delayed for P1"
 
 
 def test_what_turns_the_order_is_found(pace: Experiment) -> None:

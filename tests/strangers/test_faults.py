@@ -118,9 +118,7 @@ def test_other_words_are_said_on_resume(ward_copy: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("array", ["status", "kpi_value", "input_value"])
 def test_a_flipped_byte_in_a_chunk_is_a_damaged_sweep_wherever_it_is_read(array: str, ward_copy: Path, tmp_path: Path) -> None:
     fr.sweep(fr.read_experiment(ward_copy / "pace.toml"), tmp_path / "out", engine="python")
-    chunk = next((tmp_path / "out" / "runs.zarr" / array).glob("c.*"), None)
-    if chunk is None:
-        pytest.skip("the ward has no such array")
+    chunk = next((tmp_path / "out" / "runs.zarr" / array).glob("c.*"))
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 4
     chunk.write_bytes(bytes(content))

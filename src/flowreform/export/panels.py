@@ -17,7 +17,7 @@ from flowreform.calendar import Calendar
 from flowreform.export.chart import Axis, ChartPoints, Fan, Panel, percentiles
 from flowreform.export.tables import label_of, unit_of
 from flowreform.names import element_names, split
-from flowreform.text import short, shown_unit
+from flowreform.text import short, shown_unit, spoken
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -55,15 +55,10 @@ def _split(experiment: Experiment, title: str, names: tuple[str, ...]) -> list[t
     Several lines share a panel only when there is one scenario: scenarios times lines cannot be told apart."""
     if len(names) > 1 and len(experiment.scenarios) == 1:
         return [(title, names)]
-    own = (title,) if len(names) == 1 else (_capital(experiment.model[split(name)[0]].label) for name in names)
+    own = (title,) if len(names) == 1 else (spoken(experiment.model[split(name)[0]].label) for name in names)
     return [
         (heading, (full,)) for head, name in zip(own, names, strict=True) for heading, full in _elements(experiment, head, name)
     ]
-
-
-def _capital(label: str) -> str:
-    text = label.replace("_", " ")
-    return text[:1].upper() + text[1:]
 
 
 def axis_of(start: float, stop: float, time_unit: str, calendar: Calendar | None) -> Axis:

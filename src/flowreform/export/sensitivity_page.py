@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flowreform.analyse.sensitivity.methods import METHODS
 from flowreform.errors import one_line
 from flowreform.export.chart import COLOURS, GREY, SCALES
-from flowreform.text import shown_unit
+from flowreform.text import shown_unit, spoken
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,8 +61,7 @@ def dress(place: Axes, title: str) -> None:
 
 
 def text_of(one: Dataset, kind: str, name: str) -> str:
-    text = str(one[f"{kind}_label"].sel({kind: name}).values).replace("_", " ")
-    return text[:1].upper() + text[1:]
+    return spoken(str(one[f"{kind}_label"].sel({kind: name}).values))
 
 
 def unit_of(one: Dataset, kind: str, name: str) -> str:
@@ -79,8 +78,7 @@ def plain_numbers(place: Axes, which: Literal["x", "y", "both"]) -> None:
 
 
 def input_of(one: Dataset, at: int, width: int = 34) -> str:
-    text = str(one["parameter_label"].values[at]).replace("_", " ")
-    text = text[:1].upper() + text[1:]
+    text = spoken(str(one["parameter_label"].values[at]))
     return "\n".join(textwrap.wrap(one_line(text, 70), width)[:2])
 
 

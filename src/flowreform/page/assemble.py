@@ -29,8 +29,8 @@ from flowreform.names import base_values, element_names
 from flowreform.page.found import Found, find
 from flowreform.page.live import live
 from flowreform.page.paper import paper_of, picture, series_label, series_scale
-from flowreform.page.words import sentence, with_unit
-from flowreform.text import number, shown_unit
+from flowreform.page.words import with_unit
+from flowreform.text import number, shown_unit, spoken
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -80,7 +80,7 @@ def conclusions_of(experiment: Experiment, draws: int = 60) -> tuple[tuple[str, 
     done = []
     for item, sign in zip(items, found, strict=True):
         holds = (sign.difference > 0 if item.sign == "higher" else sign.difference < 0) and sign.share >= item.share
-        done.append((sentence(item.label), bool(holds), f"in {round(sign.share * sign.counted)} of {sign.counted} runs"))
+        done.append((spoken(item.label), bool(holds), f"in {round(sign.share * sign.counted)} of {sign.counted} runs"))
     return tuple(done)
 
 
@@ -147,7 +147,7 @@ def _drawings(experiment: Experiment) -> list[tuple[str, str, str, tuple[str, ..
     return [
         (
             item.kind,
-            sentence(item.title.removeprefix(f"{experiment.model.name}: ")),
+            spoken(item.title.removeprefix(f"{experiment.model.name}: ")),
             svg(replace(item, title=""), label=item.title),
             item.twin,
         )
@@ -168,11 +168,11 @@ def _stocks(experiment: Experiment) -> Iterator[tuple[str, str, str, str, str]]:
     for variable in experiment.model:
         if variable.role is Role.STOCK:
             flows = [
-                *(f"+ {sentence(name)}" for name in variable.inflows),
-                *(f"− {sentence(name)}" for name in variable.outflows),
+                *(f"+ {spoken(name)}" for name in variable.inflows),
+                *(f"− {spoken(name)}" for name in variable.outflows),
             ]
             unit = shown_unit(variable.units or "")
-            yield sentence(variable.label), unit, ", ".join(flows), variable.text, variable.doc
+            yield spoken(variable.label), unit, ", ".join(flows), variable.text, variable.doc
 
 
 def _inputs(experiment: Experiment) -> Iterator[InputRow]:
@@ -184,7 +184,7 @@ def _inputs(experiment: Experiment) -> Iterator[InputRow]:
         unit = shown_unit(variable.units or "")
         value = _value(experiment, variable)
         yield InputRow(
-            sentence((getattr(about, "label", "") if about else "") or variable.label),
+            spoken((getattr(about, "label", "") if about else "") or variable.label),
             f"{value} {unit}".strip(),
             distribution(drawn) if drawn else "",
             about.source if about else "",

@@ -16,9 +16,9 @@ from flowreform.formats import is_bundled
 from flowreform.names import element_names, split
 from flowreform.page.found import Found
 from flowreform.page.paper import series_label, series_scale, ticks_of
-from flowreform.page.words import is_share, scale_of, sentence, with_unit
+from flowreform.page.words import is_share, scale_of, with_unit
 from flowreform.sampling import samples
-from flowreform.text import short
+from flowreform.text import short, spoken
 
 DRAGGED = 20
 """Runs that are drawn while a lever moves."""
@@ -176,7 +176,7 @@ def _lever(found: Found, rows: dict[str, int], own: Any, name: str) -> dict[str,
     lever = experiment.levers.get(name) or experiment.levers.get(base)
     return {
         "name": name,
-        "label": sentence((lever.label if lever else "") or variable.label)
+        "label": spoken((lever.label if lever else "") or variable.label)
         + (f": {', '.join(elements).replace('_', ' ')}" if elements else ""),
         "rows": touched,
         "low": low,

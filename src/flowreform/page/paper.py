@@ -17,9 +17,9 @@ from flowreform.kpi import KpiRow, summary
 from flowreform.names import split
 from flowreform.page import figures
 from flowreform.page.found import Floats, Found, balances_of
-from flowreform.page.words import UnitScale, is_share, listed, month, runs, scale_of, sentence, with_unit
+from flowreform.page.words import UnitScale, is_share, listed, month, runs, scale_of, with_unit
 from flowreform.statistics import quantiles
-from flowreform.text import short
+from flowreform.text import short, spoken
 
 if TYPE_CHECKING:
     from flowreform.calendar import Calendar
@@ -111,7 +111,7 @@ def paper_of(found: Found, conclusions: tuple[tuple[str, bool, str], ...] = ()) 
     answer = _answer(found, conclusions)
     title, picture, note = _chart(found)
     return Paper(
-        title=sentence(experiment.title or experiment.name),
+        title=spoken(experiment.title or experiment.name),
         place=_place(found),
         question=experiment.question or (about.question if about else ""),
         answer=answer,
@@ -141,7 +141,7 @@ def _place(found: Found) -> str:
     unit = experiment.model.specs.time_unit
     first, last = month(calendar, experiment.start, unit), month(calendar, experiment.stop, unit)
     regions = experiment.case.about.regions if experiment.case else ""
-    where = sentence(re.split("[;:.]", regions)[0]) if regions else ""
+    where = spoken(re.split("[;:.]", regions)[0]) if regions else ""
     return ". ".join(part for part in (where, f"{first} to {last}") if part)
 
 
@@ -184,7 +184,7 @@ def _row(found: Found, name: str, own: dict[tuple[str, str], KpiRow], other: dic
     for option, row in zip(found.options, rows, strict=True):
         against = other.get((name, option))
         cells.append(_cell(found, row, against, shown, base=option == found.experiment.baseline, difference=bool(kpi.against)))
-    label = sentence(rows[0].label)
+    label = spoken(rows[0].label)
     return OutcomeRow(label, shown.head, tuple(cells), rows[0].caution)
 
 
@@ -268,7 +268,7 @@ def series_scale(found: Found, name: str, digits: int = 2) -> UnitScale:
 def series_label(found: Found, name: str) -> str:
     """The name of a series for a reader, with its element."""
     base, elements = split(name)
-    label = sentence(found.experiment.model[base].label)
+    label = spoken(found.experiment.model[base].label)
     return f"{label}: {', '.join(elements).replace('_', ' ')}" if elements else label
 
 
@@ -346,7 +346,7 @@ def _money(found: Found) -> Money | None:
     title = f"Money by year against {short(found.scenario(experiment.baseline).label)}, mean of the runs"
     drawn = figures.stacks(names, [name for _, _, name in groups], [part[used] for part in values], net, _plain(shown), title)
     rows = tuple(
-        (sentence(labels[at]), figures.STACK[place % len(figures.STACK)], tuple(shown.bare(float(v)) for v in values[focus][at]))
+        (spoken(labels[at]), figures.STACK[place % len(figures.STACK)], tuple(shown.bare(float(v)) for v in values[focus][at]))
         for place, at in enumerate(used)
     )
     base = experiment.case.about.price_base if experiment.case else ""
@@ -398,7 +398,7 @@ def _turn(found: Found) -> Turn | None:
     unit = str(found.against[name].attrs.get("units", ""))
     variable = found.experiment.model[split(kpi.variable)[0]]
     shown = scale_of(unit, every.tolist(), is_share(unit, *variable.range, every.tolist()), 2)
-    label = sentence(str(found.kpis[name].attrs.get("long_name", name)))
+    label = spoken(str(found.kpis[name].attrs.get("long_name", name)))
     base = short(found.scenario(found.experiment.baseline).label)
     unit_words = f", {shown.head}" if shown.head else ""
     picture = figures.swarm(
@@ -443,7 +443,7 @@ def movers(found: Found, difference: Floats, better: str, most: int = 5) -> list
         unit = variable.units or ""
         shown = scale_of(unit, values.tolist(), is_share(unit, *variable.range, values.tolist()), 2)
         way = "the more, the higher" if strength > 0 else "the more, the lower"
-        label = sentence(item.label or variable.label)
+        label = spoken(item.label or variable.label)
         status = "an assumption" if item.status == "assumption" else item.status
         size = f"{strength:+.2f}".replace("-", "−")
         lines.append((label, f"{way} ({size}; {status}). {_cut(values, flips[known], shown, count)}"))
@@ -509,7 +509,7 @@ def _checks(found: Found, conclusions: tuple[tuple[str, bool, str], ...]) -> lis
     pairs = balances_of(experiment)
     if pairs:
         worst = max(_imbalance(found, pairs[at], pairs[at + 1]) for at in range(0, len(pairs), 2))
-        what = listed([sentence(name).removesuffix(" balance").lower() for name in pairs[::2]])
+        what = listed([spoken(name).removesuffix(" balance").lower() for name in pairs[::2]])
         gap = f"largest gap {worst:.0e} of the total, over all runs"
         lines.append(CheckLine("Conservation", worst <= CONSERVED, f"what goes in comes out or is still there: {what} ({gap})"))
     else:

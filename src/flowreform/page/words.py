@@ -93,14 +93,6 @@ def is_share(unit: str, low: float | None, high: float | None, values: Iterable[
     return bool(found) and min(found) >= -MOST_OF_A_SHARE and max(found) <= MOST_OF_A_SHARE
 
 
-def sentence(label: str) -> str:
-    """A label as it begins a line: no underscores, a capital first, WTE as it is spoken."""
-    text = " ".join(label.replace("_", " ").split())
-    text = re.sub(r"\bwte\b", "WTE", text)
-    text = re.sub(r"\b(nhs|bau)\b", lambda found: found[1].upper(), text)
-    return text[:1].upper() + text[1:]
-
-
 def listed(parts: Iterable[str]) -> str:
     """`a, b and c`."""
     found = list(parts)

@@ -33,11 +33,12 @@ from flowreform.export.workbook.book import (
     reference,
     style,
 )
-from flowreform.export.workbook.engine_sheet import Column, last_point, spoken
+from flowreform.export.workbook.engine_sheet import Column, last_point
 from flowreform.export.workbook.series_sheet import Series, baseline_range
 from flowreform.export.workbook.source import Floats, Shown, WorkbookSource, moving
 from flowreform.model import LookupKind
 from flowreform.names import element_names, split
+from flowreform.text import spoken
 
 TOLERANCE = 1e-9
 """The largest difference to the engine, of the largest value of a series, and the largest imbalance of people or money."""

@@ -47,6 +47,7 @@ from flowreform.export.workbook.source import Floats, WorkbookSource, input_valu
 from flowreform.model import LookupKind, deep
 from flowreform.names import element_names
 from flowreform.program import Assign, Code, LookupTable, Now, Past, Read, walk
+from flowreform.text import spoken
 
 
 def starting_value(source: WorkbookSource, slot: int) -> float:
@@ -136,12 +137,6 @@ def describe(source: WorkbookSource, slot: int) -> tuple[str, str, str]:
         return name, f"{spoken(variable.label)}{inside}", variable.units or ""
     what = {SlotKind.STOCK: "delay or average inside", SlotKind.MEMORY: "remembered for"}.get(source.flat.kinds[slot], "part of")
     return f"{owner} #{slot}", f"{what} {spoken(variable.label)}", ""
-
-
-def spoken(label: str) -> str:
-    """A label as people write it: blanks for underscores, a capital first."""
-    text = " ".join("WTE" if word == "wte" else word for word in label.replace("_", " ").split())
-    return text[:1].upper() + text[1:]
 
 
 def _formulas(source: WorkbookSource, layout: SheetLayout, slot: int) -> tuple[str, str]:

@@ -44,11 +44,12 @@ from flowreform.export.workbook.book import (
     reference,
     style,
 )
-from flowreform.export.workbook.engine_sheet import describe, spoken
+from flowreform.export.workbook.engine_sheet import describe
 from flowreform.export.workbook.printer import FormulaPrinter, Moment
 from flowreform.export.workbook.source import InputCell, WorkbookSource, moving
 from flowreform.names import split
 from flowreform.program import Code
+from flowreform.text import spoken
 
 RAG = {"verified": GREEN, "fitted": AMBER, "derived": AMBER, "recalled": AMBER, "assumption": RED}
 """The colour of how well a number is known."""

@@ -33,13 +33,14 @@ from flowreform.export.workbook.book import (
     reference,
     style,
 )
-from flowreform.export.workbook.engine_sheet import describe, spoken
+from flowreform.export.workbook.engine_sheet import describe
 from flowreform.export.workbook.series_sheet import Series
 from flowreform.export.workbook.source import Floats, Shown, WorkbookSource, moving, within_a_step
 from flowreform.kpi import kpi_unit
 from flowreform.measure import Grid, Measure, evaluate, window
 from flowreform.names import element_names, split
 from flowreform.statistics import STATISTICS
+from flowreform.text import spoken
 
 if TYPE_CHECKING:
     from xarray import Dataset
