@@ -34,4 +34,4 @@ def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
     for line in lines:
         result = CliRunner().invoke(app, shlex.split(line)[1:], env={"COLUMNS": "160"})
         assert result.exit_code == 0, f"{line}\n{result.output}"
-    assert Path("out/summary.md").read_text(encoding="utf-8").startswith("# Our system closes sixty beds")
+    assert Path("out/summary.md").read_text(encoding="utf-8").startswith("# Our system plans to close sixty beds")
