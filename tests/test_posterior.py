@@ -325,6 +325,32 @@ def test_what_has_not_converged_is_refused(tmp_path: Path) -> None:
     assert "contact" in caught.value.findings[0].reason
 
 
+def test_chains_that_were_refused_go_on_with_the_same_numbers(
+    clinic: tuple[fr.Model, Posterior], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after 20 iterations and gone on with: the same draws as in one go, without warming up again."""
+    model = clinic[0]
+    for name, value in {"BLOCK": 20, "EFFECTIVE": 400, "TIMES": 1, "R_HAT": 1.2}.items():  # as short as it can be
+        monkeypatch.setattr(f"flowreform.analyse.fitting.posterior.{name}", value)
+    chain, lines = tmp_path / "chain.npz", list[str]()
+    with pytest.raises(ModelError, match="after 20 iterations"):
+        fr.fit(model, posterior=True, iterations=20, chain=chain, progress=lines.append)
+    assert lines[-1] == f"chains kept in {chain}"
+    again = list[str]()
+    found = fr.fit(model, posterior=True, chain=chain, progress=again.append)
+    alone = fr.fit(model, posterior=True)
+    assert found.ensemble.digest == alone.ensemble.digest
+    assert (found.iterations, found.runs, found.accepted) == (alone.iterations, alone.runs, pytest.approx(alone.accepted))
+    assert found.iterations > 20
+    assert again[0].startswith("20 iterations")  # no warming up
+    before = chain.read_bytes()
+    for content, reason in ((before, "another model"), (before[:-900], "cannot be read"), (b"", "cannot be read")):
+        chain.write_bytes(content)
+        with pytest.raises(ModelError, match=reason):
+            fr.fit(model, posterior=True, chain=chain, seed=5 if content == before else None)
+        assert chain.read_bytes() == content
+
+
 def test_the_likelihood_is_the_sum_over_rows(tmp_path: Path) -> None:
     """By hand from a plain run: -1/2 sum ((model - data) / error)^2."""
     model = made(tmp_path, list(TRUE), TRUE, noise=0.02)

@@ -395,6 +395,10 @@ def fit(
     iterations: Annotated[
         int, typer.Option(parser=whole(250), metavar="N", help="With --posterior: the most moves of every walker.")
     ] = 8_000,
+    chain: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --posterior: keep chains there that have not converged, and go on from them."),
+    ] = None,
     json: Json = False,
 ) -> int | None:
     """Fit the parameters that [fit] of the case file names to its series, by least squares within their ranges.
@@ -411,7 +415,7 @@ def fit(
 
         if check:
             return check_posterior(name, as_json=json)
-        return sample(name, write=write, chart=chart, draws=draws, iterations=iterations, as_json=json)
+        return sample(name, write=write, chart=chart, draws=draws, iterations=iterations, as_json=json, chain=chain)
     return still_best(name, as_json=json) if check else fit(name, write=write, chart=chart, as_json=json)
 
 

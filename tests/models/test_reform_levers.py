@@ -149,3 +149,19 @@ def test_every_range_leaves_something_out() -> None:
     for table in VALUES.values():
         middle = (table["low"] + table["high"]) / 2
         assert not table["low"] <= middle / 3 <= table["high"] or not table["low"] <= 3 * middle <= table["high"]
+
+
+def test_canterbury_has_the_capability_of_this_model() -> None:
+    """Whatever its case file says is as here has the value and the range that it has here; money aside, which is local."""
+    here, there = (fr.read_model(bundled("models")[name]) for name in (MODEL, "canterbury"))
+    case, other = fr.read_case(here), fr.read_case(there)
+    assert case is not None
+    assert other is not None
+    said = {**other.parameters, **other.uncertainties}
+    shared = [name for name, item in said.items() if item.source.startswith("as reform_levers") and name in here]
+    assert len(shared) >= 19
+    for name in set(shared) - {"fee_per_trainee"}:
+        assert there[name].units == here[name].units, name
+        assert float(str(there[name].equations[0].text)) == float(str(here[name].equations[0].text)), name
+        if name in other.uncertainties:
+            assert other.uncertainties[name].support == case.uncertainties[name].support, name

@@ -30,14 +30,17 @@ def fit(name: str, *, write: bool, chart: Path | None, as_json: bool) -> int:
     return DONE
 
 
-def posterior(name: str, *, write: bool, chart: Path | None, draws: int, iterations: int, as_json: bool) -> int:
-    """Sample the posterior, print, and where asked write the draws beside the model, and the chart."""
+def posterior(
+    name: str, *, write: bool, chart: Path | None, draws: int, iterations: int, as_json: bool, chain: Path | None = None
+) -> int:
+    """Sample the posterior, print, and where asked write the draws beside the model, and the chart.
+
+    How far it has got goes to standard error, a line every some hundred iterations: it may take an hour."""
     import flowreform as fr
     from flowreform.analyse.fitting.posterior import write_posterior
 
-    with at_work("sampling"):
-        model = fr.read_model(name)
-        found = fr.fit(model, posterior=True, draws=draws, iterations=iterations)
+    model = fr.read_model(name)
+    found = fr.fit(model, posterior=True, draws=draws, iterations=iterations, progress=say, chain=chain)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -153,7 +154,7 @@ def fit(
 @overload
 def fit(
     model: Subject, *, posterior: Literal[True], engine: str = "auto", seed: int | None = None,
-    draws: int = 512, iterations: int = 8_000, progress: Callable[[str], None] | None = None,
+    draws: int = 512, iterations: int = 8_000, progress: Callable[[str], None] | None = None, chain: Path | None = None,
 ) -> Posterior: ...  # fmt: skip
 def fit(
     model: Subject,
@@ -164,14 +165,16 @@ def fit(
     draws: int = 512,
     iterations: int = 8_000,
     progress: Callable[[str], None] | None = None,
+    chain: Path | None = None,
 ) -> Fit | Posterior:
     """Fit the parameters that `[fit]` of the case file names; nothing is written.
 
     With `posterior` the values in the model file are not searched for anew but where sampling starts: all uncertainties of the
     case and all fitted parameters are drawn by how likely the data are with them, `draws` of them kept, after at most
     `iterations` moves of every walker. An experiment brings its own distributions and correlations, and what its baseline
-    sets. `seed` stands in for the file's. Raises ModelError when there is no case file or no [fit], with every fault of it, and
-    for a sampler that has not converged::
+    sets. `seed` stands in for the file's. Chains that have not converged are kept in the file `chain`, where one is given, and
+    the next call goes on from them. Raises ModelError when there is no case file or no [fit], with every fault of it, and for a
+    sampler that has not converged::
 
         found = fr.fit("canterbury")  # its repr is the report
         found.values
@@ -191,7 +194,9 @@ def fit(
         own["priors"] = question.priors | dict(experiment.uncertainties)
         own["correlations"] = experiment.correlations
         own["held"] = {name: value for name, value in baseline.items() if isinstance(value, float | int)}
-    return condition(model, case, question, draws=draws, iterations=iterations, engine=engine, progress=progress, **own)
+    return condition(
+        model, case, question, draws=draws, iterations=iterations, engine=engine, progress=progress, chain=chain, **own
+    )
 
 
 def _fit(model: Model, case: Case, question: FitPlan, engine: str, progress: Callable[[str], None] | None) -> Fit:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowreform.analyse.fitting import chain as chain_file
 from flowreform.analyse.fitting import convergence
 from flowreform.analyse.fitting.likelihood import Likelihood
 from flowreform.analyse.fitting.sampler import Chains, Sampler, Stream
@@ -140,9 +141,11 @@ def condition(
     iterations: int = MOST,
     engine: str = "auto",
     progress: Callable[[str], None] | None = None,
+    chain: Path | None = None,
 ) -> Posterior:
     """Sample a question's posterior and keep `draws` of it; `iterations` is the most there may be.
 
+    Where `chain` is given, chains that end before they have converged are written there, and the next call goes on from them.
     Raises ModelError when it has not converged, with the parameters that have not and what to do."""
     seed = question.table.seed
     likelihood = Likelihood(model, case, question, priors or question.priors, correlations, engine, held)
@@ -154,28 +157,24 @@ def condition(
     sampler = Sampler(
         likelihood, width, seed=seed, ensembles=ENSEMBLES, walkers=WALKERS, start=_start(likelihood, question), every=STARTED
     )
-    if not sampler.warm_up(progress):
+    stamp = chain_file.made_from(fingerprint(model, case), question.before, seed, priors, correlations, held)
+    parts: list[Chains] = []
+    if chain is not None and chain.exists():
+        parts.append(chain_file.load(chain, sampler, stamp))
+    elif not sampler.warm_up(progress):
         raise _refused(
             model,
             "no run over the priors gives a number for every row of data, or the likelihood cannot be climbed",
             "try the ends of the ranges with `flowreform run MODEL --set`; check units and years of reference.csv",
         )
-    parts: list[Chains] = []
-    while True:
-        parts.append(sampler.sample(BLOCK))
-        z = np.concatenate([part.z for part in parts], axis=2)
-        found = [_converged(z[..., at]) for at in range(width)]
-        short = max(EFFECTIVE, TIMES * ENSEMBLES * WALKERS)
-        done = max(item[0] for item in found) <= R_HAT and min(item[1] for item in found) >= short
-        if progress:
-            worst, least = max(item[0] for item in found), min(item[1] for item in found)
-            progress(
-                f"{z.shape[2]:,} iterations of {ENSEMBLES} x {WALKERS} walkers: R-hat {worst:.4f}, effective size {least:,.0f}"
-            )
-        if done:
-            break
-        if z.shape[2] >= iterations:
-            raise _not_converged(model, likelihood.names, found, short, z.shape[2])
+    try:
+        z, found = _sampled(model, likelihood.names, sampler, parts, iterations, progress)
+    except BaseException:  # refused or interrupted: an hour's work is not thrown away
+        if chain is not None and parts:
+            chain_file.save(chain, sampler, parts, stamp)
+            if progress:
+                progress(f"chains kept in {chain}")
+        raise
     value = np.concatenate([part.likelihood for part in parts], axis=2)
     kept, at_likelihood = _thinned(z, value, draws, seed)
     columns = likelihood.values(kept)
@@ -209,12 +208,38 @@ def condition(
             for at, row in enumerate(question.rows)
         ),
         misfit=float((likelihood.problem.residuals(rows) ** 2).mean()),
-        accepted=float(np.mean([part.accepted for part in parts])),
+        accepted=chain_file.accepted(parts),
         runs=sampler.runs,
         iterations=z.shape[2],
         seed=seed,
         command=command,
     )
+
+
+def _sampled(
+    model: Model,
+    names: Sequence[str],
+    sampler: Sampler,
+    parts: list[Chains],
+    iterations: int,
+    progress: Callable[[str], None] | None,
+) -> tuple[Floats, list[tuple[float, float, float]]]:
+    """Blocks of chains, added to `parts`, until they have converged: all of them float64[ensemble, walker, iteration, parameter],
+    and what is said of every parameter. Raises ModelError when there may be no more."""
+    short = max(EFFECTIVE, TIMES * ENSEMBLES * WALKERS)
+    while True:
+        if parts:
+            z = np.concatenate([part.z for part in parts], axis=2)
+            found = [_converged(z[..., at]) for at in range(len(names))]
+            worst, least = max(item[0] for item in found), min(item[1] for item in found)
+            if progress:
+                size = f"{z.shape[2]:,} iterations of {ENSEMBLES} x {WALKERS} walkers"
+                progress(f"{size}: R-hat {worst:.4f} (limit {R_HAT}), effective size {least:,.0f} (wanted {short})")
+            if worst <= R_HAT and least >= short:
+                return z, found
+            if z.shape[2] >= iterations:
+                raise _not_converged(model, names, found, short, z.shape[2])
+        parts.append(sampler.sample(BLOCK))
 
 
 def write_posterior(model: Model, found: Posterior) -> Path:
@@ -315,7 +340,8 @@ def _not_converged(
     worst = ", ".join(f"{names[at]} (R-hat {found[at][0]:.3f}, effective size {found[at][1]:.0f})" for at in order[:3])
     reason = f"after {length:,} iterations the sampler has not converged: {worst}; wanted are R-hat <= {R_HAT} and {short:.0f}"
     repair = (
-        "give it more --iterations; fix a parameter that the data know only together with another, or give it a prior in "
-        "[fit.priors]; errors far under the misfit of the best fit make a surface that no sampler crosses"
+        "give it more --iterations (with --chain FILE it goes on where it ended); fix a parameter that the data know only "
+        "together with another, or give it a prior in [fit.priors]; errors far under the misfit of the best fit make a surface "
+        "that no sampler crosses"
     )
     return ModelError(error("not-converged", reason, repair, file=model.file))

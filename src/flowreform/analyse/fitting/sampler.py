@@ -73,6 +73,18 @@ class Stream:
 
         return np.asarray(ndtri(self.uniform(*shape)))
 
+    @property
+    def state(self) -> NDArray[np.uint64]:
+        """How far the stream has got: uint64[2], the high and the low half of one number."""
+        state: int = self._words.state["state"]["state"]
+        return np.array([state >> 64, state & (1 << 64) - 1], dtype=np.uint64)
+
+    @state.setter
+    def state(self, words: NDArray[np.uint64]) -> None:
+        whole = self._words.state
+        whole["state"]["state"] = (int(words[0]) << 64) | int(words[1])
+        self._words.state = whole
+
 
 @dataclass
 class Shape:
@@ -141,6 +153,11 @@ class Sampler:
         self.value = self._evaluate(self.z)
         self.shapes = [Shape.prior(width) for _ in range(ensembles)]
         self.kind = [0] * ensembles
+
+    def go_on(self, chains: Chains) -> None:
+        """Every walker where its chain ended, with nothing left to learn."""
+        self.z, self.value, self.runs = chains.z[:, :, -1].copy(), chains.likelihood[:, :, -1].copy(), chains.runs
+        self.seen = None
 
     def _evaluate(self, z: Floats) -> Floats:
         self.runs += z.shape[0] * z.shape[1]

@@ -58,7 +58,7 @@ def save(path: Path, experiment: Experiment, known: dict[Plan, Evaluated]) -> No
 def load(path: Path, experiment: Experiment) -> dict[Plan, Evaluated]:
     """What was known when the file was written; nothing where there is none, it is damaged, or it belongs to something else."""
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             if str(held["made_from"]) != made_from(experiment):
                 return {}
             plans, objective, harm, worst = (held[name] for name in ("plans", "objective", "harm", "worst"))
