@@ -21,10 +21,21 @@ Floats = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- answers -->", "<!-- end of answers -->"
 OBJECTIVE = "net_present_cost"
-CASES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "canterbury": ("as_was", ("canterbury_no_transformation", "canterbury_earthquake", "canterbury_what_it_took")),
-}
-"""Of each case the scenario that the others are compared with, and its questions."""
+CASES: Mapping[str, tuple[str, Mapping[str, tuple[str, ...]]]] = {
+    "canterbury": (
+        "as_was",
+        {
+            "canterbury_no_transformation": (),
+            "canterbury_earthquake": (
+                "no_earthquake", "half_as_strong_again", "no_theatres_lost", "twelve_theatres_lost", "two_years_earlier",
+                "rebuilt_by_the_crown",
+            ),
+            "canterbury_what_it_took": (),
+        },
+    ),
+}  # fmt: skip
+"""Of each case the scenario that the others are compared with, and its questions: each with the scenarios that nobody could
+choose, the world without the event first. They are in the table and compete with nothing."""
 SHOWN: Mapping[str, tuple[str, float, str]] = {
     "beds_at_end": ("beds at the end", 1.0, ",.0f"),
     "gridlocked_months": ("months of gridlock", 1.0, ",.0f"),
@@ -42,7 +53,7 @@ def main(names: Sequence[str]) -> None:
     for name in names or CASES:
         readme = ROOT / "models" / name / "README.md"
         told, questions = CASES[name]
-        screens = [answer(question, told, readme.parent) for question in questions]
+        screens = [answer(question, told, events, readme.parent) for question, events in questions.items()]
         head = "Written by `python docs/refresh_answers.py`: medians of the draws; net present cost is against business as usual."
         screen = "\n\n".join([f"# {name}: questions and answers", head, *("\n\n".join(parts) for parts in screens)])
         (readme.parent / "answers.md").write_text(screen + "\n", encoding="utf-8", newline="\n")
@@ -53,7 +64,7 @@ def main(names: Sequence[str]) -> None:
         print(text)
 
 
-def answer(question: str, told: str, folder: Path) -> tuple[str, str, str]:
+def answer(question: str, told: str, events: Sequence[str], folder: Path) -> tuple[str, str, str]:
     """One question: the question, two sentences, and a table of six KPIs with a picture."""
     import flowreform as fr
 
@@ -65,7 +76,10 @@ def answer(question: str, told: str, folder: Path) -> tuple[str, str, str]:
     currency = experiment.case.about.currency if experiment.case else ""
     picture(values[OBJECTIVE], labels, told, currency, folder / f"{question}.png")
     inputs = {str(name): _of(drawn[name]) for name in drawn}
-    said = sentences(values[OBJECTIVE], labels, inputs)
+    cost = values[OBJECTIVE]
+    said = sentences({name: column for name, column in cost.items() if name not in events}, labels, inputs)
+    if events:
+        said = f"{_event(cost[told] - cost[events[0]], _lower(labels[events[0]]))} {said}"
     lines = ["| | " + " | ".join(label for label, _, _ in SHOWN.values()) + " |", "| --- |" + " ---: |" * len(SHOWN)]
     for name in experiment.scenarios:
         cells = [format(float(np.median(values[kpi][name])) * scale + 0.0, form) for kpi, (_, scale, form) in SHOWN.items()]
@@ -102,6 +116,13 @@ def sentences(cost: Mapping[str, Floats], labels: Mapping[str, str], inputs: Map
         f"What would change it most is {name.replace('_', ' ')}: under {cut:.3g} that order holds in {100 * below:.0f} per "
         f"cent of draws, above in {100 * above:.0f}."
     )
+
+
+def _event(more: Floats, without: str) -> str:
+    """What an event has cost, against the world without it."""
+    middle, low, high = (float(np.quantile(more / 1e6, share)) for share in (0.5, 0.1, 0.9))
+    size = f"{middle:,.0f} million ({low:,.0f} to {high:,.0f}) more than “{without}”"
+    return f"What happened cost {size}, waiting and harm valued, and more at all in {_share(more > 0)} of draws."
 
 
 def splitting(holds: NDArray[np.bool_], inputs: Mapping[str, Floats]) -> tuple[str, float, float, float]:
