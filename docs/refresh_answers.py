@@ -102,7 +102,7 @@ def sentences(cost: Mapping[str, Floats], labels: Mapping[str, str], inputs: Map
     if middle > 0:
         text = (
             f"{labels[best]} costs least, waiting and harm valued: by {middle:,.0f} million ({low:,.0f} to {high:,.0f}) against "
-            f"the next, {_lower(labels[second])}, in {_share(gain > 0)} of draws; it is best of all in {_share(least == best)}. "
+            f"the next, {_lower(labels[second])}, in {_share(gain > 0)} of draws (of all: {_share(least == best)}). "
         )
     else:  # medians of two costs are in one order, most of their differences in the other
         text = (
@@ -114,7 +114,7 @@ def sentences(cost: Mapping[str, Floats], labels: Mapping[str, str], inputs: Map
         return text + "No single input changes that order."
     return text + (
         f"What would change it most is {name.replace('_', ' ')}: under {cut:.3g} that order holds in {100 * below:.0f} per "
-        f"cent of draws, above in {100 * above:.0f}."
+        f"cent, above in {100 * above:.0f}."
     )
 
 
@@ -122,7 +122,7 @@ def _event(more: Floats, without: str) -> str:
     """What an event has cost, against the world without it."""
     middle, low, high = (float(np.quantile(more / 1e6, share)) for share in (0.5, 0.1, 0.9))
     size = f"{middle:,.0f} million ({low:,.0f} to {high:,.0f}) more than “{without}”"
-    return f"What happened cost {size}, waiting and harm valued, and more at all in {_share(more > 0)} of draws."
+    return f"What happened cost {size}, waiting and harm valued, in {_share(more > 0)} of draws."
 
 
 def splitting(holds: NDArray[np.bool_], inputs: Mapping[str, Floats]) -> tuple[str, float, float, float]:
