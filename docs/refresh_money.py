@@ -42,7 +42,7 @@ STORIES = {
         "care_shift_build_or_close_first",
         "annual_demand_growth",
         (0.0, 0.005, 0.01, 0.015, 0.02),
-        ("value_of_waiting", "value_of_harm", "value_of_delayed_day", "value_of_care_not_given"),
+        ("value_of_waiting", "value_of_harm", "value_of_delayed_day", "value_of_day_without_a_bed", "value_of_care_not_given"),
         "build_first",
         "close_first",
         (
