@@ -337,7 +337,15 @@ SHORT = (world() | {"change_of_local_supply": -0.3}, world(0.01) | {"growth_of_l
 
 def staff_once(model: Model) -> float:
     """Staff work in one place at a time: what is left for each bed once corridors have their share is what beds are open on."""
-    kept = ("hospital_staff", "hospital_agency", "hospital_work", "corridor_work", "beds_open", "staffed_beds", "people_without_a_bed")
+    kept = (
+        "hospital_staff",
+        "hospital_agency",
+        "hospital_work",
+        "corridor_work",
+        "beds_open",
+        "staffed_beds",
+        "people_without_a_bed",
+    )
     counts = ("ward_wte_per_bed", "hospital_vacancy_at_start", "agency_share_at_start", "beds_ahead_of_staff")
     found = runs(model, [plan | one for plan in (BAU, BUILD) for one in SHORT], save=(*kept, *counts), stop=240.0)
     if found["people_without_a_bed"].max() < 1000:

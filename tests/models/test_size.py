@@ -18,7 +18,7 @@ from flowreform.formats import bundled
 from flowreform.lower import lower
 from flowreform.program import Program, spread
 
-COLUMNS = {"care_shift": 470, "mental_health_shift": 290}
+COLUMNS = {"care_shift": 471, "mental_health_shift": 290}
 EXPERIMENTS = {"care_shift": "care_shift_build_or_close_first", "mental_health_shift": "mental_health_double_running"}
 FORMULAS = 900_000
 
