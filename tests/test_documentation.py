@@ -31,6 +31,9 @@ OWN_TEST = ("how_to_condition.md", "how_to_plan.md", "how_to_plan_your_system.md
 """Pages that write files of their own as they go: tests/test_<page>.py runs them."""
 
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in OWN_TEST)]
+LONG_PAGES = ("how_to_sensitivity.md",)
+"""Pages that take most of a minute; what they show is in --help, too."""
+
 FUNCTIONS = [name for name in fr.__all__ if inspect.isfunction(getattr(fr, name))]
 
 SMALLER = [
@@ -78,7 +81,7 @@ LONG = (
 )
 """Commands that take more than ten seconds: only with -m slow."""
 
-LONG_FUNCTIONS = ("bands", "open_sweep", "plan", "report", "sensitivity", "to_xlsx")
+LONG_FUNCTIONS = ("assess", "bands", "fit", "open_sweep", "plan", "report", "sensitivity", "to_xlsx")
 """Functions whose examples do: their commands are examples of --help or the README, and run."""
 
 
@@ -221,7 +224,10 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.name, marks=pytest.mark.slow if page.name in LONG_PAGES else ()) for page in PAGES],
+)
 def test_every_block_of_a_page_runs(page: Path, folder: Path) -> None:
     names: dict[str, Any] = {"fr": fr}
     in_help = set(help_examples())

@@ -296,18 +296,19 @@ def test_log_gamma_at_its_ends() -> None:
 # --- vectors, choices and arrays as other programs write them --------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["python", "numba"])
-@pytest.mark.parametrize(
-    ("mode", "x", "expected"),
-    [  # points (0, 0), (1, 10), (2, 15), worked by hand
-        (0, -1.0, 0.0), (0, 0.5, 5.0), (0, 1.5, 12.5), (0, 2.0, 15.0), (0, 9.0, 15.0),
-        (3, -1.0, -10.0), (3, 1.5, 12.5), (3, 4.0, 25.0),
-        (2, 1.5, 10.0), (2, 1.0, 10.0), (4, 1.5, 15.0), (4, 0.1, 10.0), (4, 9.0, 15.0),
-    ],
+LOOKED_UP = (  # mode, x, y of the points (0, 0), (1, 10), (2, 15), worked by hand
+    (0, -1.0, 0.0), (0, 0.5, 5.0), (0, 1.5, 12.5), (0, 2.0, 15.0), (0, 9.0, 15.0),
+    (3, -1.0, -10.0), (3, 1.5, 12.5), (3, 4.0, 25.0),
+    (2, 1.5, 10.0), (2, 1.0, 10.0), (4, 1.5, 15.0), (4, 0.1, 10.0), (4, 9.0, 15.0),
 )  # fmt: skip
-def test_vector_lookup_reads_a_vector_as_points(tmp_path: Path, mode: int, x: float, expected: float, engine: str) -> None:
-    text = f"Where: one, two, three ~~|\nys[Where] = 0, 10, 15 ~~|\ny = VECTOR LOOKUP(ys[one], {x}, 0, 2, {mode}) ~~|\n"
-    assert vensim(tmp_path, text, engine)["y"] == pytest.approx(np.full(17, expected))
+
+
+@pytest.mark.parametrize("engine", ["python", "numba"])
+def test_vector_lookup_reads_a_vector_as_points(tmp_path: Path, engine: str) -> None:
+    calls = (f"y{at} = VECTOR LOOKUP(ys[one], {x}, 0, 2, {mode}) ~~|\n" for at, (mode, x, _) in enumerate(LOOKED_UP))
+    found = vensim(tmp_path, "Where: one, two, three ~~|\nys[Where] = 0, 10, 15 ~~|\n" + "".join(calls), engine)
+    for at, (mode, x, expected) in enumerate(LOOKED_UP):
+        assert found[f"y{at}"] == pytest.approx(np.full(17, expected)), (mode, x)
 
 
 def test_vector_lookup_of_another_mode_is_refused(tmp_path: Path) -> None:

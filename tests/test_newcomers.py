@@ -221,6 +221,7 @@ def indent(code: str) -> str:
     return "".join(f"    {line}\n" for line in code.splitlines())
 
 
+@pytest.mark.slow
 def test_a_new_model_is_a_folder_and_an_experiment(tmp_path: Path) -> None:
     """models/NAME with its four files and a file in experiments/, and nothing else; each left out fails by the name."""
     folder = copy_of_the_project(tmp_path)

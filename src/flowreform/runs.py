@@ -83,8 +83,8 @@ def run(
     (scenario, draw) marks runs that turned infinite or NaN, with the variable and time where that began. `noise_seed` goes over
     the experiment's own; scenarios share what random functions draw. Raises ModelError or ExperimentError with every fault::
 
-        ds = fr.run("care_shift_build_or_close_first")
-        fr.kpis(ds, "care_shift_build_or_close_first")["unmet_need"].median("draw")
+        ds = fr.run("va_beds_to_community")
+        fr.kpis(ds, "va_beds_to_community")["unmet_need"].median("draw")
     """
     import numpy as np
 

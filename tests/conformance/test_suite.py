@@ -125,8 +125,8 @@ def assert_bit_equal(path: Path) -> None:
 @pytest.mark.requires("conformance")
 def test_the_compiled_engine_gives_the_same_bits_for_every_construct() -> None:
     started = time.perf_counter()
-    for path in sample((path for path in FILES if outcome(path).status == "matches"), 24):
-        if time.perf_counter() - started > 60.0:
+    for path in sample((path for path in FILES if outcome(path).status == "matches"), 8):
+        if time.perf_counter() - started > 20.0:
             break  # a slow machine compiles what it can; the rest is in the slow test
         assert_bit_equal(path)
 

@@ -114,12 +114,12 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return book
 
 
+QUICKEST = ("care_shift", "mental_health_shift", "reform_levers")
+
+
 @pytest.mark.parametrize(
     "model",
-    [
-        pytest.param(model, marks=pytest.mark.slow if model in ("stroke_centralisation", "va_transformation") else ())
-        for model in CASES
-    ],
+    [pytest.param(model, marks=() if model in QUICKEST else pytest.mark.slow) for model in CASES],
 )
 def test_ironcalc_agrees_with_the_engine(model: str, books: Callable[[str], Path]) -> None:
     experiment, scenario, changes = case_of(model)
@@ -144,6 +144,7 @@ def test_ironcalc_agrees_with_the_engine(model: str, books: Callable[[str], Path
     assert sheet.value("Checks", "C5") == "OK"
 
 
+@pytest.mark.slow
 def test_the_selector_alone_moves_the_sheet(books: Callable[[str], Path]) -> None:
     experiment, _, _ = case_of("care_shift")
     answers = engine(
@@ -193,10 +194,8 @@ def in_soffice(model: str, folder: Path) -> None:
     cleaned(folder)
 
 
-QUICKEST = "mental_health_shift"
-
-
+@pytest.mark.slow
 @pytest.mark.requires("soffice")
-@pytest.mark.parametrize("model", [pytest.param(name, marks=() if name == QUICKEST else pytest.mark.slow) for name in CASES])
+@pytest.mark.parametrize("model", CASES)
 def test_libreoffice_agrees_with_the_engine_over_the_whole_horizon(model: str, tmp_path: Path) -> None:
     in_soffice(model, tmp_path)

@@ -128,12 +128,13 @@ class CompiledKernel:
         written straight to where they belong, a few far apart at every step, they take twice as long."""
         p, w = self.plan, self.workspace()
         runs: int = min(LANES, inputs.shape[1] - first)
+        kept = w.room(runs)
         own = slice(first, first + runs)
         w.lanes[:, :runs] = inputs[: len(p.where), own]
         w.lanes[:, runs:] = inputs[: len(p.where), own.stop - 1 : own.stop]
         w.take_noise(p, inputs[len(p.where) :, own])
-        self.run(w.state, w.lanes, *self.head, w.kept, 0, *self.tail, drive, w.history)
-        out[:, :, own] = w.kept[:, :, :runs]
+        self.run(w.state, w.lanes, *self.head, kept, 0, *self.tail, drive, w.history)
+        out[:, :, own] = kept[:, :, :runs]
         state = w.state.reshape(-1, WIDTH)
         alarm[own] = state[p.text.alarm, :runs]
         strays[:, own] = state[p.text.counters : p.text.counters + len(p.P), :runs]
@@ -149,7 +150,15 @@ class _Workspace:
         self.state = zeros(plan.text.slots * WIDTH)
         self.lanes = zeros(len(plan.where), LANES)
         self.history = zeros(max(1, len(remembered) + len(noises)), steps, LANES)
-        self.kept = zeros(len(plan.saved), len(plan.times), LANES)
+        self.kept = zeros(len(plan.saved), len(plan.times), 0)
+
+    def room(self, runs: int) -> np.ndarray:
+        """Where the kept values of `runs` runs go [slot, time, run]. One run of a large model with every variable kept is a few
+        megabytes; the same for a whole block is more than a gigabyte, which is slow to come by."""
+        slots, times, had = self.kept.shape
+        if had < runs:
+            self.kept = zeros(slots, times, runs)
+        return self.kept
 
     def take_noise(self, plan: Plan, rows: np.ndarray) -> None:
         """Series of random numbers, one after another in the rows after the inputs: put behind the histories."""

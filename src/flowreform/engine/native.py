@@ -17,9 +17,8 @@ from numba.extending import intrinsic
 
 from flowreform import arithmetic, quantiles
 from flowreform.engine import helpers
-from flowreform.engine.expressions import LANES
 from flowreform.engine.kept import Kept
-from flowreform.engine.straight import DOUBLE, INT, Helpers, cgutils, decorator
+from flowreform.engine.straight import DOUBLE, Helpers, cgutils, decorator
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -37,13 +36,14 @@ def part(function: Callable[..., Any]) -> Any:
 
 @intrinsic
 def row(typing: Any, out: Any, i: Any, m: Any, column: Any, s: Any, cell: Any) -> Any:
-    """The values of a cell in all runs of a block, written into `out[i, m, column:]`."""
+    """The values of a cell in the runs of a block that `out` has room for, written into `out[i, m, column:]`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         arrays = [cgutils.create_struct_proxy(signature.args[k])(context, builder, value=args[k]) for k in (0, 4)]
         target = cgutils.get_item_pointer(context, builder, signature.args[0], arrays[0], args[1:4], wraparound=False)
         source = builder.gep(arrays[1].data, [args[5]], source_etype=DOUBLE)
-        cgutils.raw_memcpy(builder, target, source, INT(LANES), 8)
+        runs = builder.extract_value(arrays[0].shape, 2)
+        cgutils.raw_memcpy(builder, target, source, runs, 8)
         return context.get_dummy_value()
 
     integer = types.int64
