@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from pathlib import Path
@@ -390,3 +391,10 @@ def test_an_element_with_its_dimension_is_its_number_and_a_star_names_the_axis(t
         tmp_path, beds + '<aux name="n"><eqn>Ward.b</eqn></aux><aux name="m"><eqn>RANK(beds[*], 1)</eqn></aux>', XMILE_WARDS
     )
     assert (found["n"][0], found["m"][0]) == (2.0, 2.0)
+
+
+@pytest.mark.parametrize("order", ["-1e309", "1e5000"])
+def test_a_delay_of_an_endless_order_is_a_finding_and_no_traceback(tmp_path: Path, order: str) -> None:
+    text = f"x = 1 ~~|\ny = DELAY N(x, 2, 1, {order}) ~~|\n"
+    with contextlib.suppress(fr.FlowreformError):  # anything else escapes and fails
+        vensim(tmp_path, text, "python")

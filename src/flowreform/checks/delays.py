@@ -54,7 +54,7 @@ def _of_call(model: Model, line: Line, call: Call, known: Mapping[str, float]) -
             stages = float(row.stages)
         else:
             order = value(call.args[2], known) if len(call.args) > 2 else None
-            stages = max(1.0, round(order)) if order is not None and order < 1e6 else 1.0
+            stages = max(1.0, round(order)) if order is not None and abs(order) < 1e6 else 1.0
         what = f"{shown} of {time:g}" if stages == 1 else f"one of the {stages:g} stages of {shown} of {time:g}"
         yield from _against(model, line, what, time / stages, call.column, fitted=row.name == "delay_n" and time >= dt)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -42,7 +43,9 @@ def _settled(part: Expr, inside: tuple[Expr, ...], numbers: Mapping[str, float])
     if isinstance(part, Call) and part.function == "delay_n":
         time, order = (_value(side, numbers) for side in inside[1:3])
         step = numbers.get("time_step")
-        if None not in (time, order, step) and time / max(1.0, round(order)) >= step * (1.0 - 1e-6):  # type: ignore[operator, arg-type]
+        if time is None or order is None or step is None or not math.isfinite(order):
+            return rebuilt(part, inside)
+        if time / max(1.0, round(order)) >= step * (1.0 - 1e-6):
             return Call("delayn", inside, part.column)
     return rebuilt(part, inside)
 
