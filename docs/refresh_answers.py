@@ -156,6 +156,8 @@ def picture(cost: Mapping[str, Floats], labels: Mapping[str, str], told: str, cu
     axes.axvline(0, color="#999999", linewidth=0.8)
     axes.set_yticks(range(len(names)), [labels[name] for name in reversed(names)], fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.margins(x=0.06)  # the last figure of the axis stays inside the picture
     figure.suptitle(f"Net present cost less that of “{labels[told]}”", x=0.01, ha="left", fontsize=10, weight="bold")
     axes.set_xlabel(f"{currency} million; dot: median, line: 8 in 10 draws", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)

@@ -156,7 +156,7 @@ def test_with_changes_what_it_names_and_nothing_else(pace: fr.Experiment) -> Non
         pace.with_(scenario="slow")
 
 
-@pytest.mark.parametrize("name", ["va_beds_to_community", "care_shift_local_template", "canterbury_earthquake"])
+@pytest.mark.parametrize("name", ["va_beds_to_community", "care_shift_local_template", "canterbury_earthquake", "stroke_london"])
 def test_an_experiment_written_back_is_the_same_experiment(name: str, tmp_path: Path) -> None:
     wanted = fr.read_experiment(name)
     text = wanted.to_toml(tmp_path / "again.toml")
@@ -164,6 +164,8 @@ def test_an_experiment_written_back_is_the_same_experiment(name: str, tmp_path: 
     again = fr.read_experiment(tmp_path / "again.toml")
     differ = {item.name for item in dataclasses.fields(again) if getattr(wanted, item.name) != getattr(again, item.name)}
     assert differ <= {"name", "path", "sha256", "origins", "findings"}
+    if wanted.ensemble is not None:  # and other draws are other draws
+        assert wanted.ensemble != dataclasses.replace(wanted.ensemble, values=wanted.ensemble.values + 1.0)
 
 
 def test_the_hash_of_an_experiment_is_that_of_its_file(tmp_path: Path) -> None:

@@ -53,6 +53,15 @@ class Ensemble:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ensemble):
+            return NotImplemented
+        alike = self.digest == other.digest and np.array_equal(self.likelihood, other.likelihood)
+        return alike and dict(self.about) == dict(other.about) and self.current == other.current
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     def __repr__(self) -> str:
         return f"<Ensemble: {len(self):,} draws of {len(self.names)} parameters>"
 

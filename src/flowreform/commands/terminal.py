@@ -72,10 +72,10 @@ def outcome(work: Callable[[], int]) -> int:
         complain(fault.findings)
         return fault.exit_code
     except KeyboardInterrupt:
-        say("interrupted: nothing was written; run the same command again")
+        say("interrupted: no result was written; run the same command again")
         return INTERRUPTED
     except _Terminated:
-        say("terminated: nothing was written; run the same command again")
+        say("terminated: no result was written; run the same command again")
         return TERMINATED
     except BrokenPipeError:
         _silence()  # whoever read our output has enough
