@@ -29,6 +29,8 @@ from flowreform.sweeps.layout import layout_of
 
 SMALL, LARGE = 1_000, 4_000
 """Draws, each with every scenario of the experiment."""
+SMOKE = (64, 256)
+"""The same where nothing is timed, only tried."""
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +104,10 @@ def test_sweep(
         )
         return wall, processor, timed.take()
 
-    runs = (LARGE - SMALL) * len(experiment.scenarios)
+    few, many = SMOKE if benchmark.disabled else (SMALL, LARGE)
+    runs = (many - few) * len(experiment.scenarios)
     swept(64)
-    small, large = swept(SMALL), swept(LARGE)
+    small, large = swept(few), swept(many)
     wall, processor, kernel = (after - before for after, before in zip(large, small, strict=True))
     alone = seconds(lambda: bare(runs // 4, workers))
     benchmark.extra_info |= {
