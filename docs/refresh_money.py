@@ -47,7 +47,8 @@ STORIES = {
         "close_first",
         (
             ("stay_reduction_at_full_capability", 0.0, 0.08),
-            ("admissions_avoided_per_episode", 0.1, 1.0),
+            ("admissions_avoided_per_episode", 0.0, 1.0),
+            ("added_places_filled_against_plan", 0.68, 1.23),
             ("staff_follow_work", 0.0, 1.0),
             ("cost_of_last_days", 0.2, 0.9),
         ),

@@ -39,8 +39,9 @@ def check_laws(
         if "never negative" in only:
             yield from rules.never_negative(model, laws, found)
         if "last digits" in only:
-            moved = courses(model, nudged(model, runs, rules.NUDGE), save, save_every=monthly, engine=engine)
-            yield from rules.last_digits(model, found, moved)
+            for by in (rules.NUDGE, -rules.NUDGE):
+                moved = courses(model, nudged(model, runs, by), save, save_every=monthly, engine=engine)
+                yield from rules.last_digits(model, found, moved)
     plain = [(f"draw {at}", settings) for at, settings in enumerate(drawn(case, draws, seed))]
     few = [*standing(case), *plain[: max(2, draws // 4)]]
     if "steady" in only and laws.steady is not None:

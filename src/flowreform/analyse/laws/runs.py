@@ -73,7 +73,9 @@ def columns(model: Model, runs: Sequence[Settings]) -> dict[str, Floats]:
 
 
 def nudged(model: Model, runs: Sequence[tuple[str, Settings]], by: float) -> list[tuple[str, Settings]]:
-    """The same runs with every parameter of the model moved by the share `by` of itself, up and down in turn."""
+    """The same runs with every parameter of the model moved by the share `by` of itself, up and down in turn.
+
+    With -`by` each goes the other way: what matters in one direction alone is found in one of the two."""
     own_values = {element: own(model, element) for name in model.parameters for element in elements(model, name)}
     given = columns(model, [settings for _, settings in runs])
     moved: list[tuple[str, Settings]] = []
