@@ -67,7 +67,9 @@ LONG = (
     "plan care_shift_plan --quick --json",
     "loops care_shift open_staffed_beds --scenario build_first",
     "loops mental_health_shift site_beds",
+    "report my_system.xlsx -o my_system.html",
     "report va_beds_to_community -o report.html",
+    "run my_system.xlsx -o out/mine",
     "start an_ordinary_system",
     "new my_",
     "schema",
@@ -208,10 +210,11 @@ def earlier_than(line: str) -> list[str]:
         "out/care": "flowreform sweep ward/pace.toml --draws 64 -o out/care",
         "plan.xlsx": "flowreform export ward/pace.toml -o plan.xlsx",
         "out/results.nc": "flowreform run ward/pace.toml -o out",
+        "my_system.xlsx": "flowreform new my_system.xlsx --model care_shift",
         "mine.toml": "flowreform experiments va_beds_to_community --write mine.toml",
     }
     wanted = [name for name in needs if re.search(rf"[ /\"]{re.escape(name)}(?![\w-])", line) and not (made and made[1] == name)]
-    if "--template" in line or "--write mine.toml" in line:
+    if "--template" in line or "--write mine.toml" in line or line.startswith("flowreform new "):
         return []
     return [needs[name] for name in wanted if not Path(name).exists()]
 
