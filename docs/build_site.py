@@ -34,8 +34,8 @@ DOCS = ROOT / "docs"
 
 START = ("index.md", "background.md")
 GUIDES = (
-    "how_to_plan_your_system.md", "reports.md", "workbook.md", "exports.md", "templates.md", "how_to_sweep.md",
-    "how_to_sensitivity.md", "how_to_condition.md", "how_to_plan.md", "diagrams.md", "python.md",
+    "how_to_plan_your_system.md", "how_to_your_model.md", "reports.md", "workbook.md", "exports.md", "templates.md",
+    "how_to_sweep.md", "how_to_sensitivity.md", "how_to_condition.md", "how_to_plan.md", "diagrams.md", "python.md",
 )  # fmt: skip
 EVIDENCE = ("care_shift_answers.md", "assurance.md", "witnesses.md", "functions.md")
 """Pages of docs by where they stand in the site; a page in none of these is a fault."""

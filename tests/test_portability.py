@@ -65,6 +65,16 @@ def test_a_model_of_stocks_and_flows_alone_is_in_no_row() -> None:
     assert portability(plain) == ()
 
 
+def test_where_no_row_applies_the_command_line_says_so_and_shows_no_table(tmp_path: Path) -> None:
+    plain = model([stock("s", "10", outflows=("f",)), flow("f", "s / k"), parameter("k", 4.0)])
+    path = tmp_path / "plain.xmile"
+    fr.write_model(plain, path)
+    shown = CliRunner().invoke(app, ["check", str(path), "--portable"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert "Everything in it means the same in Stella, Vensim, PySD and simlin" in shown.output
+    assert "construct" not in shown.output
+
+
 def test_the_command_line_shows_the_rows_and_where(tmp_path: Path) -> None:
     row = next(row for row in TABLE if row.what == "non-negative stock")
     path = str(written(row, tmp_path).path)

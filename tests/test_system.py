@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import flowreform as fr
 from flowreform.case import Case
+from flowreform.cli import app
 from flowreform.experiment.experiment import KEYS, build_experiment
 from flowreform.experiment.form_file import document_at
 from flowreform.experiment.quantities import date_in, quantity
@@ -284,7 +286,17 @@ def test_summary_begins_with_the_start(ours: fr.Experiment) -> None:
     text = summary_text(fr.kpis(fr.run(ours.with_(draws=1)), ours), ours, (), {})
     assert text.index("## The start of Ours") < text.index("## Scenarios")
     assert "1,450 beds" in text
-    assert "Everything closes." in text
+    assert "All counts agree with one another." in text
+    assert "Everything closes" not in text  # to a planner, beds close
+
+
+@pytest.mark.parametrize(("model", "then"), [("care_shift", "start"), ("va_transformation", "run")])
+def test_a_new_file_names_a_command_that_takes_it(tmp_path: Path, model: str, then: str) -> None:
+    path = tmp_path / "mine.toml"
+    shown = CliRunner().invoke(app, ["new", str(path), "--model", model], env={"COLUMNS": "400"})
+    assert shown.exit_code == 0
+    assert f"`flowreform {then} {path}" in shown.output
+    assert (fr.read_experiment(path).unfilled[1].form is not None) is (then == "start")
 
 
 # --- the form in a spreadsheet -------------------------------------------------------------------------------------------

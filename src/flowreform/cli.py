@@ -502,9 +502,9 @@ def start(
 ) -> int | None:
     """The solved start of a system beside what was counted, before anything is run.
 
-    Beds over discharges is the stay, delayed over discharges the wait: what does not close is named, with what to change. Stay
-    and delays stand beside the median and the best quarter of real systems; then the ten inputs that move the answer most, each
-    over its range alone.
+    Beds over discharges is the stay, delayed over discharges the wait: where two counts do not agree, it says by how much and
+    what to change. Stay and delays are shown beside the median and the best quarter of real systems; then the ten inputs that
+    move the answer most, each over its range alone.
     """
     from flowreform.commands.start import start
 

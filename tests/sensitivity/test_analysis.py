@@ -182,6 +182,8 @@ def test_bad_input_is_one_line(experiment: Experiment, options: dict[str, Any], 
 def test_nothing_that_varies_and_steps_without_slope_are_refused(experiment: Experiment) -> None:
     with pytest.raises(ExperimentError, match="has no uncertainties, so nothing varies"):
         sensitivity(dataclasses.replace(experiment, uncertainties={}))
+    with pytest.raises(ExperimentError, match=r"`flowreform new FILE.toml --model MODEL` begins one"):
+        sensitivity(dataclasses.replace(experiment, uncertainties={}, case=None))  # "all" of none is none
     steps = {"share_in_use": uncertain("discrete", values=[0.8, 0.9], weights=[1, 1])}
     with pytest.raises(ExperimentError, match="a discrete input has none"):
         sensitivity(dataclasses.replace(experiment, uncertainties=steps), "dgsm")

@@ -1,4 +1,4 @@
-"""The start of a system before anything is run: what its numbers come to, what does not close, and which inputs matter most.
+"""The start of a system before anything is run: what its numbers come to, what does not add up, and which inputs matter most.
 
 What a system counts is held; stays, waits and referrals are solved from it. Here both stand side by side, with the identities
 that the model's `start.csv` names, the same of the national system, and the median and best quarter of real systems where they
@@ -29,9 +29,9 @@ AGREES = 0.005
 
 @dataclass(frozen=True)
 class StartLine:
-    """An identity: what the start comes to here and in the national system, what was counted, and whether it closes.
+    """An identity: what the start comes to here and in the national system, what was counted, and whether they agree.
 
-    `off` is what is missing or too much, in the identity's unit: 0 where it closes."""
+    `off` is what is missing or too much, in the identity's unit: 0 where they agree."""
 
     identity: Identity
     value: float
@@ -46,7 +46,7 @@ class StartLine:
 
     @property
     def said(self) -> str:
-        """What does not close, by how much, and what to change; "" where it closes."""
+        """What does not add up, by how much, and what to change; "" where it does."""
         unit = self.identity.unit
         if self.closes:
             return ""
@@ -91,11 +91,11 @@ class SystemStart(Manual):
 
     @property
     def open(self) -> tuple[StartLine, ...]:
-        """The identities that do not close."""
+        """The identities that do not add up."""
         return tuple(line for line in self.lines if not line.closes)
 
     def manual(self) -> Iterator[Shown]:
-        """The entries and blanks, the identities, what does not close, and the inputs that matter most."""
+        """The entries and blanks, the identities, what does not add up, and the inputs that matter most."""
         yield f"{self.title}: the start, before anything is run"
         if self.system:
             yield columns("Counted", ("field", "", "entered", "note"), self.entered())
@@ -104,9 +104,9 @@ class SystemStart(Manual):
             missing = [(name, item.field.label, shown(item.value, item.field.unit), item.how) for name, item in shown_first]
             yield columns("Left blank", ("field", "", "taken", "from"), missing, right=(2,))
         yield columns("What it comes to", HEADS, self.rows(), right=(1, 2, 3, 4, 5))
-        yield from (f"Does not close. {line.said}" for line in self.open)
+        yield from (f"{OPEN} {line.said}" for line in self.open)
         if not self.open:
-            yield "Everything closes."
+            yield ALL_AGREE
         if self.movers:
             yield columns(f"Moves the answer most: {self.answer}", MOVED, self.moved(), right=(1, 2, 3, 4))
 
@@ -124,7 +124,7 @@ class SystemStart(Manual):
             texts = ["" if value is None or value != value else shown(value, item.unit) for value in cells]
             low, high = item.low, item.high
             unusual = (low is not None and line.value < low) or (high is not None and line.value > high)
-            note = "does not close" if not line.closes else "unusual" if unusual else ""
+            note = "does not add up" if not line.closes else "unusual" if unusual else ""
             found.append((item.label, *texts, note))
         return found
 
@@ -153,6 +153,9 @@ class SystemStart(Manual):
         }  # fmt: skip
 
 
+OPEN = "Does not add up."
+ALL_AGREE = "All counts agree with one another."
+"""Said without the word "close", which a planner reads as beds."""
 HEADS = ("", "here", "counted", "national", "median of systems", "best quarter", "")
 MOVED = ("input", "low", "high", "answer at low", "at high")
 

@@ -126,7 +126,7 @@ class Identity:
     """A row of `start.csv`: what the solved start comes to, in a unit of the form, and what it must agree with.
 
     `expression` is over variables of the model and fields that are only compared; `entered` a field that counts the same;
-    outside `at_least` to `at_most` the start does not close, and `change` says what to look at."""
+    outside `at_least` to `at_most` the start does not add up, and `change` says what to look at."""
 
     label: str
     expression: Product

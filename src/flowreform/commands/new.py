@@ -35,7 +35,10 @@ def new(output: Path, model: str, source: str, *, as_json: bool) -> int:
     if as_json:
         print_json({"file": output.name, "model": experiment.model.name, "scenarios": list(experiment.scenarios)})
     else:
-        say(f"wrote {output}: `flowreform start {output}` says what its numbers come to")
+        _, case = experiment.unfilled
+        counts = case is not None and case.form is not None
+        then = "start {} --quick` shows what its numbers come to" if counts else "run {} -o out` runs it"
+        say(f"wrote {output}: `flowreform {then.format(output)}")
     return DONE
 
 

@@ -47,9 +47,11 @@ def portable_to(name: str, *, as_json: bool) -> int:
         row, more = use.construct, len(use.variables) - 1
         where = use.variables[0] + (f" and {more} more" if more else "")
         rows.append([row.what, where, *(str(getattr(row, tool)) for tool in TOOLS), row.note])
-    show(table("", ("construct", "where", "Stella", "Vensim", "PySD", "simlin", "what to do"), rows))
+    if rows:
+        show(table("", ("construct", "where", "Stella", "Vensim", "PySD", "simlin", "what to do"), rows))
     show(*(f"{tool}: {reason}" for tool, reason in opened.items() if reason))
-    say("what stands in no row is read by all four alike; every row is shown by a small model in tests/test_portability.py")
+    what = "Everything else in it" if rows else "Everything in it"
+    say(f"{what} means the same in Stella, Vensim, PySD and simlin (each difference: tests/test_portability.py)")
     return DONE
 
 

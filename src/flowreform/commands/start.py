@@ -1,4 +1,4 @@
-"""`start`: what a system's numbers come to before anything is run, what does not close, and which inputs matter most."""
+"""`start`: what a system's numbers come to before anything is run, what does not add up, and which inputs matter most."""
 
 from __future__ import annotations
 

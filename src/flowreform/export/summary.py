@@ -78,7 +78,7 @@ def warning_lines(findings: Iterable[object]) -> tuple[str, ...]:
 
 def _start(experiment: Experiment) -> str:
     """The start of the system that was entered, beside what was counted: what a reader must believe before the rest."""
-    from flowreform.analyse.start import HEADS, start
+    from flowreform.analyse.start import ALL_AGREE, HEADS, OPEN, start
 
     found = start(experiment, movers=False)
     system = found.system
@@ -89,8 +89,8 @@ def _start(experiment: Experiment) -> str:
     text += markdown(["counted", "entered", "source", "note"], rows, right=False) + "\n"
     text += f"{len(system.blanks)} fields are left blank and take the national value, put to the size of the system.\n\n"
     text += markdown(["what it comes to", *HEADS[1:-1], "note"], [list(row) for row in found.rows()]) + "\n"
-    return text + "".join(f"- Does not close. {cell(line.said)}\n" for line in found.open) + (
-        "" if found.open else "Everything closes.\n")  # fmt: skip
+    return text + "".join(f"- {OPEN} {cell(line.said)}\n" for line in found.open) + (
+        "" if found.open else f"{ALL_AGREE}\n")  # fmt: skip
 
 
 def _size(experiment: Experiment) -> str:

@@ -38,7 +38,10 @@ def parameters_of(experiment: Experiment, wanted: Sequence[str] | None, faults: 
     known = list(experiment.uncertainties)
     if not known:
         reason = "the experiment has no uncertainties, so nothing varies"
+        of_model = experiment.case is not None and bool(experiment.case.uncertainties)
         repair = 'write uncertainties = "all" under [experiment], or add [uncertainties.NAME]'
+        if not of_model:  # "all" would be none
+            repair = "add [uncertainties.NAME] to an experiment file: `flowreform new FILE.toml --model MODEL` begins one"
         faults.append(error("no-parameters", reason, repair, file=str(experiment.path or experiment.model.file)))
         return []
     if wanted is None:
