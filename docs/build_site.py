@@ -40,6 +40,7 @@ GUIDES = (
 EVIDENCE = ("care_shift_answers.md", "assurance.md", "witnesses.md", "functions.md")
 """Pages of docs by where they stand in the site; a page in none of these is a fault."""
 NOTEBOOK = "first_steps.ipynb"
+OUTSIDE = r'<script src="https://unpkg\.com/iframe-worker/shim"[^>]*></script>'
 GALLERY = (
     "va_beds_to_community", "canterbury_earthquake", "mental_health_double_running", "stroke_northumbria",
     "care_shift_build_or_close_first",
@@ -328,6 +329,17 @@ def build(out: Path, nav: Nav) -> None:
     done = subprocess.run([tool, "build", "--clean", "--strict", "-f", "mkdocs.yml"], cwd=out, check=False)
     if done.returncode:
         sys.exit("docs/build_site.py: the site could not be built, or a link leads nowhere (above)")
+    nothing_from_outside(out / "site")
+
+
+def nothing_from_outside(site: Path) -> None:
+    """The script that zensical loads from a server, so that search works from disk, is one of our own in the page."""
+    own = f"<script>\n{(DOCS / 'search_from_disk.js').read_text(encoding='utf-8')}</script>"
+    for page in site.rglob("*.html"):
+        text = re.sub(OUTSIDE, lambda _: own, page.read_text(encoding="utf-8"))
+        if found := re.search(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:)?//[^"]+"', text):
+            sys.exit(f"docs/build_site.py: {page.relative_to(site)} loads {found.group(0)}: nothing may come from outside")
+        page.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

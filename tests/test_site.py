@@ -52,3 +52,17 @@ def test_the_example_of_a_docstring_is_code(site: ModuleType) -> None:
 def test_the_notebook_is_kept_without_results() -> None:
     cells = json.loads((ROOT / "docs" / "first_steps.ipynb").read_text(encoding="utf-8"))["cells"]
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+
+
+def test_a_site_that_loads_something_from_outside_is_refused(site: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    page.write_text(
+        '<p><a href="https://example.org">a link</a></p><script src="https://unpkg.com/iframe-worker/shim" type="x"></script>'
+    )
+    site.nothing_from_outside(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert "unpkg" not in text
+    assert "window.Worker" in text
+    page.write_text('<script src="https://example.org/x.js"></script>')
+    with pytest.raises(SystemExit, match="nothing may come from outside"):
+        site.nothing_from_outside(tmp_path)
