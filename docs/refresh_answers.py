@@ -101,20 +101,20 @@ def sentences(cost: Mapping[str, Floats], labels: Mapping[str, str], inputs: Map
     middle, low, high = (float(np.quantile(gain, share)) for share in (0.5, 0.1, 0.9))
     if middle > 0:
         text = (
-            f"{labels[best]} costs least, waiting and harm valued: by {middle:,.0f} million ({low:,.0f} to {high:,.0f}) against "
-            f"the next, {_lower(labels[second])}, in {_share(gain > 0)} of draws (of all: {_share(least == best)}). "
+            f"“{labels[best]}” costs least, waiting and harm valued: {middle:,.0f} million ({low:,.0f} to {high:,.0f}) less than "
+            f"the next, “{_lower(labels[second])}”, in {_share(gain > 0)} of draws (least of all in {_share(least == best)}). "
         )
     else:  # medians of two costs are in one order, most of their differences in the other
         text = (
-            f"Nothing clearly costs least, waiting and harm valued: {_lower(labels[best])} has the lowest median, but costs less "
-            f"than {_lower(labels[second])} in {_share(gain > 0)} of draws only ({low:,.0f} to {high:,.0f} million less). "
+            f"Nothing clearly costs least, waiting and harm valued: “{_lower(labels[best])}” has the lowest median, but costs "
+            f"less than “{_lower(labels[second])}” in {_share(gain > 0)} of draws only ({low:,.0f} to {high:,.0f} million less). "
         )
     name, cut, below, above = splitting(gain > 0, inputs)
     if not name or abs(below - above) < LEAST:
         return text + "No single input changes that order."
     return text + (
-        f"What would change it most is {name.replace('_', ' ')}: under {cut:.3g} that order holds in {100 * below:.0f} per "
-        f"cent, above in {100 * above:.0f}."
+        f"What would change it most is {name.replace('_', ' ')}: below {cut:.3g} that order holds in {100 * below:.0f} %, "
+        f"above in {100 * above:.0f} %."
     )
 
 
@@ -165,7 +165,7 @@ def picture(cost: Mapping[str, Floats], labels: Mapping[str, str], told: str, cu
 
 
 def _share(holds: NDArray[np.bool_]) -> str:
-    return f"{100 * float(np.mean(holds)):.0f} per cent"
+    return f"{100 * float(np.mean(holds)):.0f} %"
 
 
 def _lower(label: str) -> str:

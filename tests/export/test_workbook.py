@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
+import re
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from workbooks import Series, Sheet, by_soffice, cleaned, engine, input_cells, p
 
 LIMIT = 1e-9
 MOST = 900_000
+NESTED = 64
+"""Excel's limit on functions inside each other."""
 
 # For each model: its experiment, an end 24 months on, the scenario chosen in the sheet, and inputs changed in the sheet.
 CASES: dict[str, tuple[str, float, str, Mapping[str, float]]] = {
@@ -170,12 +175,43 @@ def test_the_selector_alone_moves_the_sheet(books: Callable[[str], Path]) -> Non
 # --- LibreOffice, at the full horizon ----------------------------------------------------------------------------------
 
 
+def functions_nested(path: Path) -> int:
+    """The most functions inside each other in the first rows of any sheet; every row of the engine has the same formulas."""
+    deepest = 0
+    with zipfile.ZipFile(path) as book:
+        for name in book.namelist():
+            if name.startswith("xl/worksheets/sheet"):
+                with book.open(name) as sheet:
+                    text = sheet.read(4_000_000).decode(errors="ignore")
+                for formula in set(re.findall("<f[^>]*>([^<]*)</f>", text)):
+                    deepest = max(deepest, nested(re.sub('"[^"]*"', "", html.unescape(formula))))
+    return deepest
+
+
+def nested(formula: str) -> int:
+    """How many functions of a formula, without its texts, stand inside each other at most."""
+    deepest, opened = 0, [0]
+    for before, bracket in re.findall(r"([A-Z0-9.]?)([()])", formula):
+        if bracket == "(":
+            opened.append(opened[-1] + bool(before))
+            deepest = max(deepest, opened[-1])
+        else:
+            opened.pop()
+    return deepest
+
+
+def test_brackets_of_functions_are_counted_and_others_are_not() -> None:
+    assert nested("A1+(B2*(3-C4))") == 0
+    assert nested("MAX(0,(A1+MIN(B2,IF(C3>0,(1),LOG10(2)))))+SUM(A1:A2)") == 4
+
+
 def in_soffice(model: str, folder: Path) -> None:
     """Recalculated by LibreOffice at the full horizon: at base inputs, and with the selector and inputs changed in the file."""
     experiment, scenario, changes = case_of(model, whole=True)
     path = folder / "plan.xlsx"
     written = fr.to_xlsx(experiment, path, draws=False)
     assert written.formulas < MOST
+    assert 1 < functions_nested(path) <= NESTED
     at_base = by_soffice(path, folder)
     asked = [*((name, {}) for name in experiment.scenarios), (scenario, changes)]
     *answers, after = engine(experiment, asked, at_base)

@@ -198,8 +198,8 @@ def _with_arguments(program: Program) -> Program:
 
 LARGEST = 220
 """Parts of one formula after folding: well under Excel's 8,192 characters."""
-DEEPEST = 40
-"""Levels of one formula after folding: Excel's limit is 64."""
+DEEPEST = 48
+"""Levels of one expression after folding, operators counted: Excel allows 64 levels of functions, which are far fewer."""
 
 Argument = int | None
 """What a graphical function is read at: a slot, or None for the time."""
