@@ -607,7 +607,7 @@ def yearly(values: np.ndarray) -> np.ndarray:
 class Game:
     """Plans of an adversary against business as usual, over the same samples."""
 
-    def __init__(self, model: Model, draws: int = 40, seed: int = 5) -> None:
+    def __init__(self, model: Model, draws: int = 100, seed: int = 5) -> None:
         self.samples = sampled(draws, seed)
         self.batch = Batch(replace(model, specs=replace(model.specs, stop=float(APPRAISED))), WATCHED, 1.0)
         self.levers = {name: base_value(model, name) for name in RANGES}
@@ -680,9 +680,9 @@ def patients_pay_for(model: Model, cost: str) -> float:
     """16. Least lines, or least cash, of the plans that keep both promises in nine runs of ten: need left unmet, against that of
     business as usual, in the runs searched and in fresh ones.
 
-    A tenth of the runs is where a promise in shares of runs says nothing. So there must be many of them, and a plan is judged by
-    runs that the search has not seen: where it falls short there, more is asked of it."""
-    game, fresh = Game(model), Game(model, 200, 99)
+    A tenth of the runs is where a promise in shares of runs says nothing. So there must be many of them (as many as `flowreform
+    plan` takes), and a plan is judged by runs that the search has not seen: where it falls short there, more is asked of it."""
+    game, fresh = Game(model), Game(model, 400, 99)
     costs = {
         "lines": lambda found: sum(found[name][..., HORIZON] for name in COSTS),
         "cash": lambda found: found["present_spend"][..., HORIZON] - game.base["present_spend"][:, HORIZON],
