@@ -74,3 +74,14 @@ def test_a_single_run_has_no_differences(solve: Callable[[Experiment], Dataset],
     text = summary_text(kpis(solve(alone), alone), alone, (), {})
     assert "One run of the model." in text
     assert "Against" not in text
+
+
+def test_a_single_run_without_kpis_is_shown_by_its_stocks(solve: Callable[[Experiment], Dataset], experiment: Experiment) -> None:
+    alone = replace(experiment, draws=1, scenarios=MappingProxyType({"as_planned": experiment.scenarios["as_planned"]}))
+    alone = replace(alone, kpis=MappingProxyType({}))
+    ds = solve(alone)
+    text = summary_text(kpis(ds, alone), alone, (), {}, ds)
+    end = float(ds["open_beds"].isel(scenario=0, draw=0, time=-1))
+    row = next(line for line in text.splitlines() if line.startswith("| open_beds | bed |"))
+    assert "## Results" in text
+    assert row.endswith(f"| {end:.2f} |")

@@ -218,23 +218,10 @@ def _tables(ds: Dataset, kpis: Dataset, experiment: Experiment) -> Iterator[Rend
 
 def _path_table(ds: Dataset, experiment: Experiment) -> RenderableType:
     """The saved stocks of one run (or whatever was saved) at the start, in the middle and at the end."""
-    from flowreform.export.panels import select
-    from flowreform.export.tables import unit_of
-    from flowreform.names import element_names
+    from flowreform.export.tables import course
 
-    times = ds["time"].values
-    places = sorted({0, len(times) // 2, len(times) - 1})
-    calendar = experiment.case.calendar if experiment.case else None
-    heads = [f"time {number(float(times[at]))}" + (f" ({calendar.date(float(times[at]))})" if calendar else "") for at in places]
-    saved = [name for name in experiment.save if name in ds]
-    stocks = [name for name in saved if name in experiment.model.stocks]
-    rows = []
-    for base in stocks or saved:
-        for name in element_names(experiment.model, experiment.model[base]):
-            data = select(ds, name)
-            values = np.asarray(data.values, dtype=np.float64)[0, 0]
-            rows.append([name, unit_of(data), *(number(float(values[at])) for at in places)])
-    return table("", ("stock" if stocks else "variable", "unit", *heads), rows, right=range(2, 2 + len(places)))
+    heads, rows = course(ds, experiment)
+    return table("", heads, rows, right=range(2, len(heads)))
 
 
 def kpi_tables(kpis: Dataset, experiment: Experiment) -> Iterator[RenderableType]:

@@ -24,7 +24,7 @@ def write_folder(folder: Path, ds: Dataset, kpis: Dataset, experiment: Experimen
 
     Raises ExperimentError where the folder cannot be written to; then nothing in it has changed."""
     lines = tuple(warnings)
-    text = summary_text(kpis, experiment, lines, ds.attrs)
+    text = summary_text(kpis, experiment, lines, ds.attrs, ds)
     table = kpis_csv(kpis)
     writers: dict[str, Writer] = {
         "results.nc": lambda path: to_netcdf(ds, path),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from flowreform.errors import Finding
-from flowreform.export.tables import alone, by_kpi, heading, spread
+from flowreform.export.tables import alone, by_kpi, course, heading, spread
 from flowreform.kpi import contrast, summary
 from flowreform.text import cell, markdown, number, short, shown_unit
 
@@ -52,11 +52,16 @@ PROVENANCE = {
 }
 
 
-def summary_text(kpis: Dataset, experiment: Experiment, warnings: Iterable[str], attributes: Mapping[str, object]) -> str:
-    """The whole summary; `attributes` are the provenance of the results."""
+def summary_text(
+    kpis: Dataset, experiment: Experiment, warnings: Iterable[str], attributes: Mapping[str, object], ds: Dataset | None = None
+) -> str:
+    """The whole summary; `attributes` are the provenance of the results. One run `ds` without KPIs is shown by its stocks."""
     parts = [f"# {cell(experiment.title or experiment.name)}\n", f"{cell(experiment.question)}\n" if experiment.question else ""]
     parts += [_start(experiment)] if experiment.system else []
     parts += [_size(experiment), _scenarios(experiment), _results(kpis, experiment)]
+    if ds is not None and experiment.runs == 1 and not kpis.data_vars:
+        heads, rows = course(ds, experiment)
+        parts.append("## Results\n\n" + markdown(heads, rows, right=frozenset(range(2, len(heads)))))
     if len(experiment.scenarios) > 1:
         parts.append(_differences(kpis, experiment))
     parts += [_uncertainties(experiment), _warnings(warnings), _provenance(attributes)]
