@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flowreform.arithmetic import INFINITY, NAN
 from flowreform.batch import Batch
 from flowreform.case.form import Field, Form, Identity
+from flowreform.case.solving import off
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment, Subject, as_experiment
@@ -23,8 +25,6 @@ from flowreform.text import Manual, Shown, columns, number
 
 MOST = 10
 """So many inputs are named."""
-AGREES = 0.005
-"""Two counts of the same thing agree within half a per cent: the digits that people copy."""
 
 
 @dataclass(frozen=True)
@@ -211,13 +211,9 @@ def _lines(experiment: Experiment, form: Form) -> Iterator[StartLine]:
 
 
 def _off(item: Identity, value: float, counted: float | None) -> float:
-    if item.at_least is not None and value < item.at_least:
-        return value - item.at_least
-    if item.at_most is not None and value > item.at_most:
-        return value - item.at_most
-    if counted is not None and abs(value - counted) > AGREES * abs(counted):
-        return value - counted
-    return 0.0
+    least = -INFINITY if item.at_least is None else item.at_least
+    most = INFINITY if item.at_most is None else item.at_most
+    return off(value, NAN if counted is None else counted, least, most)
 
 
 def _movers(experiment: Experiment, form: Form) -> tuple[tuple[Mover, ...], str, str]:

@@ -15,11 +15,12 @@ import io
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
 
+from flowreform.case.solving import counted, product, products_of, tables_of
 from flowreform.case.uncertainty import Status
 from flowreform.errors import Finding, did_you_mean, error, shorten
 from flowreform.files import read_plain
@@ -53,14 +54,9 @@ class Product:
 
     def at(self, values: Mapping[str, float]) -> float:
         """Its number, where parameters have these values; infinite over zero."""
-        found = self.factor
-        for name in self.of:
-            found *= values[name]
-        for name in self.over:
-            if values[name] == 0.0:
-                return float("inf")
-            found /= values[name]
-        return found
+        names = list(dict.fromkeys((*self.of, *self.over)))
+        places = {name: at for at, name in enumerate(names)}
+        return product(products_of([self], places), [values[name] for name in names], 0)
 
 
 @dataclass(frozen=True)
@@ -70,11 +66,6 @@ class BlankRule:
     largest: bool
     own: bool
     parts: tuple[Product, ...]
-
-    def at(self, values: Mapping[str, float], own: float) -> float:
-        """The number, where parameters have these values and the field would have `own`."""
-        numbers = [part.at(values) for part in self.parts] + ([own] if self.own else [])
-        return max(numbers) if self.largest else min(numbers)
 
 
 @dataclass(frozen=True)
@@ -108,17 +99,18 @@ class Field:
         """Whether people write it in per cent."""
         return self.unit.startswith("%")
 
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """The order in which entries are taken: parts before totals, and what needs no other number before what does."""
+        needs = [name for name in (*self.sum.of, *self.sum.over) if name != VALUE]
+        return len(needs), len(self.parameters), self.line
+
     def entered(self, parameters: Mapping[str, float]) -> float | None:
         """What a person would have counted where the model's parameters have these values; None for what is only compared."""
-        if not self.parameters:
-            return None
-        numbers = [parameters[name] for name in self.parameters]
-        total = sum(numbers) / len(numbers) if self.each else sum(numbers)
-        rest = Product(self.sum.factor, *(tuple(n for n in names if n != VALUE) for names in (self.sum.of, self.sum.over)))
-        base = rest.at({**parameters})
-        if VALUE in self.sum.over:
-            return base / total if total else None
-        return total / base if base else None
+        names = [name for name in dict.fromkeys((*self.parameters, *self.sum.of, *self.sum.over)) if name != VALUE]
+        alone = Form({self.name: replace(self, scales_with="", blank=None)})
+        found = counted(tables_of(alone, names), [parameters[name] for name in names], 0)
+        return None if found != found else found
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,14 @@ def _module(made: Plan, source: str, slots: int, first: int, literals: Sequence[
     return "\n\n".join(parts) + "\n"
 
 
+def printed(functions: Sequence[Callable[..., object]]) -> str:
+    """Plain Python functions of numbers as JavaScript; records are read by the names of their fields.
+
+    They may call each other, and are written in the subset that helpers of the engine use. Raises InternalError for the rest."""
+    found = [ast.parse(textwrap.dedent(inspect.getsource(function))).body[0] for function in functions]
+    return "\n\n".join(_function(part) for part in found if isinstance(part, ast.FunctionDef)) + "\n"
+
+
 def _number(value: float) -> str:
     if value != value:
         return "NaN"
@@ -260,8 +268,10 @@ class _Printer:
                 return f"({self.value(test)} ? {self.value(body)} : {self.value(otherwise)})"
             case ast.Subscript(ast.Attribute(ast.Name(name), "shape"), ast.Constant(0)) if self.visible(name):
                 return f"{name}.length"
-            case ast.Subscript(ast.Name() as array, index):
+            case ast.Subscript((ast.Name() | ast.Attribute()) as array, index):
                 return self.element(self.value(array), index)
+            case ast.Attribute(value, name):
+                return f"{self.value(value)}.{name}"
             case ast.Call(ast.Name("float"), [ast.Constant("inf")]):
                 return "Infinity"
             case ast.Call(ast.Name("float"), [inner]):
@@ -333,4 +343,4 @@ def host() -> str:
     return files("flowreform.engine").joinpath("host.js").read_text("utf-8")
 
 
-__all__ = ["LANES", "host", "javascript"]
+__all__ = ["LANES", "host", "javascript", "printed"]

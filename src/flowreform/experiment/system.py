@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from flowreform.arithmetic import NAN
 from flowreform.case.checks import in_range
 from flowreform.case.distributions import DISTRIBUTIONS, NUMBERS
 from flowreform.case.form import VALUE, Field, Form
+from flowreform.case.solving import BLANK, COMPARED, IMPOSSIBLE, SHORT, SOLVED, FormTables, solve, tables_of
 from flowreform.case.tables import Case, Lever, Parameter
 from flowreform.case.uncertainty import Status, Uncertainty, faults
 from flowreform.errors import did_you_mean, shorten
@@ -245,49 +247,38 @@ class _Reader:
     # --- what follows from the entries ---------------------------------------------------------------------------------
 
     def _solved(self, entries: Mapping[str, EnteredField], raw: Mapping[str, Any], vocabulary: str) -> System | None:
-        sizes = self._sizes(entries)
-        values = dict(self.national)
-        for item in self.form.fields.values():
-            for name in item.parameters if item.scales_with else ():
-                values[name] = self.national[name] * sizes[item.scales_with]
-        covered = {name for item in self.form.fields.values() for name in item.parameters}
-        tables: tuple[Mapping[str, Parameter | Uncertainty | Lever], ...] = (
-            self.case.parameters, self.case.uncertainties, self.case.levers)  # fmt: skip
-        for name in (name for table in tables for name, known in table.items() if known.extensive):
-            for one in element_names(self.model, self.model.variables[split(name)[0]]):
-                if one not in covered and "population" in sizes:
-                    values[one] = self.national[one] * sizes["population"]
+        fields, names = list(self.form.fields.values()), list(self.national)
+        tables = self._tables(names)
+        national = list(self.national.values())
+        given = [entries[item.name].value if item.name in entries else NAN for item in fields]
+        numbers, held = [0.0] * (len(names) + 1), [0] * len(names)
+        came, wanted, size = [BLANK] * len(fields), [NAN] * len(fields), [1.0] * len(tables.scalers)
+        solve(tables, national, given, numbers, size, held, came, wanted)
+        values = dict(zip(names, numbers, strict=False))
+        sizes = {fields[f].name: found for f, found in zip(tables.scalers, size, strict=True)}
+        self._say_size(entries, sizes)
         checks: list[str] = []
         uncertain: dict[str, Uncertainty] = {}
         together: list[Correlation] = []
-        done: set[str] = set()
-        for name, entry in sorted(entries.items(), key=lambda pair: _order(pair[1].field)):
-            item = entry.field
-            free = [one for one in item.parameters if one not in done]
-            if item.parameters and not free:
-                checks.append(name)
-            if not free:
+        done = {name for name, by in zip(names, held, strict=True) if by}
+        solved = {item.name for item, code in zip(fields, came, strict=True) if code == SOLVED}
+        for f in tables.order:
+            item, entry = fields[f], entries.get(fields[f].name)
+            new = {name: values[name] for name in item.parameters if held[names.index(name)] == f + 1}
+            if came[f] == IMPOSSIBLE:
+                self._impossible(item, wanted[f])
+            if entry is None:
                 continue
-            target = item.sum.at({**values, VALUE: entry.value})
-            if item.each:
-                new = dict.fromkeys(free, target)
-            else:
-                left = target - sum(values[one] for one in item.parameters if one in done)
-                had = sum(values[one] for one in free)
-                if left < 0.0 and min(values[one] for one in free) >= 0.0:
-                    parts = ", ".join(
-                        other for other in entries if set(entries[other].field.parameters) & set(item.parameters) - {*free}
-                    )
-                    self.fault(_loc(entry.word), f"{entry.text} is less than its parts together", f"change it, or {parts}")
-                    continue
-                new = {one: left * values[one] / had if had else left / len(free) for one in free}
+            if came[f] == COMPARED and item.parameters:
+                checks.append(item.name)
+            if came[f] == SHORT:
+                parts = ", ".join(other for other in entries if other != item.name and
+                                  set(entries[other].field.parameters) & set(item.parameters) & done)  # fmt: skip
+                self.fault(_loc(entry.word), f"{entry.text} is less than its parts together", f"change it, or {parts}")
             self._ranged(entry, new)
-            values |= new
-            done |= set(new)
             uncertain |= (made := self._drawn(entry, new))
-            names = list(made)
-            together += [_pair(one, other, entry) for at, one in enumerate(names) for other in names[at + 1 :]]
-        solved = self._filled(entries, values)
+            drawn = list(made)
+            together += [_pair(one, other, entry) for at, one in enumerate(drawn) for other in drawn[at + 1 :]]
         if self.source.failed:
             return None
         found = System(
@@ -307,16 +298,13 @@ class _Reader:
         found = replace(found, blanks=MappingProxyType(blanks), values=MappingProxyType(held))
         return replace(found, entries=MappingProxyType(self._flagged(found)))
 
-    def _sizes(self, entries: Mapping[str, EnteredField]) -> dict[str, float]:
-        """How many times the model's own system this is, by each field that others scale with; a blank one follows another."""
-        scales = dict.fromkeys(item.scales_with for item in self.form.fields.values() if item.scales_with)
-        known = {name: entries[name].value / own for name in scales if name in entries
-                 and (own := self.form.fields[name].entered(self.national))}  # fmt: skip
-        other = next(iter(known.values()), 1.0)
-        if not known:
-            reason = f"{_or(scales)} are blank: all that is left blank is of the national system of one million people"
-            self.source.warn("system", ("system",), reason, f"enter {next(iter(scales), '')}")
-        return {name: known.get(name, other) for name in scales}
+    def _tables(self, names: list[str]) -> FormTables:
+        return form_tables(self.model, self.case, self.form, names)
+
+    def _say_size(self, entries: Mapping[str, EnteredField], sizes: Mapping[str, float]) -> None:
+        if not any(name in entries and self.form.fields[name].entered(self.national) for name in sizes):
+            reason = f"{_or(sizes)} are blank: all that is left blank is of the national system of one million people"
+            self.source.warn("system", ("system",), reason, f"enter {next(iter(sizes), '')}")
 
     def _ranged(self, entry: EnteredField, new: Mapping[str, float]) -> None:
         for one, value in new.items():
@@ -352,24 +340,12 @@ class _Reader:
                     in_range(end, named, self.source, _loc(entry.word))
         return found
 
-    def _filled(self, entries: Mapping[str, EnteredField], values: dict[str, float]) -> set[str]:
-        """Blank fields that others decide, put into `values`; those that are not their own number any more."""
-        found = set()
-        for name, item in self.form.fields.items():
-            if item.blank is None or name in entries:
-                continue
-            (one,) = item.parameters
-            own, taken = values[one], item.blank.at(values, values[one])
-            low, high = self.model.variables[split(one)[0]].range
-            if (low is not None and taken < low) or (high is not None and taken > high):
-                needs = (part for product in item.blank.parts for part in (*product.of, *product.over))
-                words = ", ".join(dict.fromkeys(self._field_of(part) for part in needs))
-                reason = f"{item.label.lower()} would have to be {shown(taken, item.unit)}, which cannot be"
-                self.fault(("system",), reason, f"check {words}")
-            elif taken != own:
-                values[one] = taken
-                found.add(name)
-        return found
+    def _impossible(self, item: Field, taken: float) -> None:
+        """A blank field that the others decide, and which cannot be what they say."""
+        products = item.blank.parts if item.blank else ()
+        words = ", ".join(dict.fromkeys(self._field_of(part) for one in products for part in (*one.of, *one.over)))
+        reason = f"{item.label.lower()} would have to be {shown(taken, item.unit)}, which cannot be"
+        self.fault(("system",), reason, f"check {words}")
 
     def _field_of(self, parameter: str) -> str:
         return next((name for name, item in self.form.fields.items() if item.parameters == (parameter,)), parameter)
@@ -406,12 +382,6 @@ def _loc(word: str) -> Loc:
     return ("system", *word.split("."))
 
 
-def _order(item: Field) -> tuple[int, int, int]:
-    """Parts before totals, and what needs no other number before what does."""
-    needs = [name for name in (*item.sum.of, *item.sum.over) if name != VALUE]
-    return len(needs), len(item.parameters), item.line
-
-
 def _or(names: object) -> str:
     words = [str(name) for name in names]  # type: ignore[attr-defined]
     return " or ".join(words)
@@ -431,6 +401,16 @@ def _start(given: object, case: Case) -> datetime.date | None:
     if isinstance(given, datetime.date) and not isinstance(given, datetime.datetime):
         return given
     return date_in(given, case.calendar) if isinstance(given, str) and case.calendar else None
+
+
+def form_tables(model: Model, case: Case, form: Form, names: Sequence[str]) -> FormTables:
+    """The form as numbers, for parameters (or elements of them) that stand in the order of `names`."""
+    covered = {name for item in form.fields.values() for name in item.parameters}
+    tables: tuple[Mapping[str, Parameter | Uncertainty | Lever], ...] = (case.parameters, case.uncertainties, case.levers)
+    grows = [one for table in tables for name, known in table.items() if known.extensive
+             for one in element_names(model, model.variables[split(name)[0]]) if one not in covered]  # fmt: skip
+    ranges = [model.variables[split(name)[0]].range for name in names]
+    return tables_of(form, names, extensive=list(dict.fromkeys(grows)), extensive_with="population", ranges=ranges)
 
 
 # --- put in ----------------------------------------------------------------------------------------------------------
@@ -480,4 +460,4 @@ def _case(case: Case, model: Model, system: System, start: object) -> Case:
     )  # fmt: skip
 
 
-__all__ = ["BlankField", "EnteredField", "System", "shown", "system_of"]
+__all__ = ["BlankField", "EnteredField", "System", "form_tables", "shown", "system_of"]
