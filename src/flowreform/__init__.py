@@ -40,6 +40,7 @@ _HOMES = {
     "kpis": "kpi",
     "loops": "analyse.dominance",
     "open_sweep": "sweeps",
+    "page": "page.form",
     "plan": "analyse.planning",
     "probabilities": "analyse.sensitivity",
     "read_case": "case",
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from flowreform.kpi import kpis as kpis
     from flowreform.model import Model as Model
     from flowreform.page.assemble import report as report
+    from flowreform.page.form import page as page
     from flowreform.results import read_netcdf as read_netcdf
     from flowreform.results import write_netcdf as write_netcdf
     from flowreform.runs import run as run

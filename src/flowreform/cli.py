@@ -287,6 +287,29 @@ def report(
 
 
 @app.command(
+    short_help="A form to enter a system and try a plan, as one HTML file.",
+    epilog="Examples: flowreform page care_shift -o care_shift.html; flowreform page my_system.xlsx -o my_system.html",
+)
+@command
+def page(
+    name: Annotated[str, typer.Argument(metavar="MODEL|EXPERIMENT|FORM", help="A bundled name, or a path.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to, a name that ends in .html.")],
+    draws: Draws = None,
+    json: Json = False,
+) -> int | None:
+    """Write a page in which somebody without Python enters the counts of a system and tries a plan.
+
+    The page has the fields of the spreadsheet form (`flowreform new`), says whether the counts agree (`flowreform start`), and
+    runs the model while levers move. It opens from a mail attachment and needs no network. What it copies is an experiment file:
+    `flowreform run` gives the numbers of the page. A model begins with a blank form, an experiment or a filled form with its
+    numbers.
+    """
+    from flowreform.commands.report import page
+
+    return page(name, output, draws=draws, as_json=json)
+
+
+@app.command(
     short_help="The assurance log of an experiment, to be signed.",
     epilog="Examples: flowreform qa va_beds_to_community -o qa.md; flowreform qa stroke_northumbria -o qa.md --quick",
 )

@@ -112,6 +112,15 @@ def base_values(model: Model, named: Named) -> tuple[float, ...]:
     return tuple(value for value in values if value is not None)
 
 
+def parameter_values(model: Model) -> dict[str, float]:
+    """Every parameter as the model stands, arrays by element."""
+    return {
+        name: value
+        for item in model.parameters.values()
+        for name, value in zip(element_names(model, item), base_values(model, Named(item.name, item)), strict=False)
+    }
+
+
 def equation_of(model: Model, variable: Variable, elements: tuple[str, ...]) -> Equation | None:
     """The equation that holds for these elements of a variable: their own, before one for a whole dimension."""
     best: Equation | None = None

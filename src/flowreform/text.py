@@ -81,6 +81,8 @@ def as_whole(text: str) -> int | None:
 # --- numbers and tables ----------------------------------------------------------------------------------------------
 
 
+CURRENCIES = {"GBP": "£", "EUR": "€", "NZD": "NZ$", "USD": "US$", "CAD": "CA$"}
+"""Signs of currencies, as they are written and read."""
 WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 """What large numbers are counted in."""
 

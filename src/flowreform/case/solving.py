@@ -173,15 +173,15 @@ def solve(
                     for j in range(first, last):
                         i = form.parts[j]
                         if held[i] == 0:
-                            new = left / free
+                            share = left / free
                             if form.each[f] == 1:
-                                new = target
+                                share = target
                             else:
                                 if had != 0.0:
-                                    new = left * values[i] / had
-                            values[i] = new
+                                    share = left * values[i] / had
+                            values[i] = share
                             held[i] = f + 1
-                            if new < form.low[i] or new > form.high[i]:
+                            if share < form.low[i] or share > form.high[i]:
                                 came[f] = 4
     for f in range(form.count):
         if form.rule[f] != 0 and entered[f] != entered[f]:

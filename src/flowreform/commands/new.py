@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowreform.commands.terminal import DONE, print_json, say, write
 from flowreform.errors import ExperimentError, error
@@ -43,25 +43,11 @@ def new(output: Path, model: str, source: str, *, as_json: bool) -> int:
 
 
 def _from(model: str, source: str) -> Experiment:
-    """The experiment that a new file begins with: what `--from` names, or a bundled one with its system left blank."""
-    from flowreform.experiment import as_experiment, read_experiment
-    from flowreform.formats import bundled
+    """The experiment that a new file begins with: what `--from` names, or the starter of the model."""
+    from flowreform.experiment import read_experiment
+    from flowreform.experiment.starter import starter
 
-    if source:
-        return read_experiment(source)
-    wanted = as_experiment(model).unfilled[0]
-    for path in bundled("experiments").values():
-        if "[system]" in path.read_text(encoding="utf-8"):
-            found = read_experiment(path)
-            if found.unfilled[0].path == wanted.path and found.system is not None:
-                kept = {key: value for key, value in found.system.table.items() if _is_drawn(value)}
-                return found.with_(title="Our system", name="our_system", system=kept)
-    return as_experiment(model)
-
-
-def _is_drawn(value: Any) -> bool:
-    """Whether an entry is a range: what nobody counts, such as growth, stays in a new file."""
-    return isinstance(value, dict) and "low" in value
+    return read_experiment(source) if source else starter(model)
 
 
 def schema(model: str, output: Path | None) -> int:

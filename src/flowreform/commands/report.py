@@ -21,9 +21,7 @@ def report(name: str, output: Path, options: Options) -> int:
     from flowreform.results import command_text
     from flowreform.sweeps import experiment_of, is_sweep
 
-    if output.suffix.lower() not in (".html", ".htm"):
-        reason = "a report is an HTML page"
-        raise ExperimentError(error("unknown-format", reason, "give it a name that ends in .html", file=str(output)))
+    require_html(output, "a report")
     with at_work("runs") as advance:
         folder = Path(name)
         if folder.is_dir() and is_sweep(folder):
@@ -45,3 +43,31 @@ def report(name: str, output: Path, options: Options) -> int:
     else:
         say(f"wrote {output} ({len(data) / 1e6:.1f} MB)")
     return SOME_RUNS_FAILED if found.failed else DONE
+
+
+def page(name: str, output: Path, *, draws: int | None, as_json: bool) -> int:
+    """Write the page in which a system is entered into a model."""
+    from flowreform.files import put, write_file
+    from flowreform.page.form import form_page, page_subject
+    from flowreform.results import command_text
+
+    require_html(output, "a page")
+    with at_work("runs") as advance:
+        experiment = page_subject(read_experiment(name))
+        if draws is not None:
+            experiment = experiment.with_(draws=draws)
+        text = form_page(experiment, command_text(["flowreform", "page", Path(name).name, "-o", output.name]), advance)
+    data = text.encode()
+    write_file(output, lambda temporary: put(temporary, data), size=len(data))
+    if as_json:
+        print_json({"file": str(output), "bytes": len(data)})
+    else:
+        say(f"wrote {output} ({len(data) / 1e6:.1f} MB)")
+    return DONE
+
+
+def require_html(output: Path, what: str) -> None:
+    """Raises ExperimentError for a name that no page may have."""
+    if output.suffix.lower() not in (".html", ".htm"):
+        reason = f"{what} is an HTML page"
+        raise ExperimentError(error("unknown-format", reason, "give it a name that ends in .html", file=str(output)))

@@ -7,12 +7,14 @@ import re
 
 from flowreform.calendar import Calendar, unit_of_time
 from flowreform.model import Model
-from flowreform.text import as_number
+from flowreform.text import CURRENCIES, as_number
 
-_SYMBOLS = {"£": "GBP", "€": "EUR", "NZ$": "NZD", "US$": "USD", "CA$": "CAD"}
+_SYMBOLS = {sign: code for code, sign in CURRENCIES.items()}
+_SIGNS = "|".join(map(re.escape, _SYMBOLS))
 _STEPS = {"": 1.0, "k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6, "bn": 1e9, "billion": 1e9}
 _WRITTEN = re.compile(
-    r"\s*([-+−]?)\s*(£|€|NZ\$|US\$|CA\$)?\s*([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+    rf"\s*([-+−]?)\s*({_SIGNS})?\s*"
+    r"([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
     r"\s*(k|m|mn|bn|thousand|million|billion)?(?![A-Za-z])\s*(.*?)\s*$",
     re.DOTALL,
 )

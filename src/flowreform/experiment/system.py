@@ -27,8 +27,8 @@ from flowreform.errors import did_you_mean, shorten
 from flowreform.experiment.copula import Correlation
 from flowreform.experiment.quantities import date_in, quantity
 from flowreform.model import Equation, Model, Number
-from flowreform.names import Named, Unknown, base_values, element_names, find, split
-from flowreform.text import exact, number
+from flowreform.names import Named, Unknown, base_values, element_names, find, parameter_values, split
+from flowreform.text import CURRENCIES, exact, number
 from flowreform.toml import Loc, Source
 
 ABOUT = ("name", "start", "vocabulary", "source")
@@ -107,13 +107,20 @@ class System:
 
 def shown(value: float, unit: str) -> str:
     """A number of a field as people write it: 0.93 of a share is 93 %, money has its sign."""
+    before, by, after = marks(unit)
+    return f"{before}{number(by * value)}{after}"
+
+
+def marks(unit: str) -> tuple[str, int, str]:
+    """What stands before a number of a field, what it is multiplied by, and what stands after it."""
     if unit.startswith("%"):
-        return f"{number(100 * value)} %" + (" a year" if unit == "%/year" else "")
-    if unit.startswith("GBP"):
-        per = unit.removeprefix("GBP").replace("/", " a ", 1)
-        return f"£{number(value)}{per}"
+        return "", 100, " %" + (" a year" if unit == "%/year" else "")
+    first, slash, rest = unit.partition("/")
+    if first in CURRENCIES:
+        return CURRENCIES[first], 1, f" a {rest}" if slash else ""
     plain = {"1": "", "person": "people", "bed": "beds", "place": "places", "day": "days", "month": "months"}.get(unit, unit)
-    return f"{number(value)} {plain.replace('person/', 'people a ').replace('/', ' a ', 1)}".strip()
+    words = plain.replace("person/", "people a ").replace("/", " a ", 1)
+    return "", 1, f" {words}" if words else ""
 
 
 # --- read ------------------------------------------------------------------------------------------------------------
@@ -141,11 +148,7 @@ class _Reader:
 
     def __init__(self, source: Source, model: Model, case: Case, form: Form) -> None:
         self.source, self.model, self.case, self.form = source, model, case, form
-        self.national = {
-            name: value
-            for item in model.parameters.values()
-            for name, value in zip(element_names(model, item), base_values(model, Named(item.name, item)), strict=False)
-        }
+        self.national = parameter_values(model)
 
     def fault(self, loc: Loc, reason: str, repair: str = "") -> None:
         self.source.fault("system", loc, reason, repair)
@@ -460,4 +463,4 @@ def _case(case: Case, model: Model, system: System, start: object) -> Case:
     )  # fmt: skip
 
 
-__all__ = ["BlankField", "EnteredField", "System", "form_tables", "shown", "system_of"]
+__all__ = ["BlankField", "EnteredField", "System", "form_tables", "marks", "shown", "system_of"]

@@ -20,7 +20,7 @@ from flowreform.experiment.system import EnteredField
 from flowreform.export.workbook.book import source_date
 from flowreform.files import write_file
 from flowreform.model import Model
-from flowreform.names import Named, base_values, element_names, split
+from flowreform.names import parameter_values, split
 
 HEADS = (
     FIELD, "What is counted", VALUE, LOW, HIGH, "Unit", "Taken when blank", "Real systems: low", "Real systems: high", "Flag",
@@ -59,11 +59,7 @@ class FormWriter:
         created = datetime.datetime.combine(source_date() or datetime.date(2000, 1, 1), datetime.time())
         self.book.set_properties({"title": case.about.title, "created": created})
         self.model, self.case, self.form, self.experiment = model, case, form, experiment
-        self.national = {
-            name: value
-            for item in model.parameters.values()
-            for name, value in zip(element_names(model, item), base_values(model, Named(item.name, item)), strict=False)
-        }
+        self.national = parameter_values(model)
         self.entries: Mapping[str, EnteredField] = experiment.system.entries if experiment.system else {}
         self.rows = {item.name: row for owner in form.owners for item, row in _placed(form, owner) if item is not None}
 

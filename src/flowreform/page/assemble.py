@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -86,7 +86,6 @@ def conclusions_of(experiment: Experiment, draws: int = 60) -> tuple[tuple[str, 
 
 def page_of(found: Found, conclusions: tuple[tuple[str, bool, str], ...] = ()) -> str:
     """The whole page of an experiment that was run."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     experiment = found.experiment
@@ -94,14 +93,12 @@ def page_of(found: Found, conclusions: tuple[tuple[str, bool, str], ...] = ()) -
     try:
         text, given = live(found)
         script = f"function flowreformModel() {{\n{text}}}\n\n{host()}\n{_file('live.js')}"
-        data = json.dumps(given, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+        data = _json(given)
     except FlowreformError as fault:
         if not isinstance(fault, ExperimentError):
             raise
         refused = "; ".join(finding.reason for finding in fault.findings)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["plain"] = visible
-    environment.filters["plain_lines"] = lambda text: "\n".join(map(visible, text.split("\n")))
+    environment = _environment()
     paper = paper_of(found, conclusions)
     drawn = _drawings(experiment)
     return environment.from_string(_file("report.html")).render(
@@ -123,6 +120,49 @@ def page_of(found: Found, conclusions: tuple[tuple[str, bool, str], ...] = ()) -
         made=list(_made(found)),
         signers=("Author", "Reviewer", "Senior responsible owner"),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PageParts:
+    """What a page with a form is made of: runs of the blank form, the printed model, the data, the fields by owner."""
+
+    found: Found
+    script: str
+    data: Mapping[str, Any]
+    parts: Sequence[object]
+
+
+def page_text(given: PageParts) -> str:
+    """The page in which a system is entered and tried out."""
+    from markupsafe import Markup
+
+    found = given.found
+    return _environment().from_string(_file("form.html")).render(
+        title=found.experiment.case.about.title if found.experiment.case else found.experiment.title,
+        question=found.experiment.question,
+        policy=POLICY,
+        style=Markup(_file("report.css")),
+        script=Markup(f"{given.script}\n{host()}\n{_file('form.js')}\n{_file('live.js')}"),
+        data=Markup(_json(given.data)),
+        tools=Markup(_file("tools.js")),
+        fingerprint=_fingerprint(found.experiment),
+        parts=given.parts,
+        inputs=list(_inputs(found.experiment)),
+        made=list(_made(found)),
+    )  # fmt: skip
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["plain"] = visible
+    environment.filters["plain_lines"] = lambda text: "\n".join(map(visible, text.split("\n")))
+    return environment
+
+
+def _json(given: Mapping[str, Any]) -> str:
+    return json.dumps(given, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
 
 
 def _file(name: str) -> str:
@@ -221,4 +261,4 @@ def _made(found: Found) -> Iterator[tuple[str, str]]:
     yield "Licence", "flowreform is open source under the MIT licence; the content of this page is its author's."
 
 
-__all__ = ["conclusions_of", "page_of", "report"]
+__all__ = ["PageParts", "conclusions_of", "page_of", "page_text", "report"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from flowreform.names import element_names, split
 from flowreform.page.found import Found
 from flowreform.page.paper import series_label, series_scale, ticks_of
 from flowreform.page.words import is_share, scale_of, with_unit
+from flowreform.program import Program
 from flowreform.sampling import samples
 from flowreform.text import short, spoken
 
@@ -24,10 +25,25 @@ DRAGGED = 20
 """Runs that are drawn while a lever moves."""
 
 
+@dataclass(frozen=True)
+class LiveModel:
+    """The text of a model as a function body, the data beside it, and the program that both were made from."""
+
+    text: str
+    data: dict[str, Any]
+    program: Program
+
+
 def live(found: Found) -> tuple[str, dict[str, Any]]:
     """The text of the model as a function body, and the data beside it.
 
     Raises ExperimentError where the model cannot run in a browser."""
+    made = live_model(found)
+    return made.text, made.data
+
+
+def live_model(found: Found) -> LiveModel:
+    """The same with its program."""
     experiment = replace(found.experiment, appraisal_end=None)
     scenarios = [experiment.scenarios[name] for name in found.options]
     batch = ExperimentBatch(experiment, [split(name)[0] for name in found.series], scenarios=scenarios)
@@ -79,7 +95,7 @@ def live(found: Found) -> tuple[str, dict[str, Any]]:
         "toml": _toml(found.experiment),
         "model": experiment.model.sha256,
     }
-    return text, data
+    return LiveModel(text, data, program)
 
 
 def _toml(experiment: Experiment) -> str:
@@ -143,6 +159,7 @@ def _series(found: Found, name: str, kept: int) -> dict[str, Any]:
     known = np.concatenate([part[np.isfinite(part)] for part in values])
     low, high = np.quantile(known, (0.01, 0.99)) if known.size else (0.0, 1.0)
     return {
+        "name": name,
         "label": series_label(found, name),
         "heading": with_unit(series_label(found, name), shown.head),
         "unit": shown.head,

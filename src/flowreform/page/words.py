@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from math import floor, isfinite, log10
 
 from flowreform.calendar import Calendar
-from flowreform.text import fixed
+from flowreform.text import CURRENCIES, fixed
 
-CURRENCIES = {"GBP": "£", "USD": "US$", "NZD": "NZ$", "EUR": "€"}
 PLURALS = {"person": "people", "wte": "WTE", "dimensionless": "", "1": "", "dmnl": ""}
 STEPS = ((1e9, "bn"), (1e6, "m"), (1e3, "k"))
 MOST_OF_A_SHARE = 1.2

@@ -6,6 +6,7 @@
   const live = document.getElementById("try");
   const say = document.getElementById("status");
   const plan = { option: data.focus, moved: new Map() };
+  const own = { base: data.base, drawn: null };
   const width = 360;
   const height = 170;
   const left = 50;
@@ -51,12 +52,12 @@
 
   // The inputs of some draws in an option, with what was moved laid over.
   function inputs(option, moved, draws) {
-    const rows = data.base.length;
+    const rows = own.base.length;
     const values = new Float64Array(rows * draws);
     for (let row = 0; row < rows; row += 1) {
-      values.fill(data.base[row], row * draws, (row + 1) * draws);
+      values.fill(own.base[row], row * draws, (row + 1) * draws);
     }
-    data.drawn.forEach(([row, column]) => {
+    data.drawn.filter(([row]) => !own.drawn || own.drawn.has(row)).forEach(([row, column]) => {
       for (let draw = 0; draw < draws; draw += 1) {
         values[row * draws + draw] = column[draw];
       }
@@ -248,7 +249,7 @@
       table(spreads, base);
       const first = charts[0].item;
       const last = data.times.length - 1;
-      say.textContent = draws + (draws === 1 ? " run. " : " runs. ") + first.label + " at the end: " + worded(first, spreads[0][last][1]) + "; " + data.options[data.baseline].label + ": " + worded(first, base[0][last][1]) + ".";
+      say.textContent = (form ? form.said() : "") + draws + (draws === 1 ? " run. " : " runs. ") + first.label + " at the end: " + worded(first, spreads[0][last][1]) + "; " + data.options[data.baseline].label + ": " + worded(first, base[0][last][1]) + ".";
     }
   }
 
@@ -359,6 +360,10 @@
   function remember() {
     const parts = ["option=" + plan.option];
     plan.moved.forEach((now, at) => parts.push(at + "=" + now));
+    if (form) {
+      ["name", "source"].forEach((key) => parts.push(key + "=" + encodeURIComponent(document.getElementById("system" + key).value)));
+      form.state().forEach(([key, text]) => parts.push(key + "=" + encodeURIComponent(text)));
+    }
     try {
       window.history.replaceState(null, "", "#" + parts.join("&"));
     } catch (_) {
@@ -402,16 +407,87 @@
       }
     });
     plan.moved.forEach((now, at) => lines.push(JSON.stringify(data.levers[at].name) + " = " + now));
-    return data.toml + lines.join("\n") + "\n";
+    return (form ? form.toml(data.toml) : data.toml) + lines.join("\n") + "\n";
   }
 
-  function rows() {
-    return [...document.querySelectorAll("#result tr")].map((line) => [...line.children].map((cell) => cell.textContent).join("\t")).join("\n");
+  // Every course with all its digits: time, then low, middle and high of the plan and of the baseline, series by series.
+  function courses() {
+    const plans = run(plan.option, plan.moved, data.draws).map((times) => times.map(spread));
+    const base = ghost(data.baseline);
+    const name = data.options[data.baseline].label;
+    const head = data.series.flatMap((item) => ["Your plan", name].flatMap((who) =>
+      ["1 in 10 below", "middle", "1 in 10 above"].map((part) => item.label + " (" + item.name + "), " + who + ", " + part)));
+    const lines = data.times.map((time, at) => [time, ...data.series.flatMap((_, series) => [...plans[series][at], ...base[series][at]])]);
+    return [["Time", ...head], ...lines].map((line) => line.join("\t")).join("\n");
+  }
+
+  function rows(table) {
+    return [...document.querySelectorAll(table + " tr")].map((line) => [...line.children].map((cell) => cell.textContent).join("\t")).join("\n");
+  }
+
+  function fit() {
+    const found = run(plan.option, plan.moved, data.draws);
+    charts.forEach((chart, at) => {
+      const every = found[at].flat().filter(Number.isFinite);
+      chart.axis = axis({ low: Math.min(chart.item.low, ...every), high: Math.max(chart.item.high, ...every) });
+    });
+  }
+
+  // The axes of a system of another size than the one before.
+  function refit() {
+    const found = run(plan.option, plan.moved, data.dragged);
+    charts.forEach((chart, at) => {
+      const known = ghost(data.baseline)[at].flat().concat(found[at].map(spread).flat()).filter(Number.isFinite);
+      const low = Math.min(...known);
+      const high = Math.max(...known);
+      chart.item.low = low >= 0 && low < 0.5 * high ? 0 : low;
+      chart.item.high = high;
+      chart.axis = axis(chart.item);
+    });
+  }
+
+  // --- the form, where the page has one
+
+  function changed(base, drawn) {
+    own.base = base;
+    own.drawn = drawn;
+    ghosts.clear();
+    data.levers.forEach((lever, at) => {
+      lever.today = base[lever.rows[0]];
+      update(at);
+    });
+    refit();
+  }
+
+  // One set of inputs for each option, over the base of a system.
+  function plans(base) {
+    own.base = base;
+    const columns = data.options.map((_, at) => Array.from(inputs(at, new Map(), 1).data));
+    return [...columns, Array.from(inputs(plan.option, plan.moved, 1).data)].map((values) => {
+      data.drawn.forEach(([row]) => { values[row] = base[row]; });
+      return values;
+    });
+  }
+
+  function retype() {
+    form.update(plans);
+    document.getElementById("copytoml").disabled = !data.toml || !form.runs();
+    live.classList.toggle("stale", !form.runs());
+    if (form.runs()) {
+      request(true);
+    } else {
+      say.textContent = form.said() + "The charts are those of the numbers before.";
+    }
   }
 
   // --- begin
 
-  const worst = check();
+  let form = null;
+  let worst = check();
+  if (data.form) {
+    form = flowreformForm(data, changed);
+    worst = Math.max(worst, form.worst);
+  }
   const ok = worst < 1e-9;
   const line = document.getElementById("selfcheck");
   line.textContent = ok
@@ -426,19 +502,26 @@
     options.addEventListener("change", () => choose(Number(options.value)));
     document.getElementById("reset").addEventListener("click", () => choose(plan.option));
     document.getElementById("fit").addEventListener("click", () => {
-      const found = run(plan.option, plan.moved, data.draws);
-      charts.forEach((chart, at) => {
-        const every = found[at].flat().filter(Number.isFinite);
-        chart.axis = axis({ low: Math.min(chart.item.low, ...every), high: Math.max(chart.item.high, ...every) });
-      });
+      fit();
       request(true);
     });
-    document.getElementById("copytable").addEventListener("click", () => copy(rows()));
+    document.getElementById("copytable").addEventListener("click", () => copy(rows("#result")));
+    document.getElementById("copycourses").addEventListener("click", () => copy(courses()));
     const toml = document.getElementById("copytoml");
     toml.disabled = !data.toml;
     toml.addEventListener("click", () => copy(experiment()));
     recall();
     options.value = plan.option;
+    if (form) {
+      form.recall(new URLSearchParams(window.location.hash.slice(1)));
+      form.update(plans);
+      form.fields.forEach((field) => field.box.addEventListener("change", () => {
+        field.touched = true;
+        retype();
+      }));
+      ["systemname", "systemsource"].forEach((name) => document.getElementById(name).addEventListener("change", remember));
+      document.getElementById("copystart").addEventListener("click", () => copy(rows("#start")));
+    }
     data.levers.forEach((_, at) => update(at));
     draw(true);
   } else {
