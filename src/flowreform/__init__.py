@@ -40,14 +40,14 @@ _HOMES = {
     "kpis": "kpi",
     "loops": "analyse.dominance",
     "open_sweep": "sweeps",
-    "page": "page.form",
+    "page": "pages.form",
     "plan": "analyse.planning",
     "probabilities": "analyse.sensitivity",
     "read_case": "case",
     "read_experiment": "experiment",
     "read_model": "formats",
     "read_netcdf": "results",
-    "report": "page.assemble",
+    "report": "pages.assemble",
     "run": "runs",
     "sensitivity": "analyse.sensitivity",
     "sensitivity_of": "analyse.sensitivity",
@@ -87,8 +87,8 @@ if TYPE_CHECKING:
     from flowreform.kpi import contrast as contrast
     from flowreform.kpi import kpis as kpis
     from flowreform.model import Model as Model
-    from flowreform.page.assemble import report as report
-    from flowreform.page.form import page as page
+    from flowreform.pages.assemble import report as report
+    from flowreform.pages.form import page as page
     from flowreform.results import read_netcdf as read_netcdf
     from flowreform.results import write_netcdf as write_netcdf
     from flowreform.runs import run as run

@@ -9,7 +9,7 @@ import pytest
 import flowreform as fr
 from flowreform.analyse.assessment import Assessment
 from flowreform.analyse.assessment import Row as AssessedRow
-from flowreform.page.assurance import PERSON, assurance, requirements
+from flowreform.pages.assurance import PERSON, assurance, requirements
 
 STRESS = (
     *("1.1", "1.2", "1.3", "2.1", "2.2", "2.3", "2.4", "2.5", "3.1", "3.2", "3.3", "3.4"),

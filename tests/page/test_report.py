@@ -17,10 +17,10 @@ import pytest
 import flowreform as fr
 from browsing import chromium
 from flowreform.experiment import Experiment
-from flowreform.page.found import find
-from flowreform.page.live import live
-from flowreform.page.paper import movers, paper_of
-from flowreform.page.words import is_share, scale_of
+from flowreform.pages.found import find
+from flowreform.pages.live import live
+from flowreform.pages.paper import movers, paper_of
+from flowreform.pages.words import is_share, scale_of
 from flowreform.text import spoken
 
 HOSTILE = "</script><img src=x onerror=document.title='taken'>"

@@ -14,7 +14,7 @@ def qa(name: str, output: Path, *, quick: bool, as_json: bool) -> int:
     """Check and assess the model of an experiment and write the log."""
     import flowreform as fr
     from flowreform.analyse.assessment import Assessment
-    from flowreform.page.assurance import PERSON, assurance
+    from flowreform.pages.assurance import PERSON, assurance
 
     if output.suffix.lower() != ".md":
         raise ExperimentError(error("unknown-format", "the log is Markdown", "give it a name that ends in .md", file=str(output)))

@@ -16,8 +16,8 @@ MOST_RUNS = 20_000
 def report(name: str, output: Path, options: Options) -> int:
     """Run an experiment and write its page; 3 when some runs failed."""
     from flowreform.files import put, write_file
-    from flowreform.page.assemble import conclusions_of, page_of
-    from flowreform.page.found import find
+    from flowreform.pages.assemble import conclusions_of, page_of
+    from flowreform.pages.found import find
     from flowreform.results import command_text
     from flowreform.sweeps import experiment_of, is_sweep
 
@@ -48,7 +48,7 @@ def report(name: str, output: Path, options: Options) -> int:
 def page(name: str, output: Path, *, draws: int | None, as_json: bool) -> int:
     """Write the page in which a system is entered into a model."""
     from flowreform.files import put, write_file
-    from flowreform.page.form import form_page, page_subject
+    from flowreform.pages.form import form_page, page_subject
     from flowreform.results import command_text
 
     require_html(output, "a page")

@@ -26,10 +26,10 @@ from flowreform.export.summary import distribution
 from flowreform.files import put, write_file
 from flowreform.model import Role
 from flowreform.names import base_values, element_names
-from flowreform.page.found import Found, find
-from flowreform.page.live import live
-from flowreform.page.paper import paper_of, picture, series_label, series_scale
-from flowreform.page.words import with_unit
+from flowreform.pages.found import Found, find
+from flowreform.pages.live import live
+from flowreform.pages.paper import paper_of, picture, series_label, series_scale
+from flowreform.pages.words import with_unit
 from flowreform.text import number, shown_unit, spoken
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -166,7 +166,7 @@ def _json(given: Mapping[str, Any]) -> str:
 
 
 def _file(name: str) -> str:
-    return files("flowreform.page").joinpath("template", name).read_text("utf-8")
+    return files("flowreform.pages").joinpath("template", name).read_text("utf-8")
 
 
 def _with_unit(found: Found, name: str) -> str:

@@ -14,9 +14,9 @@ from flowreform.experiment import Experiment, Points, Scenario, Setting
 from flowreform.experiment.experiment import toml_text
 from flowreform.formats import is_bundled
 from flowreform.names import element_names, split
-from flowreform.page.found import Found
-from flowreform.page.paper import series_label, series_scale, ticks_of
-from flowreform.page.words import is_share, scale_of, with_unit
+from flowreform.pages.found import Found
+from flowreform.pages.paper import series_label, series_scale, ticks_of
+from flowreform.pages.words import is_share, scale_of, with_unit
 from flowreform.program import Program
 from flowreform.sampling import samples
 from flowreform.text import short, spoken

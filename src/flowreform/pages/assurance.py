@@ -16,7 +16,7 @@ from flowreform.errors import Finding, Level
 from flowreform.experiment import Experiment
 from flowreform.export.summary import distribution
 from flowreform.model import Role
-from flowreform.page.found import money_of
+from flowreform.pages.found import money_of
 from flowreform.text import cell, markdown, short
 
 PERSON = "for a person: "

@@ -15,9 +15,9 @@ import numpy as np
 
 from flowreform.kpi import KpiRow, summary
 from flowreform.names import split
-from flowreform.page import figures
-from flowreform.page.found import Floats, Found, balances_of
-from flowreform.page.words import UnitScale, is_share, listed, month, runs, scale_of, with_unit
+from flowreform.pages import figures
+from flowreform.pages.found import Floats, Found, balances_of
+from flowreform.pages.words import UnitScale, is_share, listed, month, runs, scale_of, with_unit
 from flowreform.statistics import quantiles
 from flowreform.text import short, spoken
 

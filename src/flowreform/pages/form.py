@@ -26,9 +26,9 @@ from flowreform.files import put, write_file
 from flowreform.lower import lower
 from flowreform.model import Model
 from flowreform.names import element_names, parameter_values, split
-from flowreform.page.assemble import PageParts, page_text
-from flowreform.page.found import find
-from flowreform.page.live import LiveModel, live_model
+from flowreform.pages.assemble import PageParts, page_text
+from flowreform.pages.found import find
+from flowreform.pages.live import LiveModel, live_model
 from flowreform.program import Program
 
 DEPTH_WORDS = {"first": "What every system counts", "should": "If you have them", "may": "The rest"}
