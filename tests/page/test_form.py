@@ -208,7 +208,7 @@ def test_the_browser_solves_a_form_as_python_does(tmp_path: Path) -> None:
     path = tmp_path / "solve.js"
     path.write_text(script, encoding="utf-8")
     done = subprocess.run(["node", str(path)], capture_output=True, text=True, timeout=60, check=True)
-    found = [[*map(repr, map(float, (text.replace("Infinity", "inf") for text in row[:4]))), *row[4:]] for row in json.loads(done.stdout)]
+    found = [[*(repr(float(text.replace("Infinity", "inf"))) for text in row[:4]), *row[4:]] for row in json.loads(done.stdout)]
     assert found == want
     codes = [row[8:] for row in want]
     assert [codes[3][1], codes[4][1], codes[5][0]] == [1, 3, 4]
