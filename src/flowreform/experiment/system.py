@@ -297,8 +297,8 @@ class _Reader:
                     "solved" if name in solved else "scaled" if item.scales_with and sizes[item.scales_with] != 1 else "national"
                 )
                 blanks[name] = BlankField(item, value, how)
-        held = {name: value for name, value in values.items() if name in done or value != self.national[name]}
-        found = replace(found, blanks=MappingProxyType(blanks), values=MappingProxyType(held))
+        taken = {name: value for name, value in values.items() if name in done or value != self.national[name]}
+        found = replace(found, blanks=MappingProxyType(blanks), values=MappingProxyType(taken))
         return replace(found, entries=MappingProxyType(self._flagged(found)))
 
     def _tables(self, names: list[str]) -> FormTables:

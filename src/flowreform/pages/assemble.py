@@ -98,10 +98,10 @@ def page_of(found: Found, conclusions: tuple[tuple[str, bool, str], ...] = ()) -
         if not isinstance(fault, ExperimentError):
             raise
         refused = "; ".join(finding.reason for finding in fault.findings)
-    environment = _environment()
     paper = paper_of(found, conclusions)
     drawn = _drawings(experiment)
-    return environment.from_string(_file("report.html")).render(
+    return _rendered(
+        "report.html",
         paper=paper,
         svg=Markup,
         policy=POLICY,
@@ -137,7 +137,8 @@ def page_text(given: PageParts) -> str:
     from markupsafe import Markup
 
     found = given.found
-    return _environment().from_string(_file("form.html")).render(
+    return _rendered(
+        "form.html",
         title=found.experiment.case.about.title if found.experiment.case else found.experiment.title,
         question=found.experiment.question,
         policy=POLICY,
@@ -152,13 +153,13 @@ def page_text(given: PageParts) -> str:
     )  # fmt: skip
 
 
-def _environment() -> Any:
+def _rendered(template: str, **given: object) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["plain"] = visible
     environment.filters["plain_lines"] = lambda text: "\n".join(map(visible, text.split("\n")))
-    return environment
+    return str(environment.from_string(_file(template)).render(**given))
 
 
 def _json(given: Mapping[str, Any]) -> str:
