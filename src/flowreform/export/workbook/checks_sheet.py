@@ -239,9 +239,11 @@ def _laws(writer: _ChecksWriter, source: WorkbookSource, layout: SheetLayout) ->
     for name, limit in laws.never_above.items():
         for one, other in zip(_elements(source, name), _elements(source, limit), strict=True):
             used, there = source.shown_as(one), source.shown_as(other)
-            if not (moving(source.flat, used.slot) and moving(source.flat, there.slot)):
+            if not moving(source.flat, used.slot):
                 continue
-            a, b = layout.engine_range(used.slot, 0, last), layout.engine_range(there.slot, 0, last)
+            a = layout.engine_range(used.slot, 0, last)
+            live_limit = moving(source.flat, there.slot)
+            b = layout.engine_range(there.slot, 0, last) if live_limit else layout.addresses.cells[there.slot]
             live = Live(f"=SUMPRODUCT(--({a}>{b}*1.000000001+0.000000001))", 0)
             writer.line(f"Steps at which {_words(one)} is above {_words(other)}", live, 0, "{found}={limit}")
 

@@ -285,15 +285,16 @@ def _shown(
         variable = model.variables[base]
         suffix = f"[{','.join(elements)}]" if elements else ""
         wanted.update(dict.fromkeys((stock, *(f"{flow}{suffix}" for flow in (*variable.inflows, *variable.outflows)))))
+    lawful: set[str] = set()
     if laws is not None:
-        for pairs in (laws.conserved, laws.never_above):
-            wanted.update(dict.fromkeys(name for pair in pairs.items() for name in pair))
+        lawful = {name for pairs in (laws.conserved, laws.never_above) for pair in pairs.items() for name in pair}
+        wanted.update(dict.fromkeys(sorted(lawful)))
     found: dict[str, Shown] = {}
     for name in wanted:
         base, elements = split(name)
         variable = model.variables[base]
-        if variable.role in (Role.LOOKUP, Role.PARAMETER):
-            continue
+        if variable.role is Role.LOOKUP or (variable.role is Role.PARAMETER and name not in lawful):
+            continue  # an input has its own sheet; one that a law compares with is looked up like everything else there
         place = flat.program.places[base]
         for i, full in enumerate(element_names(model, variable)):
             if (not elements or full == name) and flat.kinds[place.base + i] is not SlotKind.NOTHING:
