@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowreform.commands.terminal import DONE, print_json, say, write
 from flowreform.errors import ExperimentError, error
+from flowreform.files import write_text
 
 if TYPE_CHECKING:
     from flowreform.experiment import Experiment
@@ -24,7 +25,7 @@ def new(output: Path, model: str, source: str, *, as_json: bool) -> int:
         raise ExperimentError(error("exists", reason, "choose another name, or remove it first", file=str(output)))
     experiment = _from(model, source)
     if kind == ".toml":
-        experiment.to_toml(output)
+        write_text(output, experiment_text(experiment, output))
     else:
         from flowreform.export.form import write_form
 
@@ -50,11 +51,46 @@ def _from(model: str, source: str) -> Experiment:
     return read_experiment(source) if source else starter(model)
 
 
+def experiment_text(experiment: Experiment, path: Path) -> str:
+    """The experiment file, and for a model that comes without ranges and KPIs an example of each, to be filled in."""
+    from flowreform.experiment.experiment import reference, toml_text
+    from flowreform.names import Named, base_values
+
+    text = toml_text(experiment, reference(experiment.model, path.parent))
+    model = experiment.model
+    clock = {"initial_time", "final_time", "time_step", "saveper"}
+    free = [name for name, variable in model.parameters.items() if name not in clock and not variable.dimensions]
+    seen = [name for name, variable in model.stocks.items() if not variable.dimensions]
+    if experiment.case is not None or not free or not seen:
+        return text
+    name, stock = free[0], seen[0]
+    value = base_values(model, Named(name, model[name], ()))[0]
+    low, high = sorted((0.8 * value, 1.2 * value)) if value else (-1.0, 1.0)
+    lines = (
+        "What is uncertain gets a range, and what you want to know is a KPI. Take the marks away, fill in what you know,",
+        "write draws = 100 above, and take kpis = [] out.",
+        "",
+        f"[uncertainties.{name}]",
+        'distribution = "triangular"',
+        f"low = {low:g}",
+        f"mode = {value:g}",
+        f"high = {high:g}",
+        f"unit = {json.dumps(model[name].units or 'dimensionless')}",
+        'source = "where the range comes from"',
+        'status = "assumption"',
+        "",
+        f"[kpis.{stock}_at_end]",
+        f'label = "{stock.replace("_", " ").capitalize()} at the end"',
+        f'variable = "{stock}"',
+        'statistic = "final"',
+    )
+    return text.rstrip("\n") + "\n\n" + "".join(f"# {line}".rstrip() + "\n" for line in lines)
+
+
 def schema(model: str, output: Path | None) -> int:
     """Print, or write, the JSON schema of experiment files."""
     from flowreform.experiment import as_experiment
     from flowreform.experiment.schema import schema_of
-    from flowreform.files import write_text
 
     case = as_experiment(model).unfilled[1]
     text = json.dumps(schema_of(case.form if case else None), indent=1, ensure_ascii=False) + "\n"

@@ -51,7 +51,7 @@ def portable_to(name: str, *, as_json: bool) -> int:
         show(table("", ("construct", "where", "Stella", "Vensim", "PySD", "simlin", "what to do"), rows))
     show(*(f"{tool}: {reason}" for tool, reason in opened.items() if reason))
     what = "Everything else in it" if rows else "Everything in it"
-    say(f"{what} means the same in Stella, Vensim, PySD and simlin (each difference: tests/test_portability.py)")
+    say(f"{what} means the same in Stella, Vensim, PySD and simlin (differences are listed in docs/witnesses.md)")
     return DONE
 
 

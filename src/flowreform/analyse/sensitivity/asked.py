@@ -41,7 +41,8 @@ def parameters_of(experiment: Experiment, wanted: Sequence[str] | None, faults: 
         of_model = experiment.case is not None and bool(experiment.case.uncertainties)
         repair = 'write uncertainties = "all" under [experiment], or add [uncertainties.NAME]'
         if not of_model:  # "all" would be none
-            repair = "add [uncertainties.NAME] to an experiment file: `flowreform new FILE.toml --model MODEL` begins one"
+            repair = "give a range with [uncertainties.NAME], and draws = 100 under [experiment], in an experiment file"
+            repair += "" if experiment.path else ": `flowreform new FILE.toml --model MODEL` begins one"
         faults.append(error("no-parameters", reason, repair, file=str(experiment.path or experiment.model.file)))
         return []
     if wanted is None:
