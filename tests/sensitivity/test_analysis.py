@@ -183,7 +183,11 @@ def test_nothing_that_varies_and_steps_without_slope_are_refused(experiment: Exp
     with pytest.raises(ExperimentError, match="has no uncertainties, so nothing varies"):
         sensitivity(dataclasses.replace(experiment, uncertainties={}))
     with pytest.raises(ExperimentError, match=r"`flowreform new FILE.toml --model MODEL` begins one"):
-        sensitivity(dataclasses.replace(experiment, uncertainties={}, case=None))  # "all" of none is none
+        sensitivity(dataclasses.replace(experiment, uncertainties={}, case=None, path=None))  # "all" of none is none
+    with pytest.raises(
+        ExperimentError, match=r"\[uncertainties.NAME\], and draws = 100 under \[experiment\], in an experiment file \["
+    ):
+        sensitivity(dataclasses.replace(experiment, uncertainties={}, case=None, path=Path("mine.toml")))
     steps = {"share_in_use": uncertain("discrete", values=[0.8, 0.9], weights=[1, 1])}
     with pytest.raises(ExperimentError, match="a discrete input has none"):
         sensitivity(dataclasses.replace(experiment, uncertainties=steps), "dgsm")
