@@ -102,16 +102,17 @@ def points(values: Floats) -> str:
     return f"{middle + 0.0:{form}} ({low + 0.0:{form}}{' to ' if low < 0 else '-'}{high + 0.0:{form}})"
 
 
-def table(asked: Asked, names: Sequence[str]) -> str:
+def table(asked: Asked, names: Sequence[str], *, cost: bool = True) -> str:
     """What is gained, what is left, what it cost; beside draws from the posterior what is left at ten years before the data."""
     runs, both = asked.runs[asked.told], len(asked.draws) > 1
-    head = ["lever", *YEARS.values(), *(["10 years, before the data"] if both else []), "GBP million"]
+    head = ["lever", *YEARS.values(), *(["10 years, before the data"] if both else []), *(["GBP million"] if cost else [])]
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     for name in names:
         cells = [points(runs[kpi][name]) for kpi in YEARS]
         if both:
             cells.append(points(asked.runs["prior"][LEFT][name]))
-        cells.append(f"{float(np.median(runs[COST][name])) / 1e6 + 0.0:,.0f}")
+        if cost:
+            cells.append(f"{float(np.median(runs[COST][name])) / 1e6 + 0.0:,.0f}")
         lines.append(f"| {asked.labels[name]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -124,9 +125,9 @@ def sentence(asked: Asked, more: str, less: str) -> str:
         f"{100 * float(np.mean(asked.runs[draws][LEFT][more] > asked.runs[draws][LEFT][less])):.0f}" for draws in asked.draws
     ]
     cost = float(np.median(runs[COST][more] - runs[COST][less])) / 1e6
-    money = f"for GBP {abs(cost):,.0f} million {'more' if cost > 0 else 'less'}" if abs(cost) >= 1 else "at the same cost"
+    money = f"GBP {abs(cost):,.0f} million {'more' if cost > 0 else 'less'}" if abs(cost) >= 1 else "at the same cost"
     held = f"in {shares[0]} per cent of draws" + (f" (before the data {shares[1]})" if len(shares) > 1 else "")
-    return f"*{asked.labels[more]}* leaves {points(gap)} points more than *{asked.labels[less]}*, {held}, {money}."
+    return f"*{asked.labels[more]}* over *{asked.labels[less]}*: {points(gap)} points, {held}, {money}."
 
 
 def deciding(asked: Asked, told: str) -> str:
@@ -162,13 +163,14 @@ def main() -> None:
     decides = " ".join(f"{words[draws]}: {deciding(lasting, draws)}" for draws in lasting.draws)
     answers.append(f"**Which assumption decides the order?** {decides}")
     head = (
-        "Written by `python docs/refresh_levers.py`. Points of 100, median (10th to 90th percentile) of draws "
-        + {"conditioned": "that have seen the data.", "prior": "before the data."}[lasting.told]
+        "Written by `python docs/refresh_levers.py`. What is left ten years after the stop, points of 100: median (10th to 90th "
+        "percentile) of draws " + {"conditioned": "that have seen the data.", "prior": "before the data."}[lasting.told]
     )
     every = [f"## {asked.question}\n\n{table(asked, list(asked.labels))}" for asked in found.values()]
     write(FOLDER / "answers.md", "\n\n".join([f"# {MODEL}: questions and answers", head, *answers, *every]) + "\n")
     told = [f"- {sentence(asked, *PAIRS[name][0])}" for name, asked in found.items()]
-    part = "\n\n".join([BEGIN, table(lasting, README), "\n".join(told), END])
+    lead = "More left after ten years, and at what cost:"
+    part = "\n\n".join([BEGIN, table(lasting, README, cost=False), lead, "\n".join(told), END])
     path = FOLDER / "README.md"
     write(path, re.sub(f"{BEGIN}.*?{END}", lambda _: part, path.read_text(encoding="utf-8"), flags=re.S))
     print(part, *answers, sep="\n\n")
