@@ -17,6 +17,7 @@ import pytest
 import flowreform as fr
 from browsing import chromium
 from flowreform.experiment import Experiment
+from flowreform.pages.asked import asked_for
 from flowreform.pages.found import find
 from flowreform.pages.live import live
 from flowreform.pages.paper import movers, paper_of
@@ -223,3 +224,29 @@ def test_what_turns_the_order_is_found(pace: Experiment) -> None:
     cut = float(re.search(r"Below ([\d.]+)%", line[1])[1])  # type: ignore[index]
     assert cut == pytest.approx(85.0, abs=0.3)
     assert "In no run does the order flip" in movers(found, inputs, "lower")[0][1]
+
+
+@pytest.mark.slow
+def test_what_guidance_asks_is_worked_out_from_the_runs() -> None:
+    """Margins, gaps and the fund's end, against plain arithmetic on the runs."""
+    experiment = fr.read_experiment("care_shift_build_or_close_first")
+    kept = {name: experiment.scenarios[name] for name in ("keep_up", "build_first")}
+    found = find(experiment.with_(draws=5, scenarios=kept, paper={}))
+    parts = {part.title: part for part in asked_for(found)}
+    ds, option = found.ds.sel(scenario="build_first"), 2
+    gap = ds["community_gap"].sel({ds["community_gap"].dims[0]: "registered"}).transpose("draw", "time").values
+    worst = int(np.argmax(np.median(gap, axis=0)))
+    (cell,) = (
+        row[option] for row in parts["Staff in post against staff needed"].rows if row[0] == "Community: registered nurses"
+    )
+    assert cell.startswith(f"{np.median(gap, axis=0)[worst]:.2g}".partition("e")[0][:2])
+    calendar = experiment.case.calendar if experiment.case else None
+    assert calendar is not None
+    assert cell.endswith(f"{calendar.date(float(ds['time'][worst])):%B %Y}")
+    places = ds["places_open"].isel({ds["places_open"].dims[0]: 0}) * ds["community_staffing"]
+    need = ds["caseload"].isel({ds["caseload"].dims[0]: 0})
+    below = float(np.median((places < need).sum("time").values))
+    rows = {row[0].partition(":")[0]: row for row in parts["Places before beds"].rows if "too few" in row[0]}
+    assert rows["Care at home"][option] == f"{below:.0f}"
+    fund = np.median(ds["transition_fund"].transpose("draw", "time").values, axis=0)
+    assert parts["The fund"].rows[0][option] == f"£{fund.max() / 1e6:.1f}m"

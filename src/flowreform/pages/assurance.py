@@ -155,28 +155,40 @@ def requirements(experiment: Experiment, case: Case | None) -> Iterator[tuple[st
     money = "report, money by year" if money_of(experiment) else PERSON + "the case names no lines of money"
     options = len(experiment.scenarios)
     compared = "report, the options side by side, paired with the baseline run by run"
+    planning = experiment.case.planning if experiment.case else None
+    lines = "report, line by line" if planning and planning.lines else money
     series = "report, courses over time, where the case charts it; the workbook has every series"
-    yield "Alternative provision in place alongside or ahead of closure", series
-    yield "The workforce is there to deliver it", series
+    yield (
+        "Alternative provision in place alongside or ahead of closure",
+        "report, places before beds" if planning and planning.places else series,
+    )
+    yield (
+        "The workforce is there to deliver it",
+        "report, staff in post against needed" if planning and planning.staff else series,
+    )
     yield "New treatment cuts a category of admissions", "workbook, yearly sheet; " + PERSON + "name the cause and the source"
     yield "Beds used as efficiently as the national average", PERSON + "the national figures are not part of the model"
     yield "Care not worse for patients", compared
     yield "Engagement, choice, clinical evidence, commissioner support", PERSON + "four boxes; no model result"
     yield "Affordable in capital and revenue", money
     yield "Double running shown apart and limited in time", money
-    yield "Source and end of transitional funding", money + "; " + PERSON + "name who pays"
+    yield (
+        "Source and end of transitional funding",
+        ("report, the fund" if planning and planning.fund else money) + "; " + PERSON + "name who pays",
+    )
     yield "Stranded cost and how it is removed", money
-    yield "Cash-releasing apart from not; recurrent apart from not", money + "; " + PERSON + "confirm which line is cash"
+    yield "Cash-releasing apart from not; recurrent apart from not", lines + "; " + PERSON + "confirm which line is cash"
     yield "Options against business as usual", compared if options > 1 else PERSON + "there is one scenario only"
     yield "Net present social cost with stated rate and price year", _npc(experiment, case)
     yield "Optimism bias", PERSON + "no uplift is applied; add one to capital and time"
     yield "Sensitivity and switching values", "report, which way it could turn"
     yield "Distribution: who gains, who loses", PERSON + "the report adds up places, ages and groups; say who gains and who loses"
-    yield "Effect on social care", series
+    yield "Effect on social care", lines if planning and planning.lines else series
     yield "Capital case aligned with the service case", PERSON + "compare years and bed numbers of the two"
     yield "Deliverability and risks", PERSON + "gates and what happens when one is not met"
     yield "Bed model and assumptions open to review", "report, inputs with source and status, what is not in the ranges"
-    yield "Benefits realisation", PERSON + "five measures with baseline, date and owner; the paths are in the report"
+    paths = "report, paths to compare with, year by year; " if planning and planning.paths else ""
+    yield "Benefits realisation", paths + PERSON + "name baseline, date and owner of each measure"
 
 
 def _npc(experiment: Experiment, case: Case | None) -> str:

@@ -21,12 +21,15 @@ STACK = ("#003087", "#5B7DB1", "#9DB2D0", "#4C6272", "#8A9AA6", "#C3CCD2", "#6E5
 
 @dataclass(frozen=True)
 class Median:
-    """The course of one option: its name, float64[time] of the median and of the edges of the band (None without draws)."""
+    """The course of one option: its name, float64[time] of the median and of the edges of the band (None without draws).
+
+    `against` is a course of its own to compare with, dashed."""
 
     name: str
     middle: Floats
     low: Floats | None = None
     high: Floats | None = None
+    against: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,9 @@ def multiples(
     most: float | None = None,
 ) -> str:
     """Small multiples on the same axes: one option each, median and band; the baseline's median dashed in each."""
-    every = np.concatenate([part for item in courses for part in (item.middle, item.low, item.high) if part is not None])
+    every = np.concatenate(
+        [part for item in courses for part in (item.middle, item.low, item.high, item.against) if part is not None]
+    )
     y_axis = axis(every, most=most)
     width, height, gap, top, bottom = 720.0, 220.0, 14.0, 24.0, 22.0
     left = _room(y_axis, shown)
@@ -141,7 +146,7 @@ def multiples(
             body.append(line([(x0, up(value)), (x1, up(value))], GRID, 1))
             if not number:
                 body.append(text(left - 6, up(value) + 4, shown(value), anchor="end", fill=GREY))
-        for at, (time, word) in enumerate(_thinned(ticks, each / (16 + 6.4 * max((len(word) for _, word in ticks), default=4)))):
+        for at, (time, word) in enumerate(_thinned(ticks, each / (30 + 6.4 * max((len(word) for _, word in ticks), default=4)))):
             if across(time) + 24 < x1 + gap:
                 anchor = "middle" if at else "start"
                 body.append(text(across(time), height - 6, word, anchor=anchor, size=10.5, fill=GREY))
@@ -151,6 +156,8 @@ def multiples(
             body.append(band(x, [up(float(v)) for v in course.low], [up(float(v)) for v in course.high]))
         if baseline is not None and number != baseline:
             body.append(line(list(zip(x, (up(float(v)) for v in courses[baseline].middle), strict=True)), GREY, 1.6, "5 3"))
+        if course.against is not None:
+            body.append(line(list(zip(x, (up(float(v)) for v in course.against), strict=True)), GREY, 1.6, "5 3"))
         own = GREY if number == baseline else BLUE
         body.append(
             line(list(zip(x, (up(float(v)) for v in course.middle), strict=True)), own, 2.5, "5 3" if own == GREY else "")

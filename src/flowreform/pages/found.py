@@ -70,12 +70,13 @@ def find(experiment: Experiment, progress: Progress | None = None, command: str 
     options = _options(experiment)
     outcomes = _outcomes(experiment)
     series = _series(experiment, outcomes)
-    wanted = {split(name)[0] for name in (*experiment.save, *series, *money_of(experiment), *balances_of(experiment))}
+    asked = planned_of(experiment)
+    wanted = {split(name)[0] for name in (*experiment.save, *series, *money_of(experiment), *balances_of(experiment), *asked)}
     known = tuple(variable.name for variable in experiment.model if variable.name in wanted)
     ds = run(replace(experiment, save=known), progress=progress, command=command)
     found = kpis(ds, experiment)
     against = contrast(found, experiment.baseline) if len(experiment.scenarios) > 1 else None
-    shown = (*series, *(name for name in money_of(experiment) if name not in series))
+    shown = tuple(dict.fromkeys((*series, *money_of(experiment), *asked)))
     courses = {(name, option): _course(ds, experiment, name, option) for name in shown for option in options}
     return Found(experiment, ds, found, against, options, outcomes, series, _levers(experiment, options), courses)
 
@@ -146,6 +147,16 @@ def money_of(experiment: Experiment) -> tuple[str, ...]:
     if workbook is None or not workbook.bridge or not workbook.bridge_total:
         return ()
     return (*(part.variable for part in workbook.bridge), workbook.bridge_total)
+
+
+def planned_of(experiment: Experiment) -> tuple[str, ...]:
+    """The series that `[planning]` of the case names: places, staff, the fund, paths to compare with."""
+    planning = experiment.case.planning if experiment.case else None
+    if planning is None:
+        return ()
+    names = [name for row in planning.places for name in (row.usable, row.staffed, row.needed)]
+    names += [name for staff in planning.staff for name in (staff.post, staff.gap)]
+    return tuple(dict.fromkeys(name for name in (*names, planning.fund, planning.closed, *planning.paths) if name))
 
 
 def balances_of(experiment: Experiment) -> tuple[str, ...]:

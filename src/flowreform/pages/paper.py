@@ -6,7 +6,7 @@ Nothing is praised and nothing is concluded here but what an author wrote or the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isfinite
 from typing import TYPE_CHECKING
@@ -117,7 +117,7 @@ def paper_of(found: Found, conclusions: tuple[tuple[str, bool, str], ...] = ()) 
         answer=answer,
         options=tuple(short(found.scenario(name).label) for name in found.options),
         explained=tuple((short(found.scenario(name).label), found.scenario(name).label) for name in found.options),
-        rows=tuple(_rows(found)),
+        rows=tuple(outcome_rows(found, found.outcomes)),
         chart_title=title,
         chart=picture,
         chart_note=note,
@@ -167,10 +167,11 @@ def _size(found: Found) -> str:
 # --- the table of outcomes -------------------------------------------------------------------------------------------
 
 
-def _rows(found: Found) -> list[OutcomeRow]:
+def outcome_rows(found: Found, names: Sequence[str]) -> list[OutcomeRow]:
+    """A row for each KPI that has values, a cell for each option."""
     own = {(row.kpi, row.scenario): row for row in summary(found.kpis)}
     other = {(row.kpi, row.scenario): row for row in summary(found.against)} if found.against is not None else {}
-    return [_row(found, name, own, other) for name in found.outcomes if (name, found.options[0]) in own]
+    return [_row(found, name, own, other) for name in names if (name, found.options[0]) in own]
 
 
 def _row(found: Found, name: str, own: dict[tuple[str, str], KpiRow], other: dict[tuple[str, str], KpiRow]) -> OutcomeRow:
@@ -278,12 +279,12 @@ def picture(found: Found, name: str, title: str) -> str:
     shown = series_scale(found, name)
     baseline = found.options.index(found.experiment.baseline)
     return figures.multiples(
-        found.times, courses, baseline if len(courses) > 1 else None, ticks_of(found), _plain(shown), title,
+        found.times, courses, baseline if len(courses) > 1 else None, ticks_of(found), plain_ticks(shown), title,
         1.0 if shown.suffix == "%" else None,
     )  # fmt: skip
 
 
-def _plain(shown: UnitScale) -> Callable[[float], str]:
+def plain_ticks(shown: UnitScale) -> Callable[[float], str]:
     """Ticks with as few decimals as they need."""
 
     def text(value: float) -> str:
@@ -344,7 +345,9 @@ def _money(found: Found) -> Money | None:
     focus = others.index(found.focus)
     names = [short(found.scenario(name).label) for name in others]
     title = f"Money by year against {short(found.scenario(experiment.baseline).label)}, mean of the runs"
-    drawn = figures.stacks(names, [name for _, _, name in groups], [part[used] for part in values], net, _plain(shown), title)
+    drawn = figures.stacks(
+        names, [name for _, _, name in groups], [part[used] for part in values], net, plain_ticks(shown), title
+    )
     rows = tuple(
         (spoken(labels[at]), figures.STACK[place % len(figures.STACK)], tuple(shown.bare(float(v)) for v in values[focus][at]))
         for place, at in enumerate(used)
@@ -403,7 +406,7 @@ def _turn(found: Found) -> Turn | None:
     unit_words = f", {shown.head}" if shown.head else ""
     picture = figures.swarm(
         [(short(found.scenario(option).label), values[option]) for option in others],
-        _plain(shown),
+        plain_ticks(shown),
         f"{label}: each option less {base}, a dot for each run",
     )
     better = "left of the line is better" if kpi.better == "lower" else "right of the line is better"
