@@ -234,7 +234,12 @@ def test_what_guidance_asks_is_worked_out_from_the_runs() -> None:
     found = find(experiment.with_(draws=5, scenarios=kept, paper={}))
     parts = {part.title: part for part in asked_for(found)}
     ds, option = found.ds.sel(scenario="build_first"), 2
-    gap = ds["community_gap"].sel({ds["community_gap"].dims[0]: "registered"}).transpose("draw", "time").values
+
+    def one(name: str, element: str) -> np.ndarray:
+        (inner,) = (dim for dim in ds[name].dims if dim not in ("draw", "time"))
+        return np.asarray(ds[name].sel({inner: element}).transpose("draw", "time").values)
+
+    gap = one("community_gap", "registered")
     worst = int(np.argmax(np.median(gap, axis=0)))
     (cell,) = (
         row[option] for row in parts["Staff in post against staff needed"].rows if row[0] == "Community: registered nurses"
@@ -243,9 +248,8 @@ def test_what_guidance_asks_is_worked_out_from_the_runs() -> None:
     calendar = experiment.case.calendar if experiment.case else None
     assert calendar is not None
     assert cell.endswith(f"{calendar.date(float(ds['time'][worst])):%B %Y}")
-    places = ds["places_open"].isel({ds["places_open"].dims[0]: 0}) * ds["community_staffing"]
-    need = ds["caseload"].isel({ds["caseload"].dims[0]: 0})
-    below = float(np.median((places < need).sum("time").values))
+    staffed = one("places_open", "home") * ds["community_staffing"].transpose("draw", "time").values
+    below = float(np.median((staffed < one("caseload", "home")).sum(axis=1)))
     rows = {row[0].partition(":")[0]: row for row in parts["Places before beds"].rows if "too few" in row[0]}
     assert rows["Care at home"][option] == f"{below:.0f}"
     fund = np.median(ds["transition_fund"].transpose("draw", "time").values, axis=0)
