@@ -68,6 +68,8 @@ LONG = (
     "loops care_shift open_staffed_beds --scenario build_first",
     "loops mental_health_shift site_beds",
     "report my_system.xlsx -o my_system.html",
+    "page care_shift -o care_shift.html",
+    "page my_system.xlsx -o my_system.html",
     "report va_beds_to_community -o report.html",
     "run my_system.xlsx -o out/mine",
     "start an_ordinary_system",
@@ -83,7 +85,7 @@ LONG = (
 )
 """Commands that take more than ten seconds: only with -m slow."""
 
-LONG_FUNCTIONS = ("assess", "bands", "fit", "open_sweep", "plan", "report", "sensitivity", "to_xlsx")
+LONG_FUNCTIONS = ("assess", "bands", "fit", "open_sweep", "page", "plan", "report", "sensitivity", "to_xlsx")
 """Functions whose examples do: their commands are examples of --help or the README, and run."""
 
 
@@ -117,6 +119,8 @@ def run_command(line: str) -> None:
     assert words[0] == "flowreform", line
     if words[1] in ("run", "export", "report") and words[2] in bundled("experiments") and "--draws" not in words:
         words += ["--draws", "8"]
+    if words[1] == "page":
+        words += ["--draws", "2"]
     if words[1] == "sensitivity" and "--samples" not in words:
         words += ["--samples", "64" if "pawn" in words else "4"]
     if words[1] == "export" and "--template" in words:
