@@ -56,7 +56,7 @@ def readme_command(name: str) -> str:
 def test_wheel_holds_models_and_experiments(tmp_path: Path) -> None:
     with zipfile.ZipFile(build("wheel", tmp_path)) as wheel:
         names = set(wheel.namelist())
-    for name in ("engine/host.js", "page/template/report.html", "page/template/report.css", "page/template/live.js"):
+    for name in ("engine/host.js", "pages/template/report.html", "pages/template/report.css", "pages/template/live.js"):
         assert f"flowreform/{name}" in names
     assert shipped() <= names
     assert {f"flowreform/{path.relative_to(ROOT / 'src' / 'flowreform').as_posix()}" for path in SOURCES} <= names
