@@ -109,7 +109,9 @@ NoiseSeed = Annotated[
         help="Let the model's random functions draw before each run, from this seed; without it they are refused.",
     ),
 ]
-SaveEvery = Annotated[float | None, typer.Option(parser=decimal, metavar="TIME", help="Keep one value in so much model time.")]
+SaveEvery = Annotated[
+    float | None, typer.Option(parser=decimal, metavar="TIME", help="Keep one value for each of this much model time.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -164,7 +166,7 @@ def show(
 ) -> int | None:
     """What a model or an experiment holds, with units, ranges and sources.
 
-    Of a variable: its equation, what it is made from, what uses it, and the feedback loops through it.
+    Of a variable: its equation, what it depends on, what uses it, and the feedback loops through it.
     """
     from flowreform.commands.inspect import show
 
@@ -189,8 +191,8 @@ def diagram(
 ) -> int | None:
     """Draw a model: what flows where, a sheet for each sector with what acts on what, a card for each loop.
 
-    A sheet shows the auxiliaries that feedback passes and those that are reported; signs stand where they never change along
-    the runs of the model, its settings and gates. Every drawing has a twin in words, which is printed where no file is named.
+    A sheet shows the auxiliaries on feedback loops and those that are reported. A link has a sign where it is the same along
+    all runs of the model, its settings and gates. Every drawing also comes in words, which are printed where no file is named.
     """
     from flowreform.commands.structure import diagram
 
@@ -275,10 +277,10 @@ def report(
 ) -> int | None:
     """Run an experiment and write its report: two printed pages for those who decide, and a page to try it out.
 
-    The paper is complete without JavaScript: the question, the answer, the options side by side, money by year, what could turn
-    the order, what is in no range, what was checked. On the screen follow the model with its levers, its diagrams, the inputs
-    with their sources, and how it was made. The page opens from a mail attachment and needs no network. [paper] of the experiment
-    says which options and outcomes it shows, and the answer.
+    The paper is complete without JavaScript: the question, the answer, the options side by side, money by year, what could
+    turn the order, what the ranges leave out, what was checked. On the screen follow the model with its levers, its diagrams,
+    the inputs with their sources, and how it was made. The page opens from a mail attachment and needs no network. [paper] of
+    the experiment says which options and outcomes it shows, and the answer.
     """
     from flowreform.commands.report import report
     from flowreform.commands.run import Options
@@ -408,7 +410,9 @@ def fit(
     name: ModelName,
     write: Annotated[bool, typer.Option("--write", help="Write the values into the model, their origin into its case.")] = False,
     chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw fit against data as a PNG.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Only ask whether the model's own values are still a best fit.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only test whether the model's own values are still a best fit.")
+    ] = False,
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Sample what the data leave open, from the case's uncertainties and ranges.")
     ] = False,
@@ -416,7 +420,7 @@ def fit(
         int, typer.Option(parser=whole(16, 100_000), metavar="N", help="With --posterior: how many draws are kept.")
     ] = 512,
     iterations: Annotated[
-        int, typer.Option(parser=whole(250), metavar="N", help="With --posterior: the most moves of every walker.")
+        int, typer.Option(parser=whole(250), metavar="N", help="With --posterior: most iterations of each walker.")
     ] = 8_000,
     chain: Annotated[
         Path | None,
@@ -426,8 +430,8 @@ def fit(
 ) -> int | None:
     """Fit the parameters that [fit] of the case file names to its series, by least squares within their ranges.
 
-    Prints values, what the data know of them, and the error of every series. Nothing is written without --write. With --check
-    no search is made: one step from the model's values is worked out, and the command ends with 4 when it gains over 1 %.
+    Prints values, how well the data determine them, and the error of every series. Nothing is written without --write.
+    --check does not search: it takes one step from the model's values, and ends with 4 when that gains over 1 %.
     """
     from flowreform.commands.fit import check as still_best
     from flowreform.commands.fit import fit
@@ -542,7 +546,7 @@ def start(
 def plan(
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="An experiment with [plan]: a bundled name, or a path.")],
     full: Annotated[bool, typer.Option("--full", help="Try every plan where there are up to 4,000.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Find and prove the plan, and ask no more.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Find and prove the plan, and leave the further questions out.")] = False,
     set_: Settings = None,
     output: Annotated[
         Path | None,
@@ -642,7 +646,10 @@ def sweep(
     set_: Settings = None,
     noise_seed: NoiseSeed = None,
     workers: Annotated[
-        int | None, typer.Option(parser=whole(1), metavar="N", help="Threads, or processes, of this machine; one a processor.")
+        int | None,
+        typer.Option(
+            parser=whole(1), metavar="N", help="Threads, or processes, of this machine; one for each processor when missing."
+        ),
     ] = None,
     processes: Annotated[bool, typer.Option("--processes", help="Processes instead of threads.")] = False,
     scheduler: Annotated[
@@ -682,7 +689,7 @@ def verify(
     ],
     json: Json = False,
 ) -> int | None:
-    """Work out again what flowreform wrote and compare; 4 when something differs.
+    """Recompute what flowreform wrote and compare; 4 when something differs.
 
     Of a sweep every checksum and a sample of runs; of a workbook whether its results follow from its inputs, which inputs a
     person has changed and which formulas were overwritten; of a netCDF file every run.

@@ -29,10 +29,12 @@ def assurance(experiment: Experiment, findings: Sequence[Finding], result: Asses
         f"{cell(experiment.question)}\n" if experiment.question else "",
         _table("Who answers for it", ("role", "name", "date"), [(role, PERSON + "name", PERSON + "date") for role in ROLES]),
         _table("Reporting checklist (STRESS-SD)", ("item", "what is asked", "answer"), _stress(experiment)),
-        _table("Verification: is the model built as meant?", ("what", "found"), _verified(experiment, findings, result, why_not)),
+        _table(
+            "Verification: is the model built as intended?", ("what", "found"), _verified(experiment, findings, result, why_not)
+        ),
         _table("Validation: is it the right model?", ("what", "found"), _validated(experiment, result, why_not)),
         _table("Inputs without a published source", ("input", "drawn from", "status"), _assumed(experiment)),
-        _table("What those who decide ask for", ("question", "where it stands"), _asked(experiment)),
+        _table("What decision-makers ask for", ("question", "where it stands"), _asked(experiment)),
     ]
     return "\n".join(part for part in parts if part)
 

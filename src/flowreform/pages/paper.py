@@ -159,7 +159,9 @@ def _size(found: Found) -> str:
         return "One run of the model, with its base values."
     inputs = len(set(experiment.uncertainties) | set(experiment.ensemble.names if experiment.ensemble else ()))
     met = f"{options} option{'s' * (options != 1)}, each run {draws:,} time{'s' * (draws != 1)}"
-    luck = f" with the same {draws:,} samples of {inputs} uncertain inputs: each run meets the same luck" if draws > 1 else ""
+    luck = (
+        f" with the same {draws:,} samples of {inputs} uncertain inputs: every option meets the same draws" if draws > 1 else ""
+    )
     lost = f" {found.failed:,} of {experiment.runs:,} runs failed and are left out." if found.failed else ""
     return f"{met}{luck}.{lost}"
 
@@ -483,7 +485,7 @@ def _outside(found: Found) -> list[str]:
     if case and case.about.boundary:
         text = " ".join(case.about.boundary.split())
         _, mark, rest = text.partition("Outside:")
-        lines.append("Left out of the model, so in no range: " + rest.strip() if mark else text)
+        lines.append("Left out of the model, so outside every range: " + rest.strip() if mark else text)
     statuses = [item.status for item in experiment.uncertainties.values()]
     if case:
         statuses += [item.status for name, item in case.parameters.items() if name not in experiment.uncertainties]
@@ -492,16 +494,16 @@ def _outside(found: Found) -> list[str]:
         drawn = len(experiment.uncertainties)
         lines.append(
             f"{assumed} of {len(statuses)} inputs are assumptions; {drawn} are drawn from a range, "
-            "the others have one value in every run, so that what they would change shows nowhere here."
+            "the others have one value in every run, so what they would change is not shown here."
         )
     missed = [item for item in case.targets.values() if item.expected == "miss"] if case else []
     if missed:
         why = f" ({missed[0].reason})" if missed[0].reason else ""
         lines.append(f"The model is known to miss: {missed[0].label}{why}.")
     elif case and not case.observations:
-        lines.append("No observed history stands beside this model: nothing in it was tried against what happened.")
+        lines.append("No observed history stands beside this model: nothing in it has been tested against what happened.")
     else:
-        lines.append("Structure that nobody thought of is in no range: every run is of the same equations.")
+        lines.append("Structure that nobody thought of is outside every range: all runs share the same equations.")
     return lines
 
 

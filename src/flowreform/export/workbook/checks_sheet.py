@@ -1,4 +1,4 @@
-"""Checks: whether the workbook may be believed, worked out in the workbook itself."""
+"""Checks: whether the workbook can be trusted, worked out in the workbook itself."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ def write_checks(
     page = book.page("Checks", "#DA291C")
     page.widths(64, 3, 16, 16, 18, 4, *([14] * (2 + len(source.scenarios))))
     page.put(0, 0, "Checks", TITLE)
-    page.put(1, 0, "From this workbook's own cells. Checks against the engine hold while no input has been changed.", SUBTITLE)
+    page.put(
+        1, 0, "From this workbook's own cells. Checks against the engine apply as long as no input has been changed.", SUBTITLE
+    )
     page.put(4, 0, "All checks", style(bold=True, font_size=12))
     page.put(5, 0, "Inputs and scenario settings changed since this file was written", CELL)
     page.put_row(FIRST - 1, 0, ("Check", "", "Found", "Limit", "Status"), HEADER)

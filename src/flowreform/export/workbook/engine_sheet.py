@@ -217,7 +217,7 @@ def write_engine(book: Book, source: WorkbookSource, layout: SheetLayout, column
     )
     if source.flat.looks:
         method = source.model.specs.method.upper()
-        note += f" By {method} the net flow is a weighted mean of looks within the step, each in columns of its own."
+        note += f" By {method} the net flow is a weighted mean of evaluations within the step, each in columns of its own."
     if source.columns.folded:
         note += f" {len(source.columns.folded)} variables that are not shown are worked out inside the formulas that read them."
     page.write(0, 0, "Engine", TITLE)
