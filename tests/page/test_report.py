@@ -17,8 +17,8 @@ import pytest
 import flowreform as fr
 from browsing import chromium
 from flowreform.experiment import Experiment
-from flowreform.pages.asked import asked_for
 from flowreform.pages.found import find
+from flowreform.pages.guidance import guidance_parts
 from flowreform.pages.live import live
 from flowreform.pages.paper import movers, paper_of
 from flowreform.pages.words import is_share, scale_of
@@ -232,7 +232,7 @@ def test_what_guidance_asks_is_worked_out_from_the_runs() -> None:
     experiment = fr.read_experiment("care_shift_build_or_close_first")
     kept = {name: experiment.scenarios[name] for name in ("keep_up", "build_first")}
     found = find(experiment.with_(draws=5, scenarios=kept, paper={}))
-    parts = {part.title: part for part in asked_for(found)}
+    parts = {part.title: part for part in guidance_parts(found)}
     ds, option = found.ds.sel(scenario="build_first"), 2
 
     def one(name: str, element: str) -> np.ndarray:

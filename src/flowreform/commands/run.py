@@ -218,7 +218,7 @@ def _tables(ds: Dataset, kpis: Dataset, experiment: Experiment) -> Iterator[Rend
 
 def _path_table(ds: Dataset, experiment: Experiment) -> RenderableType:
     """The saved stocks of one run (or whatever was saved) at the start, in the middle and at the end."""
-    from flowreform.export.tables import course
+    from flowreform.export.panels import course
 
     heads, rows = course(ds, experiment)
     return table("", heads, rows, right=range(2, len(heads)))

@@ -17,7 +17,7 @@ from flowreform.calendar import Calendar
 from flowreform.export.chart import Axis, ChartPoints, Fan, Panel, percentiles
 from flowreform.export.tables import label_of, unit_of
 from flowreform.names import element_names, split
-from flowreform.text import short, shown_unit, spoken
+from flowreform.text import number, short, shown_unit, spoken
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
@@ -172,3 +172,22 @@ def _place(item: Reference, row: Observation, calendar: Calendar) -> float:
         return (calendar.time(row.period.first) + calendar.time(row.period.until)) / 2
     begin, end = calendar.year(item.year if item.year is not None else row.year)
     return end if item.statistic in ("at", "final") else (begin + end) / 2
+
+
+def course(ds: Dataset, experiment: Experiment) -> tuple[list[str], list[list[str]]]:
+    """The saved stocks of one run (or whatever was saved) at the start, in the middle and at the end: heads and rows."""
+    from flowreform.names import element_names
+
+    times = ds["time"].values
+    places = sorted({0, len(times) // 2, len(times) - 1})
+    calendar = experiment.case.calendar if experiment.case else None
+    heads = [f"time {number(float(times[at]))}" + (f" ({calendar.date(float(times[at]))})" if calendar else "") for at in places]
+    saved = [name for name in experiment.save if name in ds]
+    stocks = [name for name in saved if name in experiment.model.stocks]
+    rows = []
+    for base in stocks or saved:
+        for name in element_names(experiment.model, experiment.model[base]):
+            data = select(ds, name)
+            values = np.asarray(data.values, dtype=np.float64)[0, 0]
+            rows.append([name, unit_of(data), *(number(float(values[at])) for at in places)])
+    return ["stock" if stocks else "variable", "unit", *heads], rows

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from flowreform.errors import Finding
-from flowreform.export.tables import alone, by_kpi, course, heading, spread
+from flowreform.export.panels import course
+from flowreform.export.tables import alone, by_kpi, heading, spread
 from flowreform.kpi import contrast, summary
 from flowreform.text import cell, markdown, number, short, shown_unit
 

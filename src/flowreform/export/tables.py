@@ -16,7 +16,6 @@ from flowreform.text import decimals_of, fixed, number, number_field, scale, sho
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
 
-    from flowreform.experiment import Experiment
     from flowreform.kpi import KpiRow
 
 MOST_DECIMALS = 7
@@ -108,23 +107,3 @@ def heading(row: KpiRow) -> str:
     unit = shown_unit(row.unit)
     name = f"{row.label} [{unit}]" if unit else row.label
     return f"{name} ({row.caution})" if row.caution else name
-
-
-def course(ds: Dataset, experiment: Experiment) -> tuple[list[str], list[list[str]]]:
-    """The saved stocks of one run (or whatever was saved) at the start, in the middle and at the end: heads and rows."""
-    from flowreform.export.panels import select
-    from flowreform.names import element_names
-
-    times = ds["time"].values
-    places = sorted({0, len(times) // 2, len(times) - 1})
-    calendar = experiment.case.calendar if experiment.case else None
-    heads = [f"time {number(float(times[at]))}" + (f" ({calendar.date(float(times[at]))})" if calendar else "") for at in places]
-    saved = [name for name in experiment.save if name in ds]
-    stocks = [name for name in saved if name in experiment.model.stocks]
-    rows = []
-    for base in stocks or saved:
-        for name in element_names(experiment.model, experiment.model[base]):
-            data = select(ds, name)
-            values = np.asarray(data.values, dtype=np.float64)[0, 0]
-            rows.append([name, unit_of(data), *(number(float(values[at])) for at in places)])
-    return ["stock" if stocks else "variable", "unit", *heads], rows

@@ -26,8 +26,8 @@ from flowreform.export.summary import distribution
 from flowreform.files import put, write_file
 from flowreform.model import Role
 from flowreform.names import base_values, element_names
-from flowreform.pages.asked import asked_for
 from flowreform.pages.found import Found, find
+from flowreform.pages.guidance import guidance_parts
 from flowreform.pages.live import live
 from flowreform.pages.paper import paper_of, picture, series_label, series_scale
 from flowreform.pages.words import with_unit
@@ -114,7 +114,7 @@ def page_of(found: Found, conclusions: tuple[tuple[str, bool, str], ...] = ()) -
         fingerprint=_fingerprint(experiment),
         more=[(series_label(found, name), _with_unit(found, name), picture(found, name, series_label(found, name)))
               for name in found.series[1:]],
-        asked=asked_for(found),
+        asked=guidance_parts(found),
         drawings=drawn,
         leading=(found.scenario(found.focus).label, _leading(found)),
         stocks=list(_stocks(experiment)),

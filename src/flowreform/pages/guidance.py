@@ -34,7 +34,7 @@ PANELS = 3
 
 
 @dataclass(frozen=True)
-class Asked:
+class GuidancePart:
     """A part of the detail: heading, a sentence, pictures, and a table with its head."""
 
     title: str
@@ -44,7 +44,7 @@ class Asked:
     rows: tuple[tuple[str, ...], ...]
 
 
-def asked_for(found: Found) -> tuple[Asked, ...]:
+def guidance_parts(found: Found) -> tuple[GuidancePart, ...]:
     """All parts for which the case names series; none without `[planning]`."""
     planning = planning_of(found.experiment)
     return tuple(_parts(found, planning)) if planning else ()
@@ -55,7 +55,7 @@ def planning_of(experiment: Experiment) -> PlanningTable | None:
     return experiment.case.planning if experiment.case else None
 
 
-def _parts(found: Found, planning: PlanningTable) -> Iterator[Asked]:
+def _parts(found: Found, planning: PlanningTable) -> Iterator[GuidancePart]:
     if planning.places:
         yield _places(found, planning)
     if planning.staff:
@@ -99,7 +99,7 @@ def _margin(found: Found, row: PlacesRow, option: str) -> Floats:
     return usable * share - found.values(row.needed, option)
 
 
-def _places(found: Found, planning: PlanningTable) -> Asked:
+def _places(found: Found, planning: PlanningTable) -> GuidancePart:
     rows = []
     if planning.closed:
         shown = series_scale(found, planning.closed, 3)
@@ -119,10 +119,10 @@ def _places(found: Found, planning: PlanningTable) -> Asked:
         of = len(found.times)
         rows.append((f"{row.label}: saved times with too few, of {of}", *(f"{count:.0f}" for count in below)))
     note = "Places that are open and staffed, less the people in them and those who wait for one. Middle run, and 8 in 10 runs."
-    return Asked("Places before beds", note, (), ("", *_options(found)), tuple(rows))
+    return GuidancePart("Places before beds", note, (), ("", *_options(found)), tuple(rows))
 
 
-def _staff(found: Found, groups: tuple[StaffRow, ...]) -> Asked:
+def _staff(found: Found, groups: tuple[StaffRow, ...]) -> GuidancePart:
     focus = found.focus
     courses = []
     for row in groups:
@@ -146,10 +146,10 @@ def _staff(found: Found, groups: tuple[StaffRow, ...]) -> Asked:
         rows.append((row.label, *cells))
     label = short(found.scenario(focus).label)
     note = f"{label}, WTE. Line and band: in post. Dashed: needed. Below: the widest gap of the middle run, and its month."
-    return Asked("Staff in post against staff needed", note, pictures, ("Widest gap, WTE", *_options(found)), tuple(rows))
+    return GuidancePart("Staff in post against staff needed", note, pictures, ("Widest gap, WTE", *_options(found)), tuple(rows))
 
 
-def _fund(found: Found, planning: PlanningTable) -> Asked:
+def _fund(found: Found, planning: PlanningTable) -> GuidancePart:
     name = planning.fund
     shown = series_scale(found, name, 3)
     rows = []
@@ -167,10 +167,10 @@ def _fund(found: Found, planning: PlanningTable) -> Asked:
     rows = [("Most in it", *most), ("Spent by", *spent), ("Left at the end", *left)]
     heading = with_unit(series_label(found, name), shown.head)
     note = f"{heading}. A person names who pays into it, and which of the recurrent cost below is left uncovered when it ends."
-    return Asked("The fund", note, (picture(found, name, heading),), ("", *_options(found)), tuple(rows))
+    return GuidancePart("The fund", note, (picture(found, name, heading),), ("", *_options(found)), tuple(rows))
 
 
-def _lines(found: Found, names: list[str]) -> Asked:
+def _lines(found: Found, names: list[str]) -> GuidancePart:
     rows = []
     for row in outcome_rows(found, names):
         cells = (f"{cell.middle}{f' ({cell.spread})' if cell.spread else ''}" for cell in row.cells)
@@ -179,10 +179,10 @@ def _lines(found: Found, names: list[str]) -> Asked:
         "Each line is a measure of its own: no sum across cash and what is no cash, or across one-off and recurrent. "
         "Middle run, and 8 in 10 runs. Who pays: the lines of the NHS, the council and people themselves."
     )
-    return Asked("Money, benefits and who pays, line by line", note, (), ("Line", *_options(found)), tuple(rows))
+    return GuidancePart("Money, benefits and who pays, line by line", note, (), ("Line", *_options(found)), tuple(rows))
 
 
-def _paths(found: Found, names: tuple[str, ...]) -> Asked:
+def _paths(found: Found, names: tuple[str, ...]) -> GuidancePart:
     """The middle run at the end of each reporting year, with the range of 8 in 10 runs."""
     years = years_of(found)
     rows = []
@@ -196,7 +196,9 @@ def _paths(found: Found, names: tuple[str, ...]) -> Asked:
         f"{label}, at the end of each year: middle run, and 8 in 10 runs. "
         "A person names the owner of each; its baseline is what is counted today."
     )
-    return Asked("Paths to compare with, year by year", note, (), ("Measure", *(name for _, _, name in years)), tuple(rows))
+    return GuidancePart(
+        "Paths to compare with, year by year", note, (), ("Measure", *(name for _, _, name in years)), tuple(rows)
+    )
 
 
-__all__ = ["Asked", "asked_for", "planning_of"]
+__all__ = ["GuidancePart", "guidance_parts", "planning_of"]
