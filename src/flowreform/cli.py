@@ -426,13 +426,26 @@ def fit(
         Path | None,
         typer.Option(metavar="FILE", help="With --posterior: keep chains there that have not converged, and go on from them."),
     ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Months that a system counted (CSV): calibrate an experiment's system to them."),
+    ] = None,
     json: Json = False,
 ) -> int | None:
     """Fit the parameters that [fit] of the case file names to its series, by least squares within their ranges.
 
     Prints values, how well the data determine them, and the error of every series. Nothing is written without --write.
     --check does not search: it takes one step from the model's values, and ends with 4 when that gains over 1 %.
+
+    With --history the system of an experiment is calibrated to its own months and tested on the last six; --write keeps the
+    draws beside its file and names them there, so that every later run takes them.
     """
+    if history is not None:
+        from flowreform.commands.fit import calibrate
+
+        if check or posterior or chain is not None:
+            raise typer.BadParameter("--history goes without --check, --posterior and --chain.")
+        return calibrate(name, history, write=write, chart=chart, draws=draws, iterations=iterations, as_json=json)
     from flowreform.commands.fit import check as still_best
     from flowreform.commands.fit import fit
 

@@ -42,13 +42,15 @@ MAX_BYTES = 200_000_000
 class Ensemble:
     """Draws of several parameters together: `values` float64[draw, parameter] in the order of `names`, in the model's units.
 
-    `about` says how they were made; `current` whether the files that they were made from still say the same."""
+    `about` says how they were made; `current` whether the files that they were made from still say the same; `file` where they
+    were read from, for draws that an experiment names."""
 
     names: tuple[str, ...]
     values: Floats
     likelihood: Floats
     about: Mapping[str, Any] = field(default_factory=dict)
     current: bool = True
+    file: str = ""
 
     def __len__(self) -> int:
         return len(self.values)

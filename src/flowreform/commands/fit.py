@@ -81,3 +81,27 @@ def check(name: str, *, as_json: bool) -> int:
     else:
         show(str(found))
     return DONE if found.ok else DIFFERENT
+
+
+def calibrate(name: str, history: Path, *, write: bool, chart: Path | None, draws: int, iterations: int, as_json: bool) -> int:
+    """Calibrate an experiment's system to its months, print, and where asked write the draws beside it, and the picture."""
+    import flowreform as fr
+    from flowreform.analyse.fitting.calibrate import keeps, write_calibration
+    from flowreform.experiment import read_to_fit
+
+    experiment = read_to_fit(name)
+    if write:
+        keeps(experiment)
+    found = fr.fit(experiment, history=history, draws=draws, iterations=iterations, progress=say)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        show(*found.manual())
+    if chart is not None:
+        from flowreform.analyse.fitting.chart import write_months
+
+        write_months(found, chart)
+        say(f"wrote {chart}")
+    if write:
+        say(f"wrote {len(found.ensemble):,} draws to {write_calibration(experiment, found)}, which every later run takes")
+    return DONE

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from flowreform.case import Case, read_case
@@ -35,6 +36,7 @@ __all__ = [
     "experiment_path",
     "is_experiment",
     "read_experiment",
+    "read_to_fit",
     "with_settings",
 ]
 
@@ -83,6 +85,17 @@ def read_experiment(name_or_path: str | Path, model: Model | None = None) -> Exp
     if model is None:
         model = _model_of(source, path)
     return _built(source, model, read_case(model), path)
+
+
+def read_to_fit(path: str | Path) -> Experiment:
+    """The experiment in a file without the draws that it names, which may be of what it said before."""
+    source = Source(document_at(place := experiment_path(path)))
+    table = source.document.table.get("experiment")
+    if isinstance(table, dict) and str(table.get("ensemble", "")).lower().endswith(".csv"):
+        kept = {**source.document.table, "experiment": {key: value for key, value in table.items() if key != "ensemble"}}
+        source = Source(replace(source.document, table=kept))
+    model = _model_of(source, place)
+    return _built(source, model, read_case(model), place)
 
 
 def _built(source: Source, model: Model, case: Case | None, path: Path | None) -> Experiment:

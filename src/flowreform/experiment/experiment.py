@@ -260,7 +260,8 @@ class Experiment(Manual):
 
         With `path` the text is written there too, whole or not at all, and the model is named as seen from that file.
         `fr.read_experiment` of it gives an equal experiment. Raises ExperimentError where the model has no file to name."""
-        text = toml_text(self, reference(self.model, Path(path).parent if path is not None else Path()))
+        folder = Path(path).parent if path is not None else Path()
+        text = toml_text(self, reference(self.model, folder), folder=folder)
         if path is not None:
             write_text(Path(path), text)
         return text
@@ -338,8 +339,10 @@ def _asked_ensemble(experiment: Experiment) -> str | list[str] | Ensemble | None
 # --- written as a file -----------------------------------------------------------------------------------------------
 
 
-def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str:
-    """The experiment as TOML, with `model` as the name or path of its model; `whole` writes out the case's definitions too."""
+def toml_text(experiment: Experiment, model: str, *, whole: bool = False, folder: Path | None = None) -> str:
+    """The experiment as TOML, with `model` as the name or path of its model; `whole` writes out the case's definitions too.
+
+    Draws that the experiment names are named as seen from `folder`; without one as if their file stood beside."""
     import tomli_w
 
     case = experiment.case
@@ -374,6 +377,8 @@ def toml_text(experiment: Experiment, model: str, *, whole: bool = False) -> str
         "correlations": [item.model_dump(mode="json") for item in experiment.correlations if item not in together],
     }
     ensemble = _asked_ensemble(experiment)
+    if isinstance(ensemble, Ensemble) and ensemble.file:
+        ensemble = _seen_from(Path(ensemble.file), folder)
     if isinstance(ensemble, Ensemble):
         reason = "its draws stand in no file beside the model"
         raise ExperimentError(error("no-file", reason, "write them with `flowreform fit MODEL --posterior --write`"))
@@ -401,6 +406,14 @@ def reference(model: Model, folder: Path) -> str:
     return f"./{path.relative_to(place).as_posix()}" if path.is_relative_to(place) else path.as_posix()
 
 
+def _seen_from(file: Path, folder: Path | None) -> str:
+    """How an experiment file in a folder names another file; its bare name without a folder."""
+    if folder is None:
+        return file.name
+    path, place = file.resolve(), folder.resolve()
+    return path.relative_to(place).as_posix() if path.is_relative_to(place) else path.as_posix()
+
+
 # --- checked ---------------------------------------------------------------------------------------------------------
 
 
@@ -418,7 +431,7 @@ def build_experiment(source: Source, model: Model, case: Case | None, path: Path
     origins: dict[str, Origin] = {}
     uncertainties = uncertainties_of(settled, source, model, case, origins, system.entered if system else {})
     varies = settled.draws > 1 or settled.uncertainties is not None
-    ensemble = ensemble_of(settled, source, case, uncertainties) if varies else None
+    ensemble = ensemble_of(settled, source, model, case, uncertainties) if varies else None
     correlations = correlations_of(source, uncertainties, varies)
     correlations += still_drawn(system.correlations, uncertainties) if system else ()
     appraisal_end = appraisal_end_of(settled, (start, stop, every), model, source)

@@ -6,18 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from flowreform.case.checks import check_measure, check_uncertainty
+from flowreform.case.checks import check_measure, check_uncertainty, in_range
 from flowreform.case.distributions import DISTRIBUTIONS, NUMBERS
-from flowreform.case.ensemble import Ensemble
+from flowreform.case.ensemble import Ensemble, read_ensemble
+from flowreform.case.fingerprint import fingerprint
 from flowreform.case.tables import Case, Kpi
 from flowreform.case.uncertainty import Uncertainty
 from flowreform.checks.values import CONTROLS
-from flowreform.errors import did_you_mean
+from flowreform.errors import did_you_mean, shorten
 from flowreform.experiment.copula import Correlation, matrix_of, named_in
 from flowreform.experiment.tables import MAX_STEPS, ExperimentTable, Origin, PaperTable
 from flowreform.model import Model, Role, divides, whole_times
@@ -266,7 +268,7 @@ def uncertainties_of(
 
 
 def ensemble_of(
-    table: ExperimentTable, source: Source, case: Case | None, uncertainties: Mapping[str, Uncertainty]
+    table: ExperimentTable, source: Source, model: Model, case: Case | None, uncertainties: Mapping[str, Uncertainty]
 ) -> Ensemble | None:
     """The draws of the model's posterior that this experiment takes: all of them, or those of the inputs that it names.
 
@@ -275,6 +277,8 @@ def ensemble_of(
     found = case.ensemble if case else None
     if table.ensemble == "prior":
         return None
+    if isinstance(table.ensemble, str) and table.ensemble != "conditioned":
+        return _calibrated(table.ensemble, source, model, case)
     if case is None or found is None:
         if table.ensemble is not None:
             repair = "write it with `flowreform fit MODEL --posterior --write`, or remove this line"
@@ -298,6 +302,40 @@ def ensemble_of(
     everything = table.uncertainties in (None, "all")
     kept = found.only((set(found.names) if everything else set(uncertainties)) - own)
     return kept if kept.names else None
+
+
+def _calibrated(name: str, source: Source, model: Model, case: Case | None) -> Ensemble | None:
+    """The draws of a system calibrated to its own months, of the file beside the experiment's. What the experiment gives another
+    distribution is drawn from that all the same: the months are of the whole system."""
+    loc: Loc = ("experiment", "ensemble")
+    path = Path(source.document.file).parent / name.replace("\\", "/")
+    if "://" in name or name.startswith(("//", "\\\\")):
+        source.fault("posterior", loc, "draws are read from a file of this machine only", "copy it beside")
+        return None
+    if not path.is_file():
+        repair = "write it with `flowreform fit FILE --history history.csv --write`, or remove this line"
+        source.fault("no-posterior", loc, f"there is no file {shorten(name)} beside the experiment", repair)
+        return None
+    before = len(source.findings)
+    found = read_ensemble(path, source.findings)
+    if found is None or case is None:
+        del source.findings[before:]
+        reason = f"{shorten(name)} holds no draws, or was damaged"
+        source.fault("posterior", loc, reason, "write it anew with `flowreform fit FILE --history history.csv --write`")
+        return None
+    if found.about.get("made_from") != fingerprint(model, case):
+        reason = f"{shorten(name)} was made for a system with other numbers than [system] and the model hold now"
+        repair = 'write it anew with `flowreform fit FILE --history history.csv --write`, or set ensemble = "prior"'
+        source.fault("old-posterior", loc, reason, repair)
+        return None
+    for one, column in zip(found.names, found.values.T, strict=True):
+        named = find(model, one, parameter=True)
+        if isinstance(named, Unknown):
+            source.fault("unknown-parameter", loc, named.reason, named.repair, element=shorten(one))
+            return None
+        for end in (float(column.min()), float(column.max())):
+            in_range(end, named, source, loc)
+    return replace(found, file=path.as_posix())
 
 
 def _numbers(item: Uncertainty | None) -> object:

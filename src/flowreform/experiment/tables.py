@@ -28,11 +28,11 @@ def _all_or_names(given: object) -> object:
 
 
 def _conditioned_prior_or_names(given: object) -> object:
-    if given in ("conditioned", "prior") or given is None:
+    if given in ("conditioned", "prior") or given is None or (isinstance(given, str) and given.lower().endswith(".csv")):
         return given
     if isinstance(given, list) and all(isinstance(name, str) for name in given):
         return tuple(given)
-    raise ValueError('"conditioned", "prior" or a list of names is needed')
+    raise ValueError('"conditioned", "prior", a list of names or a file of draws (.csv) is needed')
 
 
 Ensembles = Annotated[Any, BeforeValidator(_conditioned_prior_or_names)]
@@ -70,7 +70,8 @@ class ExperimentTable(Table):
     """The scenario that the others are contrasted with; the first one when missing."""
     ensemble: Ensembles = None
     """Where draws come from: "conditioned", the model's posterior (posterior.csv beside it), or a list of those inputs that come
-    from it; "prior", each input's own distribution. When missing: the posterior where there is one."""
+    from it; "prior", each input's own distribution; a file beside this one, draws of the system calibrated to its own months
+    (`flowreform fit FILE --history`). When missing: the posterior where there is one."""
     uncertainties: AllOrNames = None
     """Which inputs vary: "all" those of the case, or a list. When missing: all when there is more than one draw."""
     kpis: AllOrNames = "all"

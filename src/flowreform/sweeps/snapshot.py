@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from flowreform.case.ensemble import write_text
 from flowreform.case.form import NAME as FORM
 from flowreform.case.form import START, WORDS
 from flowreform.errors import ExperimentError, FlowreformError, error
@@ -36,6 +37,8 @@ def snapshot(experiment: Experiment) -> dict[str, bytes]:
     wanted, reason = identity_of(experiment), ""
     for kind, content in _models(experiment.model):
         files = {f"{MODEL}/{MODEL}{kind}": content, **_case(experiment)}
+        if (drawn := experiment.ensemble) is not None and drawn.file:  # written anew: its own file may have changed since
+            files[Path(drawn.file).name] = write_text(drawn).encode("ascii")
         files[EXPERIMENT] = toml_text(experiment, f"./{MODEL}/{MODEL}{kind}", whole=True).encode()
         try:
             found = differences(wanted, identity_of(restore(files, about(experiment))))

@@ -13,6 +13,7 @@ from flowreform.files import write_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from flowreform.analyse.fitting.calibrate import Calibration
     from flowreform.analyse.fitting.estimate import Fit
     from flowreform.analyse.fitting.posterior import Posterior
 
@@ -110,3 +111,55 @@ def bands(found: Posterior) -> Figure:
 def write_bands(found: Posterior, path: Path) -> None:
     """The figure as a PNG. Raises ExperimentError where it cannot be written."""
     write_file(path, lambda temporary: save_picture(temporary, lambda: bands(found), dpi=130))
+
+
+AHEAD_BAND, HELD = "#f0c987", "#D55E00"
+
+
+def months(found: Calibration) -> Figure:
+    """The figure of a calibration: a panel for each series, counts as dots, 80 % bands, the months held out in another colour."""
+    import numpy as np
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import StrMethodFormatter
+
+    names = list(found.labels)
+    figure = Figure(figsize=(8.4, 2.5 * len(names) + 0.7), layout="constrained")
+    grid = figure.subplots(len(names), 1, squeeze=False, sharex=True).ravel()
+    for axes, name in zip(grid, names, strict=True):
+        rows = [item for item in found.months if item.series == name]
+        at = np.arange(len(rows))
+        bands_ = np.array([item.band for item in rows])
+        ahead = np.array([item.ahead for item in rows])
+        held = np.array([item.held_out for item in rows])
+        for where, colour, line in ((~ahead, BAND, AFTER), (ahead, AHEAD_BAND, BEFORE)):
+            axes.fill_between(at[where], bands_[where, 0], bands_[where, 2], color=colour, alpha=0.6, lw=0)
+            axes.plot(at[where], bands_[where, 1], color=line, lw=1.3)
+        counted = np.array([item.observed for item in rows])
+        axes.plot(at[~held], counted[~held], "o", color=OBSERVED, markersize=4)
+        axes.plot(at[held], counted[held], "o", color=HELD, markersize=5.5, fillstyle="none", markeredgewidth=1.6)
+        if held.any():
+            axes.axvline(at[held][0] - 0.5, color=BEFORE, lw=0.9, ls=":")
+        axes.set_title(one_line(found.labels[name], 80), loc="left", fontsize=10)
+        axes.set_xticks(at[::6], [item.month for item in rows][::6])
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.spines[["top", "right"]].set_visible(False)
+    handles = [
+        Line2D([], [], color=OBSERVED, marker="o", lw=0, label="counted"),
+        Line2D([], [], color=HELD, marker="o", lw=0, fillstyle="none", markeredgewidth=1.6, label="counted, held out"),
+        Patch(color=BAND, label="fit and back-test, 80 %"),
+        Patch(color=AHEAD_BAND, label="months ahead, 80 %"),
+    ]
+    if found.untested:
+        del handles[1]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle(
+        f"{one_line(found.experiment, 60)}: what was counted, and the calibrated model", x=0.01, ha="left", fontsize=11
+    )
+    return figure
+
+
+def write_months(found: Calibration, path: Path) -> None:
+    """The figure as a PNG. Raises ExperimentError where it cannot be written."""
+    write_file(path, lambda temporary: save_picture(temporary, lambda: months(found), dpi=130))

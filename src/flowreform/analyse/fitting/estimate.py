@@ -19,12 +19,14 @@ from flowreform.analyse.fitting.search import Problem, asked, next_step, search
 from flowreform.analyse.fitting.theil import Theil, theil
 from flowreform.case import Case, FitPlan, Lever, Parameter, Uncertainty, read_case
 from flowreform.errors import ModelError, error
-from flowreform.experiment import Experiment, Subject, as_model
+from flowreform.experiment import Experiment, Subject, as_experiment, as_model, is_experiment, read_to_fit
 from flowreform.model import Model
 from flowreform.names import split
 from flowreform.text import Manual, Shown
 
 if TYPE_CHECKING:
+    from flowreform.analyse.fitting.calibrate import Calibration
+    from flowreform.analyse.fitting.history import History
     from flowreform.analyse.fitting.posterior import Posterior
 
 DIGITS = 4
@@ -156,17 +158,23 @@ def fit(
     model: Subject, *, posterior: Literal[True], engine: str = "auto", seed: int | None = None,
     draws: int = 512, iterations: int = 8_000, progress: Callable[[str], None] | None = None, chain: Path | None = None,
 ) -> Posterior: ...  # fmt: skip
+@overload
+def fit(
+    model: Subject, *, history: History | str | Path, seed: int | None = None, draws: int = 512, iterations: int = 8_000,
+    progress: Callable[[str], None] | None = None,
+) -> Calibration: ...  # fmt: skip
 def fit(
     model: Subject,
     *,
     posterior: bool = False,
+    history: History | str | Path | None = None,
     engine: str = "auto",
     seed: int | None = None,
     draws: int = 512,
     iterations: int = 8_000,
     progress: Callable[[str], None] | None = None,
     chain: Path | None = None,
-) -> Fit | Posterior:
+) -> Fit | Posterior | Calibration:
     """Fit the parameters that `[fit]` of the case file names; nothing is written.
 
     With `posterior` the values in the model file are not searched for anew but where sampling starts: all uncertainties of the
@@ -178,7 +186,18 @@ def fit(
 
         found = fr.fit("canterbury")  # its repr is the report
         found.values
+
+    With `history`, the months that a system counted, an experiment's system is calibrated to them, and tested on the last six::
+
+        found = fr.fit("my_system.toml", history="history.csv")
+        fr.run(found.applied(fr.read_experiment("my_system.toml")))
     """
+    if history is not None:
+        from flowreform.analyse.fitting.calibrate import calibrate
+
+        if isinstance(model, str | Path) and is_experiment(model):
+            model = read_to_fit(model)
+        return calibrate(as_experiment(model), history, draws=draws, iterations=iterations, seed=seed, progress=progress)
     experiment = model if isinstance(model, Experiment) else None
     model = as_model(model)
     case, question = asked(model)

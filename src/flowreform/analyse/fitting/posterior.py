@@ -168,7 +168,7 @@ def condition(
             "try the ends of the ranges with `flowreform run MODEL --set`; check units and years of reference.csv",
         )
     try:
-        z, found = _sampled(model, likelihood.names, sampler, parts, iterations, progress)
+        z, found = sampled(model, likelihood.names, sampler, parts, iterations, progress)
     except BaseException:  # refused or interrupted: an hour's work is not thrown away
         if chain is not None and parts:
             chain_file.save(chain, sampler, parts, stamp)
@@ -176,7 +176,7 @@ def condition(
                 progress(f"chains kept in {chain}")
         raise
     value = np.concatenate([part.likelihood for part in parts], axis=2)
-    kept, at_likelihood = _thinned(z, value, draws, seed)
+    kept, at_likelihood = thinned(z, value, draws, seed)
     columns = likelihood.values(kept)
     values = np.column_stack([columns[name] for name in likelihood.names])
     values = np.array([[float(f"{number:.{DIGITS}g}") for number in row] for row in values])
@@ -200,11 +200,11 @@ def condition(
         model=model.name,
         ensemble=Ensemble(likelihood.names, values, at_likelihood, about),
         parameters=tuple(
-            Known(name, likelihood.priors[name].unit, _band(prior_values[name]), _band(values[:, at]), *found[at])
+            Known(name, likelihood.priors[name].unit, band(prior_values[name]), band(values[:, at]), *found[at])
             for at, name in enumerate(likelihood.names)
         ),
         rows=tuple(
-            Observed(row.series, row.when, row.at, row.observed, row.error, _band(prior[at]), _band(rows[at]))
+            Observed(row.series, row.when, row.at, row.observed, row.error, band(prior[at]), band(rows[at]))
             for at, row in enumerate(question.rows)
         ),
         misfit=float((likelihood.problem.residuals(rows) ** 2).mean()),
@@ -216,7 +216,7 @@ def condition(
     )
 
 
-def _sampled(
+def sampled(
     model: Model,
     names: Sequence[str],
     sampler: Sampler,
@@ -314,7 +314,7 @@ def _start(likelihood: Likelihood, question: FitPlan) -> Floats:
     return found
 
 
-def _thinned(z: Floats, value: Floats, draws: int, seed: int) -> tuple[Floats, Floats]:
+def thinned(z: Floats, value: Floats, draws: int, seed: int) -> tuple[Floats, Floats]:
     """Draws far apart in every walker's chain, in random order: float64[draw, parameter] and their likelihoods."""
     chains, length, width = z.shape[0] * z.shape[1], z.shape[2], z.shape[3]
     each = -(-draws // chains)
@@ -324,7 +324,7 @@ def _thinned(z: Floats, value: Floats, draws: int, seed: int) -> tuple[Floats, F
     return points[order], values[order]
 
 
-def _band(values: Floats) -> tuple[float, float, float]:
+def band(values: Floats) -> tuple[float, float, float]:
     low, middle, high = quantiles(values, BAND)
     return float(low), float(middle), float(high)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flowreform.text import Shown, columns
 
 if TYPE_CHECKING:
+    from flowreform.analyse.fitting.calibrate import Calibration
     from flowreform.analyse.fitting.estimate import Fit
     from flowreform.analyse.fitting.posterior import Posterior
 
@@ -72,7 +73,7 @@ def shown_posterior(found: Posterior) -> Iterator[Shown]:
     )
 
 
-def _drawn(found: Posterior) -> Iterator[list[str]]:
+def _drawn(found: Posterior | Calibration) -> Iterator[list[str]]:
     for item in sorted(found.parameters, key=lambda item: -item.narrowed):
         narrower, r_hat = f"{100 * item.narrowed:.0f} %", f"{item.r_hat:.4f}"
         yield [item.name, item.unit, _spread(item.prior), _spread(item.posterior), narrower, r_hat, f"{item.effective:,.0f}"]
@@ -91,3 +92,48 @@ def _misfit(value: float) -> str:
 
 def _spread(band: tuple[float, float, float]) -> str:
     return f"{number(band[1])} ({number(band[0])} to {number(band[2])})"
+
+
+MONTHS = ("number", "unit", "prior: median (10th to 90th percentile)", "posterior", "narrower by", "R-hat", "effective size")
+TESTED = (
+    "series",
+    "months held out",
+    "error of the model",
+    "of the last value",
+    "of the same month last year",
+    "within the 80 % band",
+)
+
+
+def shown_calibration(found: Calibration) -> Iterator[Shown]:
+    """What the months say of every number, the back-test, and what to make of it."""
+    yield f"{found.experiment}: calibrated to {found.first} to {found.last}; the plan starts in {found.start}"
+    yield columns("What the months say", MONTHS, _drawn(found), right=(5, 6))
+    unknown = ", ".join(found.unknown)
+    yield (f"not identified by these months, and left at the prior from 42 systems: {unknown}. " if unknown else "") + (
+        "Months say nothing of treatment stay, waits apart, virtual wards, money or levers: these stay as entered or national."
+    )
+    if found.untested:
+        yield f"no back-test: {found.untested}"
+    else:
+        yield columns(
+            "Fitted without the last six months, and forecast blind: mean absolute error",
+            TESTED,
+            _tested(found),
+            right=range(1, 6),
+        )
+        yield (
+            "One system fitted alone will rarely beat the simple methods by itself: 42 systems fitted together do as well as the "
+            "best of them. What the calibration adds is where the plan starts, and how sure that is."
+        )
+    yield (
+        f"{len(found.ensemble):,} draws kept of {found.iterations:,} iterations; {found.runs:,} runs; "
+        f"R-hat at most {found.r_hat:.4f}, effective size at least {found.effective:,.0f}; seed {found.seed}"
+    )
+
+
+def _tested(found: Calibration) -> Iterator[list[str]]:
+    for item in found.scores:
+        errors = (item.error, item.last_value, item.same_month)
+        name = found.labels.get(item.series, item.series)
+        yield [name, str(item.months), *map(number, errors), f"{item.inside} of {item.months}"]

@@ -31,6 +31,7 @@ def made_from(experiment: Experiment) -> str:
         __version__,
         toml_text(experiment, experiment.model.name, whole=True),
         experiment.model.sha256,
+        experiment.ensemble.digest if experiment.ensemble else "",
         *versions,
         platform.machine(),
     )

@@ -49,7 +49,7 @@ def _toml(found: FoundPlan, folder: Path) -> str:
     from flowreform.experiment.experiment import reference, toml_text
 
     experiment = runnable(found)
-    return toml_text(experiment, reference(experiment.model, folder))
+    return toml_text(experiment, reference(experiment.model, folder), folder=folder)
 
 
 def plan_text(found: FoundPlan, ds: Dataset, kpis: Dataset) -> str:
