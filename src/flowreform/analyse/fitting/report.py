@@ -117,7 +117,7 @@ def shown_calibration(found: Calibration) -> Iterator[Shown]:
         yield f"no back-test: {found.untested}"
     else:
         yield columns(
-            "Fitted without the last six months, and forecast blind: mean absolute error",
+            "Fitted without the last six months, then forecast (priors are of all systems, all months): mean absolute error",
             TESTED,
             _tested(found),
             right=range(1, 6),
