@@ -28,10 +28,10 @@ LEAST = 12
 JUMP = 3.0
 """A count so many times larger or smaller than the middle one of its series is of another unit or place."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_ISO = re.compile(r"(\d{4})-(\d{1,2})(?:-\d{1,2})?")
-_SLASHED = re.compile(r"(?:\d{1,2}/)?(\d{1,2})/(\d{4})")
-_WORDS = re.compile(r"(?:\d{1,2}[ -])?([A-Za-z]{3,9})[ -](\d{4})")
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+_ISO = re.compile(r"([0-9]{4})-([0-9]{1,2})(?:-[0-9]{1,2})?")
+_SLASHED = re.compile(r"(?:[0-9]{1,2}/)?([0-9]{1,2})/([0-9]{4})")
+_WORDS = re.compile(r"(?:[0-9]{1,2}[ -])?([A-Za-z]{3,9})[ -]([0-9]{4})")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, eq=False)
