@@ -29,7 +29,7 @@ ANALYSED = {
 }
 """The experiment and scenario that tell the story of each model."""
 KPI, VARIABLE = "overlap_total", "overlap_cost"
-SAMPLES = {"care_shift": 512}
+SAMPLES = {"care_shift": 512, "canterbury": 512}
 FEWER = 128
 """Samples of the other models, whose runs take longer."""
 NAMED = 3

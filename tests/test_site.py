@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from docs_scripts import docs_script
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,12 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def site() -> ModuleType:
     """The script that builds it."""
-    spec = importlib.util.spec_from_file_location("build_site", ROOT / "docs" / "build_site.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["build_site"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return docs_script("build_site")
 
 
 def test_every_page_has_a_place(site: ModuleType) -> None:

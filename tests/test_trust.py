@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from docs_scripts import docs_script
 from flowreform.formats import bundled
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,12 +18,7 @@ REPAIR = "`python docs/refresh_trust.py`"
 @pytest.fixture(scope="module")
 def trust() -> ModuleType:
     """The script that writes it."""
-    spec = importlib.util.spec_from_file_location("refresh_trust", ROOT / "docs" / "refresh_trust.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["refresh_trust"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return docs_script("refresh_trust")
 
 
 def test_the_readme_says_of_trust_what_the_command_says(trust: ModuleType) -> None:

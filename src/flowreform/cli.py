@@ -507,7 +507,7 @@ def new(
 ) -> int | None:
     """Write a form for a system of your own, a sheet for each owner of numbers, or an experiment file with the same content.
 
-    No field must be filled: a blank takes the national value, shown in grey beside it, at the size of the system. run, start,
+    No field is compulsory: a blank takes the national value, shown in grey beside it, at the size of the system. run, start,
     report and export take the filled form as they take an experiment file.
     """
     from flowreform.commands.new import new

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+
+from docs_scripts import docs_script
 
 LABELS = {"kept": "As it was", "less": "Less of it", "more": "More of it"}
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "docs" / "refresh_answers.py"
-    spec = importlib.util.spec_from_file_location("refresh_answers", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return docs_script("refresh_answers")
 
 
 def test_what_wins_by_how_much_how_often_and_what_turns_it(script: ModuleType) -> None:

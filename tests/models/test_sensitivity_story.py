@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from docs_scripts import docs_script
 from flowreform.experiment import read_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _script() -> Any:
-    spec = importlib.util.spec_from_file_location("refresh_sensitivity", ROOT / "docs" / "refresh_sensitivity.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return docs_script("refresh_sensitivity")
 
 
 SCRIPT = _script()

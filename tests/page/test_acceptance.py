@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import flowreform as fr
-from browsing import browser
 
 READY = "() => document.getElementById('status').textContent !== ''"
 
@@ -23,17 +22,6 @@ def report(ward: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     fr.report(fr.read_experiment(ward / "pace.toml"), path)
     return path
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    """A headless browser."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 
 import flowreform as fr
-from browsing import browser
 from flowreform.case.solving import FUNCTIONS, FormTables, Products, off, product, solve
 from flowreform.engine.javascript import printed
 from flowreform.experiment.starter import starter
@@ -43,17 +41,6 @@ def form(small: fr.Experiment, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = tmp_path_factory.mktemp("form") / "care_shift.html"
     path.write_text(form_page(small), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    """A headless browser."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 def opened(chrome: Any, form: Path) -> Any:

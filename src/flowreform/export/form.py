@@ -1,6 +1,6 @@
 """The form of a model in a spreadsheet, to be filled by those who hold the numbers: a sheet for each of them.
 
-The fields that are counted come first and none must be filled: beside each stands, in grey, what is taken when it is blank,
+The fields that are counted come first and none is compulsory: beside each stands, in grey, what is taken when it is blank,
 at the size of the system, and the range of real systems, outside which a flag appears. `experiment.form_file` reads it back.
 """
 
@@ -86,7 +86,7 @@ class FormWriter:
         page.write_string(0, 0, one_line(self.case.about.title), title)
         page.merge_range(1, 0, 1, 2, "", small)
         page.write_string(
-            1, 0, "Fill the yellow cells you can; none must be filled. What is blank takes the value in grey beside it. Then "
+            1, 0, "Fill the yellow cells you can; none is compulsory. A blank takes the value in grey beside it. Then "
             "run: flowreform start FILE.xlsx, flowreform run FILE.xlsx -o out.", small,
         )  # fmt: skip
         page.set_row(1, 30)

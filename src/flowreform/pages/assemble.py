@@ -156,12 +156,14 @@ def page_text(given: PageParts) -> str:
 
 
 def _rendered(template: str, **given: object) -> str:
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FunctionLoader(_file), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["plain"] = visible
     environment.filters["plain_lines"] = lambda text: "\n".join(map(visible, text.split("\n")))
-    return str(environment.from_string(_file(template)).render(**given))
+    return str(environment.get_template(template).render(**given))
 
 
 def _json(given: Mapping[str, Any]) -> str:

@@ -262,7 +262,7 @@ def _definition(name: str, item: Any) -> str:
 
 
 def _without_system(toml: str) -> str:
-    """An experiment file without [system] and without what is drawn, which the page writes itself."""
+    """An experiment file less its [system] and uncertainties: the page writes both from what is typed into it."""
     import tomllib
 
     import tomli_w

@@ -81,7 +81,7 @@ def _spread(values: Floats, shown: UnitScale) -> str:
     known = values[np.isfinite(values)]
     if not known.size:
         return "–"
-    low, middle, high = (float(np.quantile(known, share)) for share in (0.1, 0.5, 0.9))
+    low, middle, high = map(float, quantiles(known, (0.1, 0.5, 0.9)))
     return shown.text(middle) + (f" ({shown.bare(low)} to {shown.bare(high)})" if known.size > 1 else "")
 
 

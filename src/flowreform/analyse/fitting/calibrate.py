@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from flowreform.analyse.fitting.history import History, read_history
 from flowreform.analyse.fitting.months import MonthsLikelihood, likelihood_of, settings_of
-from flowreform.analyse.fitting.posterior import BAND, DRAWS, ENSEMBLES, MOST, WALKERS, Known, band, sampled, thinned
+from flowreform.analyse.fitting.posterior import BAND, DRAWS, ENSEMBLES, MOST, WALKERS, Known, Sampled, band, sampled, thinned
 from flowreform.analyse.fitting.sampler import Chains, Sampler, Stream
 from flowreform.case.ensemble import DIGITS, Ensemble, write_text
 from flowreform.case.fingerprint import fingerprint
 from flowreform.errors import ExperimentError, error
 from flowreform.experiment import Experiment
 from flowreform.statistics import quantiles
-from flowreform.text import Manual, Shown
+from flowreform.text import Shown
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class BackTest:
 
 
 @dataclass(frozen=True, repr=False)
-class Calibration(Manual):
+class Calibration(Sampled):
     """A system calibrated to its own months. `repr` and `str` are the report.
 
     `ensemble` holds the draws of the model's parameters at the plan's start; `parameters` what the months say of each fitted
@@ -88,23 +88,9 @@ class Calibration(Manual):
     command: str
 
     @property
-    def r_hat(self) -> float:
-        """The largest of any parameter."""
-        return max(item.r_hat for item in self.parameters)
-
-    @property
-    def effective(self) -> float:
-        """The smallest effective size of any parameter."""
-        return min(item.effective for item in self.parameters)
-
-    @property
     def unknown(self) -> tuple[str, ...]:
         """The fitted numbers that the months say next to nothing of: they stay at their priors."""
         return tuple(item.name for item in self.parameters if item.narrowed < NARROWED)
-
-    def applied(self, experiment: Experiment) -> Experiment:
-        """The experiment with its draws taken from here."""
-        return replace(experiment, ensemble=self.ensemble)
 
     def as_dict(self) -> dict[str, Any]:
         """For scripts: plain values, without the draws."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,29 @@ class Observed:
     posterior: tuple[float, float, float]
 
 
+class Sampled(Manual):
+    """What every set of draws that has seen data can say of itself."""
+
+    ensemble: Ensemble
+    parameters: tuple[Known, ...]
+
+    @property
+    def r_hat(self) -> float:
+        """The largest of any parameter."""
+        return max(item.r_hat for item in self.parameters)
+
+    @property
+    def effective(self) -> float:
+        """The smallest effective size of any parameter."""
+        return min(item.effective for item in self.parameters)
+
+    def applied(self, experiment: Experiment) -> Experiment:
+        """The experiment with its draws taken from here."""
+        return replace(experiment, ensemble=self.ensemble)
+
+
 @dataclass(frozen=True, repr=False)
-class Posterior(Manual):
+class Posterior(Sampled):
     """Draws that have seen the data, and whether they may be believed. `repr` and `str` are the report.
 
     `ensemble` holds the kept draws, `parameters` what the data say of each, `rows` the data beside both ensembles. `misfit` is
@@ -96,22 +117,6 @@ class Posterior(Manual):
     iterations: int
     seed: int
     command: str
-
-    @property
-    def r_hat(self) -> float:
-        """The largest of any parameter."""
-        return max(item.r_hat for item in self.parameters)
-
-    @property
-    def effective(self) -> float:
-        """The smallest effective size of any parameter."""
-        return min(item.effective for item in self.parameters)
-
-    def applied(self, experiment: Experiment) -> Experiment:
-        """The experiment with its draws taken from here."""
-        from dataclasses import replace
-
-        return replace(experiment, ensemble=self.ensemble)
 
     def as_dict(self) -> dict[str, Any]:
         """For scripts: plain values, without the draws."""
